@@ -1,0 +1,25 @@
+"""Compress a transformer encoder: teacher -> student -> pruned -> quantized -> measured on each device."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/distill.smk"
+include: "workflow/rules/prune.smk"
+include: "workflow/rules/export.smk"
+include: "workflow/rules/quantize.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/summarize.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{experiment}/{result}", experiment=studies, result=["summary.csv", "summary.md", "plots"]),

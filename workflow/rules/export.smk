@@ -1,0 +1,22 @@
+"""
+Write weights as an ONNX graph whose logits equal PyTorch's.
+
+IN   results/{experiment}/{variant}/seed{seed}/model/
+OUT  results/{experiment}/{variant}/seed{seed}/onnx/
+"""
+
+
+rule export:
+    input:
+        model="results/{experiment}/{variant}/seed{seed}/model",
+    output:
+        directory("results/{experiment}/{variant}/seed{seed}/onnx"),
+    params:
+        options=section("export"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/export.log",
+    wildcard_constraints:
+        variant="|".join(steps_pattern(studies, technique) for technique in ("finetune", "distill", "prune")),
+    priority: 5
+    script:
+        "../scripts/export.py"

@@ -1,0 +1,28 @@
+"""
+Fine-tune the pretrained encoder on the task.
+
+IN   results/{experiment}/base/, results/{experiment}/dataset/
+OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
+
+A killed job goes on from results/{experiment}/{variant}/seed{seed}/checkpoints/.
+"""
+
+
+rule finetune:
+    input:
+        encoder="results/{experiment}/base",
+        dataset="results/{experiment}/dataset",
+    output:
+        model=directory("results/{experiment}/{variant}/seed{seed}/model"),
+        curve="results/{experiment}/{variant}/seed{seed}/training.csv",
+    params:
+        options=step_options,
+        metric=section("metric"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/finetune.log",
+    wildcard_constraints:
+        variant=steps_pattern(studies, "finetune"),
+    threads: workflow.cores
+    priority: 10
+    script:
+        "../scripts/finetune.py"

@@ -1,0 +1,38 @@
+"""
+Fetch the encoder and the data set, check them, split and tokenize once.
+
+IN   the sections 'encoder' and 'dataset' of the experiment
+OUT  results/{experiment}/base/     encoder and tokenizer in Hugging Face format
+     results/{experiment}/dataset/  train, validation and test as Parquet, dataset.json
+
+These are the only rules that use the network; they run where Snakemake runs.
+"""
+
+
+localrules:
+    prepare_encoder,
+    prepare_dataset,
+
+
+rule prepare_encoder:
+    output:
+        directory("results/{experiment}/base"),
+    params:
+        options=section("encoder"),
+    log:
+        "logs/{experiment}/prepare_encoder.log",
+    script:
+        "../scripts/prepare_encoder.py"
+
+
+rule prepare_dataset:
+    input:
+        encoder="results/{experiment}/base",
+    output:
+        directory("results/{experiment}/dataset"),
+    params:
+        options=section("dataset"),
+    log:
+        "logs/{experiment}/prepare_dataset.log",
+    script:
+        "../scripts/prepare_dataset.py"

@@ -1,0 +1,138 @@
+"""From YAML files to one checked, complete dict per experiment."""
+
+import copy
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+from encoder_compression import devices
+from encoder_compression.errors import UserError, nearest
+
+TECHNIQUES = ("finetune", "distill", "prune", "quantize")
+CONTROL = "-control"
+
+
+def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
+    """Return the complete options of every experiment that ``shared['experiments']`` names.
+
+    ``shared`` is config.yaml as merged with the command line; a file of an experiment overrides its keys, deeply.
+    Raises UserError, in one line with the remedy, for any mistake.
+    """
+    shared = dict(shared)
+    names = {"experiments": shared.pop("experiments", None)}
+    _validate(names, "config.yaml", _read_yaml(schema_folder / "config.schema.yaml"))
+    schema = _read_yaml(schema_folder / "experiment.schema.yaml")
+    experiments = {name: _load(name, shared, config_folder, schema) for name in names["experiments"]}
+    _refuse_ambiguous_steps(experiments)
+    return experiments
+
+
+def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
+    path = config_folder / "experiments" / f"{name}.yaml"
+    if not path.exists():
+        known = {file.stem for file in path.parent.glob("*.yaml")}
+        raise UserError(f"config.yaml: unknown experiment '{name}'{nearest(name, known)}")
+    options = merge(shared, _read_yaml(path))
+    if options.get("devices", "auto") == "auto":
+        options["devices"] = devices.available()
+    _validate(options, path.name, schema)
+    _refuse_duplicate_steps(options, path.name)
+    _add_controls(options)
+    return options
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        return yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def merge(below: dict, above: dict) -> dict:
+    """Return a deep merge of two dicts in which ``above`` wins; neither is changed."""
+    merged = copy.deepcopy(below)
+    for key, value in above.items():
+        both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
+    return merged
+
+
+def _with_defaults(validator_class):
+    """Extend a validator so that it fills in the schema's defaults while it checks."""
+    check_properties = validator_class.VALIDATORS["properties"]
+
+    def fill_and_check(validator, properties, instance, schema):
+        for key, subschema in properties.items():
+            if isinstance(instance, dict) and "default" in subschema:
+                instance.setdefault(key, copy.deepcopy(subschema["default"]))
+        yield from check_properties(validator, properties, instance, schema)
+
+    return validators.extend(validator_class, {"properties": fill_and_check})
+
+
+_Validator = _with_defaults(Draft202012Validator)
+
+
+def _validate(options: dict, file: str, schema: dict) -> None:
+    errors = sorted(_Validator(schema).iter_errors(options), key=lambda error: len(error.absolute_path))
+    if errors:
+        raise UserError(f"{file}: {_explain(errors[0])}")
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line that says where the mistake is and what would be right."""
+    place = ".".join(str(key) for key in error.absolute_path)
+    prefix = f"{place}: " if place else ""
+    known = error.schema.get("properties", {})
+    if error.validator == "additionalProperties" and known:
+        unknown = sorted(set(error.instance) - set(known))[0]
+        return f"{prefix}unknown key '{unknown}'{nearest(unknown, known)}"
+    if error.validator == "enum" and isinstance(error.instance, str):
+        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, map(str, error.validator_value))}"
+    if error.validator == "type" and error.validator_value == "number" and isinstance(error.instance, str):
+        return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
+    if error.validator in ("minProperties", "maxProperties") and known:
+        return f"{prefix}give exactly one of: {', '.join(known)}"
+    return f"{prefix}{error.message}"
+
+
+def _refuse_duplicate_steps(options: dict, file: str) -> None:
+    seen: dict[str, str] = {}
+    for technique in TECHNIQUES:
+        for step in options[technique]:
+            if step in seen:
+                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
+            seen[step] = technique
+
+
+def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:
+    """One name means one technique in a run: the last step of a path decides which rule makes it."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name, options in experiments.items():
+        for technique in TECHNIQUES:
+            for step in options[technique]:
+                other, before = seen.setdefault(step, (technique, name))
+                if other != technique:
+                    raise UserError(
+                        f"step '{step}' is a '{other}' step in {before}.yaml and a '{technique}' step in {name}.yaml; "
+                        "rename one, or run the experiments one at a time"
+                    )
+
+
+def _add_controls(options: dict) -> None:
+    """Add, after each distilled student, the same student trained without its teacher from the better start.
+
+    A step with "control" has a partner ``{step}-control``: hard labels only, the same training options.
+    """
+    for step, student in list(options["distill"].items()):
+        if student["control"]:
+            without = {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "start": "best", "control": False}
+            options["distill"][step + CONTROL] = merge(student, without)
+    controls = options["distill"]
+    options["variants"] = [
+        chain
+        for variant in options["variants"]
+        for chain in (variant, variant + CONTROL)
+        if chain == variant or chain.split("+")[-1] in controls
+    ]

@@ -1,0 +1,95 @@
+"""A data set, split and tokenized once: three Parquet files and dataset.json."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from encoder_compression.errors import UserError, nearest
+from encoder_compression.sources.table import read_tables
+
+SPLITS = ("train", "validation", "test")
+
+
+def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
+    """Write ``{split}.parquet`` (id, text, label, input_ids) and ``dataset.json``; returns the counts as facts.
+
+    ``options`` is the section ``dataset`` of an experiment; ``encoder`` holds the tokenizer. Labels become 0…n-1 in
+    the order of their sorted names. Rows without a side of the threshold, repeated texts, and texts of train that a
+    later split has too are dropped and counted.
+    """
+    tables = {name: _clean(table, name, options) for name, table in read_tables(options).items()}
+    dropped = {name: table.attrs["dropped"] for name, table in tables.items()}
+    splits = _split(tables, **options["split"])
+    names = sorted(set().union(*(split["label"] for split in splits.values())))
+    _check(splits, names)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    tokenizer = _load_tokenizer(encoder)
+    longest = min(options["max_length"], tokenizer.model_max_length)
+    for name, split in splits.items():
+        split["label"] = split["label"].map(names.index).astype("int32")
+        split["input_ids"] = tokenizer(split["text"].tolist(), truncation=True, max_length=longest)["input_ids"]
+        split.to_parquet(output / f"{name}.parquet", index=False)
+    facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
+    description = facts | {"labels": [str(name) for name in names], "pad_token_id": tokenizer.pad_token_id}
+    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
+    return facts
+
+
+def _clean(table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
+    """Return id, text and label of a split's usable rows; how many were dropped, and why, stands in ``attrs``."""
+    for role, column in options["columns"].items():
+        if column not in table:
+            raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}")
+    text = table[options["columns"]["text"]].astype(str).str.strip()
+    label = table[options["columns"]["label"]]
+    rows = pd.DataFrame({"id": [f"{name}-{index}" for index in range(len(table))], "text": text, "label": label})
+    dropped = {"empty text": int((text == "").sum())}
+    rows = rows[text != ""]
+    if "threshold" in options:
+        rating = pd.to_numeric(rows["label"], errors="coerce")
+        usable = rating.notna() & rating.ne(options["threshold"])
+        dropped["label is the threshold or no number"] = int((~usable).sum())
+        rows = rows[usable].assign(label=rating[usable].gt(options["threshold"]).astype(int))
+    dropped["repeated text"] = int(rows["text"].duplicated().sum())
+    rows = rows.drop_duplicates("text").reset_index(drop=True)
+    rows.attrs["dropped"] = dropped
+    return rows
+
+
+def _split(tables: dict[str, pd.DataFrame], *, validation: float, test: float) -> dict[str, pd.DataFrame]:
+    """Return the three splits, cutting those that the source lacks from 'train' by a hash of the text.
+
+    A text keeps its split whatever else the data set holds.
+    """
+    train = tables["train"]
+    position = train["text"].map(_position)
+    bounds = {"test": (0, test), "validation": (test, test + validation)}
+    parts, cut = {}, pd.Series(False, index=train.index)
+    for name, (low, high) in bounds.items():
+        chosen = position.ge(low) & position.lt(high)
+        parts[name] = tables[name] if name in tables else train[chosen]
+        cut |= chosen if name not in tables else train["text"].isin(tables[name]["text"])
+    parts["train"] = train[~cut]
+    return {name: parts[name].reset_index(drop=True) for name in SPLITS}
+
+
+def _position(text: str) -> float:
+    """Return where between 0 and 1 the hash of a text lies."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def _check(splits: dict[str, pd.DataFrame], labels: list) -> None:
+    empty = [name for name, split in splits.items() if split.empty]
+    if empty:
+        raise UserError(f"dataset: split '{empty[0]}' is empty; change 'split' or give a larger table")
+    if len(labels) < 2:
+        raise UserError(f"dataset: all rows have the same label {labels}; a classification needs two or more")
+
+
+def _load_tokenizer(encoder: Path):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)

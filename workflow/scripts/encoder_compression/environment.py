@@ -1,0 +1,86 @@
+"""What a result depends on besides its options: the machine, the packages, the revision, the process settings."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
+ISA_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
+
+# Read by the C libraries when a process starts, so they must be in the environment before.
+PROCESS_SETTINGS = {
+    # A spinning thread that waits costs a busy machine up to 20 times the time it saves.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Keep freed memory in the process: returning every large gradient to the kernel costs 10-20 % of a training step.
+    "MALLOC_MMAP_THRESHOLD_": "4294967295",
+    "MALLOC_TRIM_THRESHOLD_": "4294967295",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Jobs that compute never ask the hub, so that a cluster's nodes behave like this machine. "ON" means what "1"
+    # means, but tells this default from a user's own setting.
+    "HF_HUB_OFFLINE": "ON",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+def packages() -> dict[str, str]:
+    """Return the versions of the installed packages that shape results."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"python": platform.python_version()} | versions
+
+
+def hardware() -> dict:
+    """Return the processor, its cores and instruction sets, the memory in GB and the graphics cards."""
+    model, flags = _processor()
+    return {
+        "processor": model,
+        "cores": psutil.cpu_count(),
+        "isa": [flag for flag in ISA_FLAGS if flag in flags],
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpus": _lines(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]),
+        "system": platform.platform(),
+    }
+
+
+def _processor() -> tuple[str, set[str]]:
+    fields = {}
+    if Path("/proc/cpuinfo").exists():
+        pairs = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        fields = {key.strip(): value.strip() for key, _, value in pairs}
+    flags = fields.get("flags") or fields.get("Features") or ""
+    return fields.get("model name") or platform.processor() or platform.machine(), set(flags.split())
+
+
+def revision() -> dict:
+    """Return the git commit of the working directory and whether tracked files differ from it; None outside git."""
+    commit = _lines(["git", "rev-parse", "HEAD"])
+    modified = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
+    return {"commit": commit[0] if commit else None, "modified": bool(modified)}
+
+
+def _lines(command: list[str]) -> list[str]:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.split("\n")[:-1]
+
+
+def apply_process_settings() -> None:
+    """Put the settings into the environment of this process's children, where the user has not."""
+    for key, value in PROCESS_SETTINGS.items():
+        os.environ.setdefault(key, value)
+
+
+def allow_network() -> None:
+    """Let this process ask the hub, unless the user forbade it; call before any of the hub's libraries is imported."""
+    if os.environ.get("HF_HUB_OFFLINE") == PROCESS_SETTINGS["HF_HUB_OFFLINE"]:
+        del os.environ["HF_HUB_OFFLINE"]

@@ -1,0 +1,15 @@
+"""The one exception whose message is meant for the user."""
+
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake the user can mend; its message is one line with the remedy."""
+
+
+def nearest(word: str, known) -> str:
+    """Return ``"; did you mean 'x'?"`` for the known word nearest to ``word``, else what is known."""
+    matches = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    if matches:
+        return f"; did you mean '{matches[0]}'?"
+    return f"; known: {', '.join(sorted(known)) or 'none'}"

@@ -1,0 +1,78 @@
+"""The frame around a script of the workflow: its log, its bars, its errors, its provenance."""
+
+import logging
+import os
+import sys
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+from encoder_compression import progress, provenance
+from encoder_compression.errors import UserError
+
+
+@contextmanager
+def job(snakemake):
+    """Run a script's one call; yields a dict whose entries become the ``facts`` of the artifact.
+
+    Whatever is printed goes to the log of the rule, bars go to the terminal, and the folder of each output that is or
+    holds an artifact gets its provenance.json. A UserError ends the job with its one line, any other error with its
+    traceback in the log and one line on the terminal.
+    """
+    log = Path(snakemake.log[0])
+    _redirect_to(log)
+    facts: dict = {}
+    start = time.monotonic()
+    try:
+        yield facts
+        _write_provenance(snakemake, time.monotonic() - start, facts)
+    except UserError as error:
+        _fail(str(error), log)
+    except Exception as error:  # the terminal gets one line, the log all of it
+        traceback.print_exc()
+        _fail(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
+
+
+def title(snakemake) -> str:
+    """Return a short name of the job for its bar: rule, variant, seed, device."""
+    return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])
+
+
+def task(snakemake):
+    """Return what a training job trains for."""
+    from encoder_compression.training.train import Task
+
+    return Task(
+        dataset=Path(snakemake.input.dataset),
+        metric=snakemake.params.metric,
+        seed=int(snakemake.wildcards.seed),
+        name=title(snakemake),
+    )
+
+
+def _redirect_to(log: Path) -> None:
+    """Send file descriptors 1 and 2, where C libraries print too, to the log; keep the terminal for bars."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress.terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+
+
+def _fail(message: str, log: Path) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    print(f"Error: {message} (log: {log})", file=progress.terminal)
+    sys.stderr.flush()
+    os._exit(1)  # without Snakemake's own traceback of this script
+
+
+def _write_provenance(snakemake, seconds: float, facts: dict) -> None:
+    inputs = {path: provenance.fingerprint(path) for path in sorted(set(snakemake.input)) if Path(path).exists()}
+    options = dict(snakemake.params.items()) | {"wildcards": dict(snakemake.wildcards.items())}
+    folder = Path(snakemake.output[0])
+    folder = folder if folder.is_dir() else folder.parent
+    provenance.write(folder, options=options, inputs=inputs, seconds=seconds, facts=facts)

@@ -1,0 +1,42 @@
+"""Run an artifact's weights in eager PyTorch, on the CPU or on CUDA."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from encoder_compression.errors import UserError
+
+
+class Runtime:
+    """A loaded classifier: int64 arrays in, logits out, finished when the call returns."""
+
+    def __init__(self, artifact: Path, *, hardware: str, threads: int):
+        if hardware == "cuda" and not torch.cuda.is_available():
+            raise UserError("the device asks for CUDA, but torch finds no usable GPU here; take the device out of 'devices'")
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(False)
+        self.hardware = hardware
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            artifact, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+        self.model.eval().to(hardware)
+
+    def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
+        """Return logits [batch, classes] for ids and mask [batch, length]; reading them back waits for the device."""
+        batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(attention_mask)}
+        out = self.model(**{name: tensor.to(self.hardware) for name, tensor in batch.items()})
+        return out.logits.float().cpu().numpy()
+
+    def facts(self) -> dict:
+        """Return what ran it: threads, library version and device."""
+        return {
+            "library": f"torch {torch.__version__}",
+            "threads": torch.get_num_threads(),
+            "ran_on": torch.cuda.get_device_name() if self.hardware == "cuda" else "cpu",
+        }
+
+    def device_memory_mb(self) -> float | None:
+        """Return the peak of CUDA's allocator in MB of 10⁶ bytes; None on the CPU."""
+        return torch.cuda.max_memory_allocated() / 1e6 if self.hardware == "cuda" else None

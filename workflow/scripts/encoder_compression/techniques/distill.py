@@ -1,0 +1,111 @@
+"""Distil a student with fewer layers from a fine-tuned teacher (Hinton et al. 2015; Sanh et al. 2019)."""
+
+import copy
+import logging
+import shutil
+from pathlib import Path
+
+import torch
+from pyarrow import parquet
+from transformers import PreTrainedModel
+
+from encoder_compression import encoders, provenance
+from encoder_compression.errors import UserError
+from encoder_compression.techniques.finetune import new_classifier
+from encoder_compression.training import artifacts
+from encoder_compression.training.losses import HiddenStateMatcher
+from encoder_compression.training.objectives import Distillation
+from encoder_compression.training.train import Task, train
+
+log = logging.getLogger(__name__)
+
+
+def distill(*, parent: Path, teacher: Path, encoder: Path, soft_targets: Path | None, task: Task, options: dict, model: Path, curve: Path) -> dict:
+    """Write the student to ``model`` and its curve to ``curve``; returns facts, the layer map among them.
+
+    ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start;
+    ``soft_targets`` holds the teacher's logits on train. With start "best" both starts are trained, each with the
+    whole budget, and the one with the better validation score is kept.
+    """
+    require_gate(teacher, options["gate"])
+    inputs = [parent, teacher, encoder, task.dataset]
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=task.seed, inputs=inputs)
+    tokenizer = encoders.load_tokenizer(parent)
+    starts = ("finetuned", "pretrained") if options["start"] == "best" else (options["start"],)
+    candidates = []
+    for start in starts:
+        whole = encoders.load_classifier(parent) if start == "finetuned" else new_classifier(encoder, task)
+        student, layer_map = take_layers(whole, options["layers"], options["keep"])
+        history, facts = train(
+            model=student,
+            tokenizer=tokenizer,
+            task=task,
+            options=options["training"],
+            objective=_objective(student, teacher, layer_map, options),
+            checkpoints=checkpoints / start,
+            columns={"teacher_logits": _read_logits(soft_targets)} if options["loss"]["soft"] else {},
+        )
+        candidates.append((facts["validation_score"], start, student, history, facts))
+        log.info("start %s: validation score %.4f", start, facts["validation_score"])
+    _, start, student, history, facts = max(candidates, key=lambda candidate: candidate[0])
+    student.hidden_matcher = None
+    artifacts.publish(student, tokenizer, model, dataset=task.dataset)
+    artifacts.write_curve(history, curve)
+    shutil.rmtree(checkpoints)
+    return facts | {
+        "layer_map": dict(enumerate(layer_map, start=1)),
+        "start": start,
+        "validation_score_by_start": {candidate[1]: candidate[0] for candidate in candidates},
+        "teacher_fingerprint": provenance.fingerprint(teacher),
+    }
+
+
+def require_gate(teacher: Path, gate: float) -> None:
+    """Raise UserError where the teacher's recorded validation score is below the gate."""
+    found = provenance.read_facts(teacher)["validation_score"]
+    if found < gate:
+        raise UserError(
+            f"the teacher {teacher} reached {found:.3f} on validation, below its gate of {gate}; "
+            "train it better or lower 'gate' of the distill step"
+        )
+
+
+def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
+    """Return the teacher's layers, counted from 1, that a student keeps: ``choose_layers("even", 3, 6) == [2, 4, 6]``.
+
+    "spread" takes the layers nearest to even steps that end with the last one. Raises UserError where the teacher
+    does not have them.
+    """
+    layers = rule if isinstance(rule, list) else {
+        "even": list(range(2, depth + 1, 2))[:keep],
+        "odd": list(range(1, depth + 1, 2))[:keep],
+        "first": list(range(1, min(keep, depth) + 1)),
+        "last": list(range(max(depth - keep, 0) + 1, depth + 1)),
+        "spread": sorted({round(depth * (index + 1) / keep) for index in range(keep)} - {0}),
+    }[rule]
+    if max(layers) > depth or (not isinstance(rule, list) and len(layers) != keep):
+        raise UserError(f"layers '{rule}' with keep {keep} do not fit a teacher of {depth} layers; lower 'keep' or list the layers")
+    return layers
+
+
+def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tuple[PreTrainedModel, list[int]]:
+    """Return a copy of the model that has only the chosen layers, and which ones, counted from 1."""
+    student = copy.deepcopy(model)
+    stack = encoders.layer_stack(student)
+    layers = choose_layers(rule, keep, len(stack.layer))
+    stack.layer = torch.nn.ModuleList([stack.layer[index - 1] for index in layers])
+    student.config.num_hidden_layers = len(layers)
+    return student, layers
+
+
+def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
+    """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
+    live = encoders.load_classifier(teacher) if options["loss"]["hidden"] else None
+    if live is not None:
+        widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
+        student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)
+    return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
+
+
+def _read_logits(path: Path) -> list[list[float]]:
+    return parquet.read_table(Path(path) / "logits.parquet", columns=["logits"])["logits"].to_pylist()

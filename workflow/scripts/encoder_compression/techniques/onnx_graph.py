@@ -1,0 +1,84 @@
+"""Weights to ONNX graphs and ONNX graphs to INT8: the only module that touches optimum's exporter."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from optimum.exporters.onnx import main_export
+from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
+
+from encoder_compression import encoders
+from encoder_compression.measurement import contents
+from encoder_compression.sources.encoder import TOKENIZER_FILES
+
+log = logging.getLogger(__name__)
+GRAPH = "model.onnx"
+
+
+def export(*, model: Path, options: dict, output: Path) -> dict:
+    """Write the ONNX graph of a classifier, with free batch size and length, beside its config and tokenizer.
+
+    Returns facts. Raises RuntimeError where its logits differ from PyTorch's by more than ``options["tolerance"]``,
+    or where the graph does not hold exactly the model's zeros.
+    """
+    main_export(str(model), str(output), task="text-classification", opset=options["opset"], do_validation=False, local_files_only=True)
+    difference = largest_difference(model, Path(output))
+    if not difference <= options["tolerance"]:
+        raise RuntimeError(f"logits of the ONNX graph and of PyTorch differ by {difference:.2g}, more than the tolerance {options['tolerance']:.2g}")
+    before, after = contents.weights(Path(model)), contents.weights(Path(output))
+    if before["zeros"] != after["zeros"]:
+        raise RuntimeError(f"the model has {before['zeros']} zeros, its ONNX graph {after['zeros']}")
+    return {"largest_logit_difference": difference, "zeros": after["zeros"]}
+
+
+def largest_difference(model: Path, graph: Path) -> float:
+    """Return the largest absolute difference of logits between PyTorch and the graph over batches of several shapes.
+
+    Each batch is padded, so a graph that ignores the mask or has a fixed length cannot pass.
+    """
+    network = encoders.load_classifier(model).eval()
+    session = onnxruntime.InferenceSession(graph / GRAPH, providers=["CPUExecutionProvider"])
+    longest = min(network.config.max_position_embeddings - 2, 512)
+    names = [node.name for node in session.get_inputs()]
+    generator = np.random.default_rng(0)
+    differences = []
+    for batch_size, length in ((1, 5), (3, 17), (2, longest)):
+        batch = _random_batch(generator, batch_size, length, network.config)
+        with torch.inference_mode():
+            expected = network(**{name: torch.from_numpy(batch[name]) for name in names}).logits.numpy()
+        (found,) = session.run(["logits"], {name: batch[name] for name in names})
+        differences.append(float(np.abs(expected - found).max()))
+    return max(differences)
+
+
+def _random_batch(generator: np.random.Generator, batch_size: int, length: int, config) -> dict[str, np.ndarray]:
+    ids = generator.integers(0, config.vocab_size, (batch_size, length))
+    mask = np.ones_like(ids)
+    mask[1:, length // 2 :] = 0
+    ids[mask == 0] = config.pad_token_id
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+
+def quantize(*, parent: Path, options: dict, output: Path) -> dict:
+    """Write the dynamic INT8 form of a graph: signed 8-bit weights; returns facts about its operators.
+
+    Signed weights with unsigned activations are the fast kernels of x86; zero stays exactly zero.
+    Raises RuntimeError where nothing was quantized.
+    """
+    parent, output = Path(parent), Path(output)
+    scheme = getattr(AutoQuantizationConfig, options["isa"])(is_static=False, per_channel=options["per_channel"])
+    quantizer = ORTQuantizer.from_pretrained(parent, file_name=GRAPH)
+    quantizer.quantize(save_dir=output, quantization_config=scheme, file_suffix="")
+    for name in TOKENIZER_FILES:
+        if (parent / name).exists():
+            shutil.copyfile(parent / name, output / name)
+    operators = [node.op_type for node in onnx.load(output / GRAPH, load_external_data=False).graph.node]
+    integer = sum(operator in ("MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul") for operator in operators)
+    if not integer:
+        raise RuntimeError("no matrix product was quantized")
+    remaining = sum(operator in ("MatMul", "Gemm") for operator in operators)
+    return {"integer_matmuls": integer, "float_matmuls": remaining}

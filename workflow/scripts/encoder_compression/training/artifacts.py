@@ -1,0 +1,57 @@
+"""What a training job leaves behind: checkpoints until it ends, then a model that was reloaded, and a curve."""
+
+import csv
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from pyarrow import parquet
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from encoder_compression import encoders, provenance
+
+CURVE_COLUMNS = ("step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second", "eval_loss", "eval_score")
+
+
+def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Path]) -> Path:
+    """Return the folder beside ``model`` for a job's checkpoints, emptied where another job wrote them.
+
+    Beside and not inside, because Snakemake deletes the outputs of a failed job. Checkpoints hold the optimizer's
+    state as torch files, so only those are loaded that a job with the same options and inputs wrote.
+    """
+    folder = Path(model).parent / "checkpoints"
+    claims = [options, seed, [provenance.fingerprint(path) for path in inputs]]
+    claim = hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
+    owner = folder / "owner"
+    if folder.exists() and not (owner.exists() and owner.read_text() == claim):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    owner.write_text(claim)
+    return folder
+
+
+def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, dataset: Path) -> PreTrainedModel:
+    """Save a trained model, reload it, and return the reloaded one once its logits equal those of the trained one.
+
+    Raises RuntimeError where they differ: then the saved model is not the one that was validated.
+    """
+    model = model.eval().cpu()
+    encoders.save(model, tokenizer, folder)
+    reloaded = encoders.load_classifier(folder).eval()
+    sentences = parquet.read_table(Path(dataset) / "validation.parquet", columns=["input_ids"])["input_ids"][:8].to_pylist()
+    batch = tokenizer.pad({"input_ids": sentences}, return_tensors="pt")
+    with torch.inference_mode():
+        difference = (model(**batch).logits - reloaded(**batch).logits).abs().max().item()
+    if difference > 1e-6:
+        raise RuntimeError(f"the saved model differs from the trained one by {difference:.2g} in its logits")
+    return reloaded
+
+
+def write_curve(curve: list[dict], path: Path) -> None:
+    """Write a Trainer's log history as CSV: one row per logged interval or evaluation."""
+    with Path(path).open("w", newline="") as file:
+        writer = csv.DictWriter(file, CURVE_COLUMNS, extrasaction="ignore", restval="")
+        writer.writeheader()
+        writer.writerows(entry for entry in curve if "loss" in entry or "eval_loss" in entry)

@@ -1,0 +1,120 @@
+"""Train a classifier on a prepared data set; the same way for every technique that trains."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from pyarrow import parquet
+from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from encoder_compression import environment, quality
+from encoder_compression.errors import UserError
+from encoder_compression.training.objectives import Objective
+from encoder_compression.training.trainer import EncoderTrainer, ProgressBar
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a job trains for: the prepared data set, the metric that chooses the epoch, the seed, a name for the bar."""
+
+    dataset: Path
+    metric: str
+    seed: int
+    name: str
+
+
+def train(
+    *,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    options: dict,
+    objective: Objective,
+    checkpoints: Path,
+    columns: dict[str, list] | None = None,
+) -> tuple[list[dict], dict]:
+    """Train ``model`` in place and leave it with the weights of its best epoch; returns its curve and facts.
+
+    Validation alone chooses the epoch. ``options`` are those of a step's ``training`` section; ``columns`` are
+    further per-sentence inputs of the objective. A run that was killed goes on from ``checkpoints``, which the
+    caller removes once the model is saved.
+    """
+    set_seed(task.seed)
+    data = _read_split(task.dataset, "train")
+    for name, values in (columns or {}).items():
+        data = data.add_column(name, values)
+    trainer = EncoderTrainer(
+        model=model,
+        args=_arguments(options, task.seed, checkpoints, len(data)),
+        objective=objective,
+        lengths=[len(ids) for ids in data["input_ids"]],
+        train_dataset=data,
+        eval_dataset=_read_split(task.dataset, "validation"),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda out: {"score": quality.score(task.metric, out.label_ids, out.predictions.argmax(-1))},
+        callbacks=[ProgressBar(task.name), EarlyStoppingCallback(options["patience"])],
+    )
+    last = get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None
+    if last:
+        log.info("going on from %s", last)
+    trainer.train(resume_from_checkpoint=last)
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # takes autocast off its forward pass
+    facts = {
+        "validation_score": trainer.state.best_metric,
+        "training_seconds": trainer.state.log_history[-1]["seconds"],
+        "steps": trainer.state.global_step,
+        "bfloat16": trainer.args.bf16,
+        "threads": torch.get_num_threads(),
+        "resumed": last is not None,
+    }
+    return trainer.state.log_history, facts
+
+
+def _read_split(dataset: Path, split: str) -> Dataset:
+    table = parquet.read_table(dataset / f"{split}.parquet", columns=["input_ids", "label"])
+    data = Dataset(table.rename_columns(["input_ids", "labels"]))
+    return data.add_column("attention_mask", [[1] * len(ids) for ids in data["input_ids"]])
+
+
+def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:
+    batch_size, accumulation = options["batch_size"], options["accumulation"]
+    if batch_size % accumulation:
+        raise UserError(f"training: accumulation {accumulation} does not divide batch_size {batch_size}")
+    cuda = torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options["epochs"],
+        per_device_train_batch_size=batch_size // accumulation,
+        per_device_eval_batch_size=64,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=options["learning_rate"],
+        warmup_ratio=options["warmup"],
+        weight_decay=options["weight_decay"],
+        optim="adamw_torch_fused",
+        bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),
+        use_cpu=not cuda,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="score",
+        greater_is_better=True,
+        logging_steps=max(1, math.ceil(sentences / batch_size / 10)),
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        disable_tqdm=True,
+        report_to=[],
+        seed=seed,
+    )
+
+
+def _has_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(environment.hardware()["isa"]))

@@ -1,0 +1,109 @@
+"""Hugging Face's Trainer with batches by length, named loss terms, and a curve that survives a killed run."""
+
+import time
+
+import torch
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from encoder_compression import progress
+from encoder_compression.training.objectives import Objective
+
+
+class EpochLengthSampler(LengthGroupedSampler):
+    """Groups sentences of similar length; the order is a function of seed and epoch alone, so a resumed epoch repeats it."""
+
+    def __init__(self, *, batch_size: int, lengths: list[int], seed: int):
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by accelerate before each epoch."""
+        self.generator.manual_seed(self.seed * 100_003 + epoch)
+
+
+class EncoderTrainer(Trainer):
+    """A Trainer whose loss is an objective of named terms; it logs each term and the tokens per second."""
+
+    def __init__(self, *, objective: Objective, lengths: list[int], **options):
+        super().__init__(**options)
+        self.objective = objective
+        self.lengths = lengths
+        self.model_accepts_loss_kwargs = False  # the terms are means over the batch
+        self.elapsed = Stopwatch()
+        self._start_interval()
+
+    def _start_interval(self) -> None:
+        self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
+
+    def _get_train_sampler(self, train_dataset=None) -> EpochLengthSampler:
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return EpochLengthSampler(batch_size=batch_size, lengths=self.lengths, seed=self.args.seed)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Return the sum of the objective's terms while training, the model's own loss while evaluating."""
+        if return_outputs:
+            return super().compute_loss(model, inputs, return_outputs=True)
+        terms = self.objective(model, inputs)
+        self._count(terms, inputs)
+        return sum(terms.values())
+
+    def _count(self, terms: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]) -> None:
+        """Add up terms and tokens on their device, so that no step waits for it."""
+        interval = self.interval
+        interval["batches"] += 1
+        interval["tokens"] = interval["tokens"] + inputs["attention_mask"].sum()
+        for name, term in terms.items():
+            interval["terms"][name] = interval["terms"].get(name, 0) + term.detach()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the interval's mean terms, tokens per second, and the seconds trained so far, also by killed runs."""
+        interval = self.interval
+        if "loss" in logs and interval["batches"]:
+            means = {f"loss_{name}": float(total) / interval["batches"] for name, total in interval["terms"].items()}
+            seconds = time.monotonic() - interval["start"]
+            logs |= means | {"tokens_per_second": float(interval["tokens"]) / seconds}
+            self._start_interval()
+        logs["seconds"] = self.elapsed.seconds(self.state.log_history)
+        super().log(logs)
+
+
+class Stopwatch:
+    """Seconds of training, counted on from the last log entry of a checkpoint."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+        self.before: float | None = None
+
+    def seconds(self, log_history: list[dict]) -> float:
+        """Return the seconds trained so far; ``log_history`` is that of the Trainer's state."""
+        if self.before is None:
+            self.before = log_history[-1]["seconds"] if log_history else 0.0
+        return self.before + time.monotonic() - self.start
+
+
+class ProgressBar(TrainerCallback):
+    """A bar of optimizer steps with the time left and the last loss and validation score."""
+
+    def __init__(self, description: str):
+        self.description = description
+
+    def on_train_begin(self, args, state, control, **_):
+        """Open the bar where a resumed run stands."""
+        self.bar = progress.bar(state.max_steps, description=self.description, unit="step")
+        self.bar.update(state.global_step)
+
+    def on_step_end(self, args, state, control, **_):
+        """Move on by what has been done since."""
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args, state, control, logs=None, **_):
+        """Show the loss or score just logged."""
+        shown = {key: f"{logs[key]:.3f}" for key in ("loss", "eval_score") if key in (logs or {})}
+        if shown:
+            self.bar.set_postfix(shown, refresh=False)
+
+    def on_train_end(self, args, state, control, **_):
+        """Take the bar off the screen."""
+        self.bar.close()

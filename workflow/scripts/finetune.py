@@ -1,0 +1,13 @@
+"""Fine-tune the pretrained encoder."""
+
+from encoder_compression.jobs import job, task
+from encoder_compression.techniques.finetune import finetune
+
+with job(snakemake) as facts:
+    facts |= finetune(
+        encoder=snakemake.input.encoder,
+        task=task(snakemake),
+        options=snakemake.params.options,
+        model=snakemake.output.model,
+        curve=snakemake.output.curve,
+    )

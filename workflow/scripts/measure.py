@@ -1,0 +1,17 @@
+"""Measure a variant on a device, in turns with its partner."""
+
+from encoder_compression.jobs import job, title
+from encoder_compression.measurement.measure import measure
+
+with job(snakemake) as facts:
+    options = snakemake.params.options
+    facts |= measure(
+        artifact=snakemake.input.artifact,
+        device=options["device"],
+        partner=(snakemake.input.partner, options["partner_device"]) if snakemake.input.partner else None,
+        dataset=snakemake.input.dataset,
+        options=options["measure"],
+        measurement=snakemake.output.measurement,
+        predictions=snakemake.output.predictions,
+        name=title(snakemake),
+    )

@@ -1,0 +1,12 @@
+"""Compute the teacher's logits on train."""
+
+from encoder_compression.jobs import job, title
+from encoder_compression.techniques.soft_targets import predict_soft_targets
+
+with job(snakemake) as facts:
+    facts |= predict_soft_targets(
+        teacher=snakemake.input.teacher,
+        dataset=snakemake.input.dataset,
+        output=snakemake.output[0],
+        name=title(snakemake),
+    )
