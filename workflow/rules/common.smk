@@ -61,6 +61,65 @@ def parent_graph(wildcards):
     return study.folder(study.parent(wildcards.variant), wildcards.seed, "onnx")
 
 
+def teacher_of(form):
+    """Return a function of wildcards that gives a folder of the variant's teacher."""
+
+    def of_variant(wildcards):
+        study = studies[wildcards.experiment]
+        return study.folder(study.teacher(wildcards.variant), wildcards.seed, form)
+
+    return of_variant
+
+
+def soft_targets(wildcards):
+    """Return the teacher's logits where the student's loss uses them, else nothing."""
+    weight = step_options(wildcards)["loss"]["soft"]
+    return teacher_of("soft_targets")(wildcards) if weight else []
+
+
+def measured_artifact(wildcards):
+    """Return the artifact that the device's runtime reads."""
+    study = studies[wildcards.experiment]
+    return study.folder(wildcards.variant, wildcards.seed, study.form(wildcards.device))
+
+
+def partner_artifact(wildcards):
+    """Return the artifact of the row's partner, or nothing for the baseline."""
+    study = studies[wildcards.experiment]
+    partner = study.partner(wildcards.variant, wildcards.device)
+    return study.folder(partner[0], wildcards.seed, study.form(partner[1])) if partner else []
+
+
+def measure_options(wildcards):
+    """Return how to measure, on which device, and on which device the partner runs."""
+    study = studies[wildcards.experiment]
+    devices = study.options["devices"]
+    partner = study.partner(wildcards.variant, wildcards.device)
+    return {
+        "measure": study.options["measure"],
+        "device": devices[wildcards.device],
+        "partner_device": devices[partner[1]] if partner else None,
+    }
+
+
+def measurements(wildcards):
+    """Return the measurement of every row of the experiment and of the baselines they are compared with."""
+    rows = studies[wildcards.experiment].table_rows()
+    folders = {row[key] for row in rows for key in ("folder", "baseline", "same_runtime")}
+    return sorted(f"{folder}/measurement.json" for folder in folders)
+
+
+def trained_models(wildcards):
+    """Return the models that the chains of the experiment trained."""
+    return sorted({model for row in studies[wildcards.experiment].table_rows() for model in row["trained"]})
+
+
+def summary_options(wildcards):
+    """Return the metric and the rows of the table."""
+    study = studies[wildcards.experiment]
+    return {"metric": study.options["metric"], "rows": study.table_rows()}
+
+
 def half_of_cores(wildcards):
     """Return the threads of a job that others wait for."""
     return max(1, (workflow.cores or 2) // 2)

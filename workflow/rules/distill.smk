@@ -7,22 +7,6 @@ OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its 
 """
 
 
-def teacher_of(form):
-    """Return a function of wildcards that gives a folder of the variant's teacher."""
-
-    def of_variant(wildcards):
-        study = studies[wildcards.experiment]
-        return study.folder(study.teacher(wildcards.variant), wildcards.seed, form)
-
-    return of_variant
-
-
-def soft_targets(wildcards):
-    """Return the teacher's logits where the student's loss uses them, else nothing."""
-    weight = step_options(wildcards)["loss"]["soft"]
-    return teacher_of("soft_targets")(wildcards) if weight else []
-
-
 rule predict_soft_targets:
     input:
         teacher="results/{experiment}/{variant}/seed{seed}/model",
@@ -31,8 +15,8 @@ rule predict_soft_targets:
         directory("results/{experiment}/{variant}/seed{seed}/soft_targets"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/predict_soft_targets.log",
-    threads: half_of_cores
     priority: 20
+    threads: half_of_cores
     script:
         "../scripts/predict_soft_targets.py"
 
@@ -47,14 +31,14 @@ rule distill:
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
-    params:
-        options=step_options,
-        metric=section("metric"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/distill.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "distill"),
-    threads: quarter_of_cores
     priority: 10
+    threads: quarter_of_cores
+    params:
+        options=step_options,
+        metric=section("metric"),
     script:
         "../scripts/distill.py"

@@ -11,12 +11,12 @@ rule export:
         model="results/{experiment}/{variant}/seed{seed}/model",
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
-    params:
-        options=section("export"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/export.log",
     wildcard_constraints:
         variant="|".join(steps_pattern(studies, technique) for technique in ("finetune", "distill", "prune")),
     priority: 5
+    params:
+        options=section("export"),
     script:
         "../scripts/export.py"

@@ -15,14 +15,14 @@ rule finetune:
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
-    params:
-        options=step_options,
-        metric=section("metric"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/finetune.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "finetune"),
-    threads: workflow.cores
     priority: 10
+    threads: workflow.cores
+    params:
+        options=step_options,
+        metric=section("metric"),
     script:
         "../scripts/finetune.py"

@@ -17,10 +17,10 @@ localrules:
 rule prepare_encoder:
     output:
         directory("results/{experiment}/base"),
-    params:
-        options=section("encoder"),
     log:
         "logs/{experiment}/prepare_encoder.log",
+    params:
+        options=section("encoder"),
     script:
         "../scripts/prepare_encoder.py"
 
@@ -30,9 +30,9 @@ rule prepare_dataset:
         encoder="results/{experiment}/base",
     output:
         directory("results/{experiment}/dataset"),
-    params:
-        options=section("dataset"),
     log:
         "logs/{experiment}/prepare_dataset.log",
+    params:
+        options=section("dataset"),
     script:
         "../scripts/prepare_dataset.py"

@@ -13,14 +13,14 @@ rule prune:
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
-    params:
-        options=step_options,
-        metric=section("metric"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/prune.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "prune"),
-    threads: quarter_of_cores
     priority: 10
+    threads: quarter_of_cores
+    params:
+        options=step_options,
+        metric=section("metric"),
     script:
         "../scripts/prune.py"

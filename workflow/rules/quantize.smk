@@ -11,12 +11,12 @@ rule quantize:
         parent=parent_graph,
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
-    params:
-        options=step_options,
     log:
         "logs/{experiment}/{variant}/seed{seed}/quantize.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "quantize"),
     priority: 5
+    params:
+        options=step_options,
     script:
         "../scripts/quantize.py"

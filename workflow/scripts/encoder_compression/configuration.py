@@ -39,7 +39,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     _validate(options, path.name, schema)
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
-    return options
+    return canonical(options)
 
 
 def _read_yaml(path: Path) -> dict:
@@ -56,6 +56,13 @@ def merge(below: dict, above: dict) -> dict:
         both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
     return merged
+
+
+def canonical(value):
+    """Return the value with the keys of every dict inside it sorted: Snakemake compares how options print."""
+    if isinstance(value, dict):
+        return {key: canonical(value[key]) for key in sorted(value)}
+    return [canonical(item) for item in value] if isinstance(value, list) else value
 
 
 def _with_defaults(validator_class):

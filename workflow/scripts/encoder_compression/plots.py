@@ -43,7 +43,8 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
         style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)]}
         axes.errorbar(rows[cost], points["score"], yerr=spread, **style, ecolor="0.85", markersize=8, label=device, zorder=3)
     front = pareto_front(table[cost].to_numpy(), percent["score"].to_numpy())
-    axes.step(table[cost].iloc[front], percent["score"].iloc[front], where="post", color="0.4", linestyle="--", label="Pareto front", zorder=2)
+    line = {"where": "post", "color": "0.4", "linestyle": "--", "zorder": 2}
+    axes.step(table[cost].iloc[front], percent["score"].iloc[front], label="Pareto front", **line)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")

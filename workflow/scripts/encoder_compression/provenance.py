@@ -10,12 +10,12 @@ FILE_NAME = "provenance.json"
 
 
 def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's file names and contents without its provenance."""
+    """Return the sha256 of a file, or of a folder's file names and contents without provenance and hidden files."""
     path = Path(path)
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != FILE_NAME)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != FILE_NAME and file.name[0] != ".")
     lines = [f"{file.relative_to(path)} {fingerprint(file)}" for file in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

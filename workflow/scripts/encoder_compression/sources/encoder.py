@@ -32,7 +32,10 @@ def prepare_encoder(*, source: dict, output: Path) -> dict:
 
 def _require_files(folder: Path, kind: str) -> None:
     if not (folder / WEIGHTS).exists():
-        raise UserError(f"the {kind} encoder has no {WEIGHTS}; other weights may hold code and are not read: convert it with transformers' save_pretrained")
+        raise UserError(
+            f"the {kind} encoder has no {WEIGHTS}; other files of weights may hold code and are not read: "
+            "load it once with transformers where you trust it, and save_pretrained"
+        )
     if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
         raise UserError(f"the {kind} encoder has no tokenizer files beside its weights; add tokenizer.json")
 

@@ -20,7 +20,17 @@ from encoder_compression.training.train import Task, train
 log = logging.getLogger(__name__)
 
 
-def distill(*, parent: Path, teacher: Path, encoder: Path, soft_targets: Path | None, task: Task, options: dict, model: Path, curve: Path) -> dict:
+def distill(
+    *,
+    parent: Path,
+    teacher: Path,
+    encoder: Path,
+    soft_targets: Path | None,
+    task: Task,
+    options: dict,
+    model: Path,
+    curve: Path,
+) -> dict:
     """Write the student to ``model`` and its curve to ``curve``; returns facts, the layer map among them.
 
     ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start;
@@ -76,13 +86,17 @@ def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
     "spread" takes the layers nearest to even steps that end with the last one. Raises UserError where the teacher
     does not have them.
     """
-    layers = rule if isinstance(rule, list) else {
-        "even": list(range(2, depth + 1, 2))[:keep],
-        "odd": list(range(1, depth + 1, 2))[:keep],
-        "first": list(range(1, min(keep, depth) + 1)),
-        "last": list(range(max(depth - keep, 0) + 1, depth + 1)),
-        "spread": sorted({round(depth * (index + 1) / keep) for index in range(keep)} - {0}),
-    }[rule]
+    layers = (
+        rule
+        if isinstance(rule, list)
+        else {
+            "even": list(range(2, depth + 1, 2))[:keep],
+            "odd": list(range(1, depth + 1, 2))[:keep],
+            "first": list(range(1, min(keep, depth) + 1)),
+            "last": list(range(max(depth - keep, 0) + 1, depth + 1)),
+            "spread": sorted({round(depth * (index + 1) / keep) for index in range(keep)} - {0}),
+        }[rule]
+    )
     if max(layers) > depth or (not isinstance(rule, list) and len(layers) != keep):
         raise UserError(f"layers '{rule}' with keep {keep} do not fit a teacher of {depth} layers; lower 'keep' or list the layers")
     return layers

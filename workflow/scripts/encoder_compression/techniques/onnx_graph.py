@@ -28,7 +28,7 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     main_export(str(model), str(output), task="text-classification", opset=options["opset"], do_validation=False, local_files_only=True)
     difference = largest_difference(model, Path(output))
     if not difference <= options["tolerance"]:
-        raise RuntimeError(f"logits of the ONNX graph and of PyTorch differ by {difference:.2g}, more than the tolerance {options['tolerance']:.2g}")
+        raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
     before, after = contents.weights(Path(model)), contents.weights(Path(output))
     if before["zeros"] != after["zeros"]:
         raise RuntimeError(f"the model has {before['zeros']} zeros, its ONNX graph {after['zeros']}")

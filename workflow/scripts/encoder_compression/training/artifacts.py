@@ -12,7 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 
-CURVE_COLUMNS = ("step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second", "eval_loss", "eval_score")
+CURVE_COLUMNS = [
+    "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second",
+    "eval_loss", "eval_score",
+]  # fmt: skip
 
 
 def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Path]) -> Path:

@@ -30,6 +30,7 @@ class Distillation:
         self.teacher = teacher.eval().requires_grad_(False) if teacher is not None else None
 
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the weighted terms of a batch."""
         batch = dict(batch)
         soft_targets = batch.pop("teacher_logits", None)
         out = model(**batch, output_hidden_states=self.teacher is not None)

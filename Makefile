@@ -1,0 +1,45 @@
+# The habits around the workflow. On a fresh machine: make run, make test.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+CORES ?= all
+# The first interpreter that works and is 3.11 or 3.12 (a name on the PATH may be a shim without a Python behind it).
+PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
+  $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
+
+.PHONY: run tiny test lint lock benchmark clean
+.DEFAULT_GOAL := run
+
+run: $(READY)  ## the default study, to its tables and plots
+	$(BIN)/snakemake --cores $(CORES)
+
+tiny: $(READY)  ## every path of the pipeline in a minute or two
+	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	! $(BIN)/snakemake --lint 2>&1 | grep '^ *\* ' | grep -v 'conda environment or container'
+
+benchmark: $(READY)  ## training throughput against a plain Trainer
+	$(BIN)/python benchmarks/training_throughput.py
+
+lock: $(READY)  ## requirements.in -> requirements.txt
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --no-annotate --output-file requirements.txt requirements.in
+	sed -i 's/^torch==\([0-9.]*\)+cpu$$/torch==\1/' requirements.txt
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): requirements.txt
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $(READY)

@@ -1,0 +1,96 @@
+"""A tiny random encoder, a tiny data set, and a copy of the workflow to run Snakemake in."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from encoder_compression.configuration import load_experiments
+from encoder_compression.dataset import prepare_dataset
+from encoder_compression.sources.encoder import prepare_encoder
+from encoder_compression.study import Study
+
+ROOT = Path(__file__).parent.parent
+TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
+PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
+
+
+def load_tiny(**changes) -> Study:
+    """Return the tiny study as the workflow reads it, with top-level sections of it changed."""
+    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": ["tiny"]}
+    loaded = load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
+    return Study("tiny", loaded["tiny"] | changes)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Study:
+    return load_tiny()
+
+
+def make_encoder(folder: Path, architecture: str = "bert", **shape) -> Path:
+    options = {"layers": 2, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "positions": 64, "seed": 0, "vocabulary_size": 400}
+    prepare_encoder(source={"random": {"architecture": architecture, "vocabulary_from": str(TINY_CSV)} | options | shape}, output=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory) -> Path:
+    return make_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory, tiny, encoder) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    prepare_dataset(options=tiny.options["dataset"] | {"files": {"train": str(TINY_CSV)}}, encoder=encoder, output=folder)
+    return folder
+
+
+class Workspace:
+    """A copy of the workflow in a folder of its own, in which tests may edit and run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for part in PARTS:
+            source, target = ROOT / part, folder / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *arguments, "--config", "experiments=[tiny]"]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)
+
+    def reruns(self) -> set[str]:
+        """Return the rules, and for steps also their chain, that a dry run would run."""
+        done = self.run("-n", "--cores", "2")
+        assert done.returncode == 0, done.stderr
+        jobs = set()
+        for block in (done.stdout + done.stderr).split("\nrule ")[1:]:
+            name = block.split(":")[0]
+            chain = [line.split("variant=")[1].split(",")[0] for line in block.splitlines() if "variant=" in line]
+            jobs.add(f"{name} {chain[0]}" if chain else name)
+        return jobs
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{path} does not hold {old!r}"
+        file.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workspace:
+    """A workspace in which the tiny study has run to its end."""
+    workspace = Workspace(tmp_path_factory.mktemp("finished"))
+    done = workspace.run("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace

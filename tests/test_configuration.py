@@ -1,0 +1,94 @@
+"""A mistake in the config is one line at parse time that names the place and the remedy."""
+
+import pytest
+import yaml
+
+from conftest import ROOT, load_tiny
+from encoder_compression.configuration import canonical, load_experiments, merge
+from encoder_compression.errors import UserError
+
+TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+
+
+def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
+    (tmp_path / "experiments").mkdir(exist_ok=True)
+    (tmp_path / "experiments" / "mine.yaml").write_text(yaml.safe_dump(experiment))
+    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}} | (shared or {})
+    return load_experiments(shared=shared, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")["mine"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"distil": {}}, "unknown key 'distil'; did you mean 'distill'?"),
+        ({"finetune": {"teacher": {"training": {"epoch": 3}}}}, "finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
+        ({"finetune": {"teacher": {"training": {"learning_rate": "5e-5"}}}}, "'5e-5' is text to YAML, not a number; write it like 5.0e-5"),
+        ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers"),
+        ({"prune": {"magnitude60": {"sparsity": 60}}}, "prune.magnitude60.sparsity: 60 is greater than or equal to the maximum of 1"),
+        ({"prune": {"int8": {"sparsity": 0.6}}}, "step 'int8' stands in 'prune' and in 'quantize'; rename one"),
+        ({"metric": "acuracy"}, "metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
+        ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),
+        ({"seeds": []}, "seeds"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, message):
+    with pytest.raises(UserError) as error:
+        load(tmp_path, merge(TINY, change))
+    assert message in str(error.value)
+    assert str(error.value).startswith("mine.yaml: ")
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_experiment_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(UserError, match="unknown experiment 'mime'; did you mean 'mine'?"):
+        load(tmp_path, TINY, {"experiments": ["mime"]})
+
+
+def test_broken_yaml_is_one_line(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [")
+    with pytest.raises(UserError) as error:
+        load_experiments(shared={"experiments": ["mine"]}, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
+    assert "not valid YAML" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_experiment_overrides_the_shared_config_deeply(tmp_path):
+    shared = {"measure": {"calls": 50, "rounds": 5}}
+    options = load(tmp_path, merge(TINY, {"measure": {"calls": 20}}), shared)
+    assert (options["measure"]["calls"], options["measure"]["rounds"]) == (20, 2)
+
+
+def test_the_schema_fills_every_default(tmp_path):
+    student = load(tmp_path, TINY)["distill"]["even1"]
+    assert student["temperature"] == 2
+    assert student["teacher"] == "teacher"
+    assert student["training"]["warmup"] == 0.1
+
+
+def test_the_order_of_keys_changes_nothing(tmp_path):
+    backwards = {key: TINY[key] for key in reversed(TINY)}
+    assert repr(load(tmp_path, TINY)) == repr(load(tmp_path, backwards))
+    assert repr(canonical({"b": [{"d": 1, "c": 2}], "a": 0})) == "{'a': 0, 'b': [{'c': 2, 'd': 1}]}"
+
+
+def test_each_student_gets_a_control_with_the_same_budget_and_no_teacher():
+    options = load_tiny().options
+    student, control = options["distill"]["even1"], options["distill"]["even1-control"]
+    assert control["loss"] == {"hard": 1, "soft": 0, "hidden": 0}
+    assert control["start"] == "best"
+    assert control["training"] == student["training"]
+    assert control["layers"] == student["layers"]
+    assert options["variants"].index("teacher+even1-control") == options["variants"].index("teacher+even1") + 1
+
+
+def test_a_student_asked_to_have_no_control_gets_none(tmp_path):
+    options = load(tmp_path, merge(TINY, {"distill": {"even1": {"control": False}}}))
+    assert "even1-control" not in options["distill"]
+    assert not [variant for variant in options["variants"] if "control" in variant]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config" / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_that_comes_along_is_valid(path):
+    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": [path.stem]}
+    assert load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")

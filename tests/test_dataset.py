@@ -1,0 +1,85 @@
+"""Splits are fixed by the text, labels are dense, and unusable rows are dropped and counted."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from encoder_compression.dataset import prepare_dataset
+from encoder_compression.errors import UserError
+
+
+def prepare(tmp_path, encoder, table: pd.DataFrame, **changes) -> dict[str, pd.DataFrame]:
+    table.to_csv(tmp_path / "table.csv", index=False)
+    options = {
+        "files": {"train": str(tmp_path / "table.csv")},
+        "format": {"separator": ",", "header": True, "quoting": True},
+        "columns": {"text": "text", "label": "label"},
+        "split": {"validation": 0.2, "test": 0.2},
+        "max_length": 32,
+    }
+    prepare_dataset(options=options | changes, encoder=encoder, output=tmp_path / "dataset")
+    return {name: pd.read_parquet(tmp_path / "dataset" / f"{name}.parquet") for name in ("train", "validation", "test")}
+
+
+def table(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"text": [f"sentence {number}" for number in range(count)], "label": [number % 2 for number in range(count)]})
+
+
+def test_a_text_keeps_its_split_when_rows_are_added_or_moved(tmp_path, encoder):
+    before = prepare(tmp_path, encoder, table(60))
+    after = prepare(tmp_path, encoder, table(80).sample(frac=1, random_state=1))
+    for name, split in before.items():
+        assert set(split["text"]) <= set(after[name]["text"])
+
+
+def test_splits_share_no_text(tmp_path, encoder):
+    splits = prepare(tmp_path, encoder, pd.concat([table(60), table(60)]))
+    texts = [text for split in splits.values() for text in split["text"]]
+    assert len(texts) == len(set(texts)) == 60
+
+
+def test_a_text_of_a_given_test_split_is_taken_out_of_train(tmp_path, encoder):
+    table(60).head(7).to_csv(tmp_path / "test.csv", index=False)
+    splits = prepare(tmp_path, encoder, table(60), files={"train": str(tmp_path / "table.csv"), "test": str(tmp_path / "test.csv")})
+    assert len(splits["test"]) == 7
+    assert not set(splits["test"]["text"]) & set(splits["train"]["text"])
+
+
+def test_ratings_become_two_classes_and_the_threshold_itself_is_dropped(tmp_path, encoder):
+    ratings = table(60).assign(label=[(-2.5, 0, 1.5)[number % 3] for number in range(60)])
+    splits = prepare(tmp_path, encoder, ratings, threshold=0)
+    assert sum(map(len, splits.values())) == 40
+    assert set(splits["train"]["label"]) == {0, 1}
+    dropped = json.loads((tmp_path / "dataset" / "dataset.json").read_text())["dropped"]["train"]
+    assert dropped["label is the threshold or no number"] == 20
+
+
+def test_named_labels_become_numbers_in_alphabetical_order(tmp_path, encoder):
+    named = table(60).assign(label=[("positive", "negative")[number % 2] for number in range(60)])
+    splits = prepare(tmp_path, encoder, named)
+    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text())["labels"] == ["negative", "positive"]
+    assert set(splits["train"]["label"]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": {"text": "txt", "label": "label"}}, "split 'train' has no column 'txt' for the text; did you mean 'text'?"),
+        ({"split": {"validation": 1e-6, "test": 0.2}}, "split 'validation' is empty"),
+    ],
+)
+def test_unusable_data_is_one_line_with_the_remedy(tmp_path, encoder, changes, message):
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path, encoder, table(60), **changes)
+    assert message in str(error.value)
+
+
+def test_one_label_only_is_refused(tmp_path, encoder):
+    with pytest.raises(UserError, match="all rows have the same label"):
+        prepare(tmp_path, encoder, table(60).assign(label=1))
+
+
+def test_sentences_are_cut_at_max_length_and_not_padded(tmp_path, encoder):
+    splits = prepare(tmp_path, encoder, table(60).assign(text=lambda rows: rows["text"] + " film" * 100), max_length=16)
+    assert set(splits["train"]["input_ids"].map(len)) == {16}

@@ -1,0 +1,152 @@
+"""Students keep the layers they say they keep, learn from a gated teacher, and are saved as they were trained."""
+
+import json
+import math
+
+import pytest
+import torch
+from pyarrow import parquet
+
+from conftest import make_encoder
+from encoder_compression import encoders, provenance
+from encoder_compression.errors import UserError
+from encoder_compression.techniques.distill import choose_layers, distill, require_gate, take_layers
+from encoder_compression.techniques.finetune import finetune
+from encoder_compression.techniques.soft_targets import predict_soft_targets
+from encoder_compression.training.objectives import Distillation
+from encoder_compression.training.train import Task
+
+
+@pytest.mark.parametrize(
+    ("rule", "keep", "layers"),
+    [
+        ("even", 3, [2, 4, 6]),
+        ("odd", 3, [1, 3, 5]),
+        ("first", 3, [1, 2, 3]),
+        ("last", 3, [4, 5, 6]),
+        ("spread", 3, [2, 4, 6]),
+        ("spread", 4, [2, 3, 4, 6]),
+        ("spread", 1, [6]),
+        ([1, 6], 3, [1, 6]),
+    ],
+)
+def test_layers_are_counted_from_one(rule, keep, layers):
+    assert choose_layers(rule, keep, 6) == layers
+
+
+@pytest.mark.parametrize(("rule", "keep"), [("even", 4), ("odd", 4), ("first", 7), ("spread", 7), ([7], 1)])
+def test_layers_that_the_teacher_does_not_have_are_refused(rule, keep):
+    with pytest.raises(UserError, match="do not fit a teacher of 6 layers"):
+        choose_layers(rule, keep, 6)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
+def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architecture):
+    teacher = encoders.load_classifier(make_encoder(tmp_path, architecture, layers=6), num_labels=2)
+    student, layers = take_layers(teacher, "odd", 3)
+    assert layers == [1, 3, 5]
+    kept, original = encoders.layer_stack(student).layer, encoders.layer_stack(teacher).layer
+    assert len(kept) == student.config.num_hidden_layers == 3
+    for mine, index in zip(kept, layers, strict=True):
+        for one, other in zip(mine.parameters(), original[index - 1].parameters(), strict=True):
+            assert torch.equal(one, other)
+            assert one.data_ptr() != other.data_ptr()
+    assert len(original) == 6
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory, encoder, dataset, tiny):
+    """A folder with a fine-tuned teacher and its soft targets."""
+    folder = tmp_path_factory.mktemp("taught")
+    task = Task(dataset=dataset, metric="accuracy", seed=1, name="test")
+    facts = finetune(
+        encoder=encoder, task=task, options=tiny.options["finetune"]["teacher"], model=folder / "model", curve=folder / "training.csv"
+    )
+    provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
+    predict_soft_targets(teacher=folder / "model", dataset=dataset, output=folder / "soft_targets", name="test")
+    return folder
+
+
+def test_soft_targets_are_the_frozen_teachers_logits_in_the_order_of_train(taught, dataset):
+    teacher = encoders.load_classifier(taught / "model").eval()
+    train = parquet.read_table(dataset / "train.parquet")
+    targets = parquet.read_table(taught / "soft_targets" / "logits.parquet")
+    assert targets["id"].to_pylist() == train["id"].to_pylist()
+    for index in (0, 17, len(train) - 1):
+        expected = teacher(input_ids=torch.tensor([train["input_ids"][index].as_py()])).logits[0]
+        torch.testing.assert_close(torch.tensor(targets["logits"][index].as_py()), expected.detach(), atol=1e-5, rtol=0)
+
+
+def test_a_teacher_below_its_gate_is_refused(taught):
+    with pytest.raises(UserError, match=r"on validation, below its gate of 1.1; train it better or lower 'gate'"):
+        require_gate(taught / "model", 1.1)
+    require_gate(taught / "model", 0)
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory, taught, encoder, dataset, tiny):
+    folder = tmp_path_factory.mktemp("student")
+    facts = distill(
+        parent=taught / "model",
+        teacher=taught / "model",
+        encoder=encoder,
+        soft_targets=taught / "soft_targets",
+        task=Task(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=tiny.options["distill"]["even1"] | {"start": "best"},
+        model=folder / "model",
+        curve=folder / "training.csv",
+    )
+    return folder, facts
+
+
+def test_the_layer_map_and_the_teachers_hash_are_recorded(student, taught):
+    _, facts = student
+    assert facts["layer_map"] == {1: 2}
+    assert facts["teacher_fingerprint"] == provenance.fingerprint(taught / "model")
+
+
+def test_the_better_of_both_starts_is_kept(student):
+    scores = student[1]["validation_score_by_start"]
+    assert set(scores) == {"finetuned", "pretrained"}
+    assert scores[student[1]["start"]] == max(scores.values()) == student[1]["validation_score"]
+
+
+def test_the_saved_student_is_a_plain_smaller_model(student):
+    folder, _ = student
+    model = encoders.load_classifier(folder / "model")
+    assert len(encoders.layer_stack(model).layer) == 1
+    assert not [name for name in model.state_dict() if "matcher" in name]
+    assert json.loads((folder / "model" / "config.json").read_text())["num_hidden_layers"] == 1
+    assert not (folder / "checkpoints").exists()
+
+
+def test_every_loss_term_is_in_the_curve(student):
+    header, first, *_ = (student[0] / "training.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    terms = [float(row[name]) for name in ("loss_hard", "loss_soft", "loss_hidden")]
+    assert all(term > 0 for term in terms)
+    assert math.isclose(sum(terms), float(row["loss"]), rel_tol=0.02)
+
+
+def test_the_teacher_is_frozen_and_in_eval_mode(taught):
+    teacher = encoders.load_classifier(taught / "model").train()
+    Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=teacher)
+    assert not teacher.training
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_padding_counts_in_no_term(taught):
+    teacher = encoders.load_classifier(taught / "model")
+    student, layers = take_layers(encoders.load_classifier(taught / "model"), "even", 1)
+    from encoder_compression.training.losses import HiddenStateMatcher
+
+    student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)
+    student.eval()
+    objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=teacher)
+    ids, mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
+    batch = {"labels": torch.tensor([1]), "teacher_logits": torch.tensor([[0.3, -0.2]])}
+    short = objective(student, batch | {"input_ids": ids, "attention_mask": mask})
+    pad = torch.nn.functional.pad
+    padded = objective(student, batch | {"input_ids": pad(ids, (0, 5)), "attention_mask": pad(mask, (0, 5))})
+    for name, term in short.items():
+        torch.testing.assert_close(term, padded[name], atol=1e-5, rtol=1e-5)

@@ -1,0 +1,134 @@
+"""Each artifact is measured in a fresh process of its own, in turns with its partner, on real lengths."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from encoder_compression import encoders
+from encoder_compression.errors import UserError
+from encoder_compression.measurement.measure import measure
+from encoder_compression.measurement.remote import RemoteWorker
+from encoder_compression.measurement.workload import Workload
+from encoder_compression.techniques import onnx_graph
+
+PYTORCH = {"runtime": "pytorch", "hardware": "cpu", "threads": 1, "precision": "float32"}
+ONNX = PYTORCH | {"runtime": "onnxruntime"}
+OPTIONS = {"calls": 20, "seconds": 0, "rounds": 4, "warmup_calls": 3, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory, encoder, dataset, tiny):
+    folder = tmp_path_factory.mktemp("artifacts")
+    encoders.save(encoders.load_classifier(encoder, num_labels=2), encoders.load_tokenizer(encoder), folder / "model")
+    onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    return folder
+
+
+def run(folder, artifacts, dataset, *, device, partner=None) -> tuple[dict, pd.DataFrame]:
+    form = {"pytorch": "model", "onnxruntime": "onnx"}
+    measure(
+        artifact=artifacts / form[device["runtime"]],
+        device=device,
+        partner=(artifacts / form[partner["runtime"]], partner) if partner else None,
+        dataset=dataset,
+        options=OPTIONS,
+        measurement=folder / "measurement.json",
+        predictions=folder / "predictions.parquet",
+        name="test",
+    )
+    return json.loads((folder / "measurement.json").read_text()), pd.read_parquet(folder / "predictions.parquet")
+
+
+def test_measuring_a_graph_imports_neither_torch_nor_transformers(artifacts, dataset, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
+    assert measured["imported"] == ["onnxruntime"]
+
+
+def test_raw_samples_of_both_sides_are_kept(artifacts, dataset, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=PYTORCH)
+    assert len(measured["rounds"]) == 4
+    for one in measured["rounds"]:
+        assert len(one["latencies_ms"]) == len(one["partner_latencies_ms"]) == 5
+        assert min(one["latencies_ms"]) > 0
+
+
+def test_a_baseline_has_no_partner(artifacts, dataset, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=PYTORCH)
+    assert {one["partner_latencies_ms"] for one in measured["rounds"]} == {None}
+    assert measured["ran_on"] == "cpu"
+    assert measured["threads"] == 1
+
+
+def test_predictions_cover_the_test_split_and_agree_between_runtimes(artifacts, dataset, tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    _, torch_rows = run(tmp_path / "a", artifacts, dataset, device=PYTORCH)
+    _, onnx_rows = run(tmp_path / "b", artifacts, dataset, device=ONNX)
+    test = pd.read_parquet(dataset / "test.parquet")
+    assert torch_rows["id"].tolist() == test["id"].tolist()
+    assert torch_rows["label"].tolist() == test["label"].tolist()
+    np.testing.assert_allclose(np.stack(torch_rows["logits"]), np.stack(onnx_rows["logits"]), atol=1e-4)
+    assert torch_rows["prediction"].tolist() == np.stack(torch_rows["logits"]).argmax(1).tolist()
+
+
+def test_warmup_calls_are_not_among_the_samples(artifacts, dataset, monkeypatch, tmp_path):
+    asked = []
+    ask = RemoteWorker.ask
+
+    def spy(self, command, **arguments):
+        asked.append((command, arguments))
+        return ask(self, command, **arguments)
+
+    monkeypatch.setattr(RemoteWorker, "ask", spy)
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
+    calls = [arguments for command, arguments in asked if command == "latency"]
+    assert calls[0] == {"first": 0, "calls": 3}
+    assert sum(call["calls"] for call in calls[1:]) == sum(len(one["latencies_ms"]) for one in measured["rounds"])
+
+
+def test_memory_is_the_variants_own_whoever_is_its_partner(artifacts, dataset, tmp_path):
+    """A worker that stayed alive for another model would hold that model too."""
+    alone, _ = run(tmp_path, artifacts, dataset, device=ONNX)
+    paired, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=PYTORCH)
+    assert paired["memory_mb"] == pytest.approx(alone["memory_mb"], rel=0.5)
+    assert paired["memory_of_runtime_mb"] < 200  # an imported torch alone holds more
+
+
+def test_single_calls_have_the_real_length_and_no_padding(dataset):
+    work = Workload(dataset)
+    lengths = {index: len(sentence) for index, sentence in enumerate(work.sentences)}
+    assert len(set(lengths.values())) > 3
+    for index in work.order():
+        ids, mask = work.single(index)
+        assert ids.shape == mask.shape == (1, lengths[index])
+        assert mask.all()
+
+
+def test_batches_are_sorted_by_length_and_cover_every_sentence_once(dataset):
+    work = Workload(dataset)
+    batches = list(work.batches(4))
+    assert sorted(index for chosen, _, _ in batches for index in chosen) == list(range(len(work.sentences)))
+    longest = [ids.shape[1] for _, ids, _ in batches]
+    assert longest == sorted(longest)
+    for chosen, ids, mask in batches:
+        for row, index in enumerate(chosen):
+            assert ids[row][mask[row] == 1].tolist() == work.sentences[index].tolist()
+
+
+@pytest.mark.parametrize("device", [PYTORCH, ONNX])
+def test_cuda_that_is_not_there_is_refused_with_a_reason(artifacts, dataset, tmp_path, device):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UserError, match="take the device out of 'devices'"):
+        run(tmp_path, artifacts, dataset, device=device | {"hardware": "cuda"})
+
+
+def test_a_worker_that_dies_is_an_error_that_names_the_artifact(artifacts, dataset, tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="nowhere.*died with code 1"),
+        RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, device=ONNX),
+    ):
+        pass

@@ -1,0 +1,84 @@
+"""Chains of steps: which are legal, who is whose parent, teacher and partner."""
+
+import re
+
+import pytest
+
+from conftest import load_tiny
+from encoder_compression.errors import UserError
+from encoder_compression.study import check_target, steps_pattern
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("teacher+evn1", "unknown step 'evn1'; did you mean 'even1'?"),
+        ("even1", "a chain begins with a finetune step, but 'even1' is a distill step"),
+        ("teacher+int8+magnitude60", "'magnitude60' needs weights, but follows the quantized step 'int8'"),
+        ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; distil first, then prune"),
+        ("teacher+teacher", "'teacher' is a finetune step and must come first"),
+    ],
+)
+def test_an_impossible_chain_says_why(tiny, variant, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        tiny.check(variant)
+
+
+def test_the_distillation_teacher_is_the_named_step_and_never_the_parent(tiny):
+    assert tiny.teacher("teacher+even1") == "teacher"
+    assert tiny.parent("teacher+even1+even1") == "teacher+even1"
+    assert tiny.teacher("teacher+even1+even1") == "teacher"
+
+
+def test_a_teacher_that_is_not_in_the_chain_is_refused(tiny):
+    distill = {"even1": tiny.options["distill"]["even1"] | {"teacher": "magnitude60"}}
+    with pytest.raises(UserError, match="the teacher of 'even1' is 'magnitude60', which does not come before it"):
+        load_tiny(distill=distill, variants=["teacher+even1"])
+
+
+def test_quantized_variants_run_only_where_a_graph_is_read(tiny):
+    devices = {device for variant, _, device in tiny.rows() if variant == "teacher+int8"}
+    assert devices == {"cpu-onnxruntime"}
+
+
+def test_a_variant_that_no_device_can_run_is_refused(tiny):
+    only_pytorch = {name: device for name, device in tiny.options["devices"].items() if device["runtime"] == "pytorch"}
+    with pytest.raises(UserError, match="no device can run"):
+        load_tiny(devices=only_pytorch)
+
+
+def test_compression_and_runtime_are_measured_as_two_factors(tiny):
+    assert tiny.partner("teacher+int8", "cpu-onnxruntime") == ("teacher", "cpu-onnxruntime")
+    assert tiny.partner("teacher", "cpu-onnxruntime") == ("teacher", "cpu-pytorch")
+    assert tiny.partner("teacher", "cpu-pytorch") is None
+
+
+def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
+    matches = {
+        technique: bool(re.fullmatch(steps_pattern({"tiny": tiny}, technique), "teacher+even1+magnitude60"))
+        for technique in ("finetune", "distill", "prune", "quantize")
+    }
+    assert matches == {"finetune": False, "distill": False, "prune": True, "quantize": False}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("results/tiny/teacher+evn1/seed1/model", "did you mean 'even1'"),
+        ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
+        ("results/tyny/summary.csv", "did you mean 'tiny'"),
+    ],
+)
+def test_a_target_with_a_typo_is_answered_with_the_nearest_name(tiny, target, message):
+    with pytest.raises(UserError, match=message):
+        check_target(target, {"tiny": tiny})
+
+
+def test_good_targets_and_other_arguments_pass(tiny):
+    for argument in (
+        "--cores",
+        "results/tiny/teacher+even1/seed3/model",
+        "results/tiny/summary.csv",
+        "results/tiny/teacher/seed1/soft_targets",
+    ):
+        check_target(argument, {"tiny": tiny})

@@ -1,0 +1,158 @@
+"""Training batches by length, looks at validation only, and resumes to the same weights."""
+
+import shutil
+
+import pytest
+import torch
+from pyarrow import parquet
+
+from encoder_compression import encoders
+from encoder_compression.errors import UserError
+from encoder_compression.techniques.finetune import new_classifier
+from encoder_compression.training import artifacts, objectives
+from encoder_compression.training.train import Task, train
+from encoder_compression.training.trainer import EpochLengthSampler
+
+OPTIONS = {
+    "epochs": 4,
+    "learning_rate": 1e-3,
+    "batch_size": 8,
+    "accumulation": 1,
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "patience": 4,
+    "precision": "float32",
+}
+
+
+def fit(encoder, dataset, checkpoints, **changes):
+    task = Task(dataset=dataset, metric="accuracy", seed=3, name="test")
+    model = new_classifier(encoder, task)
+    history, facts = train(
+        model=model,
+        tokenizer=encoders.load_tokenizer(encoder),
+        task=task,
+        options=OPTIONS | changes,
+        objective=objectives.from_labels,
+        checkpoints=checkpoints,
+    )
+    return model, history, facts
+
+
+def equal(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_sentences_of_a_batch_have_similar_lengths():
+    lengths = torch.randint(5, 100, (2000,)).tolist()
+    order = list(EpochLengthSampler(batch_size=20, lengths=lengths, seed=1))
+    padded = sum(20 * max(lengths[index] for index in order[start : start + 20]) for start in range(0, 2000, 20))
+    assert sorted(order) == list(range(2000))
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = EpochLengthSampler(batch_size=8, lengths=list(range(5, 69)), seed=seed)
+        torch.rand(3)  # the global generator has no say
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2)
+    assert order(1, 2) != order(1, 3)
+    assert order(1, 2) != order(2, 2)
+
+
+def test_training_never_opens_the_test_split(encoder, dataset, tmp_path):
+    shutil.copytree(dataset, tmp_path / "dataset")
+    (tmp_path / "dataset" / "test.parquet").unlink()
+    _, _, facts = fit(encoder, tmp_path / "dataset", tmp_path / "checkpoints", epochs=1)
+    assert facts["steps"] > 0
+
+
+def test_two_equal_runs_give_equal_weights(encoder, dataset, tmp_path):
+    one, *_ = fit(encoder, dataset, tmp_path / "one")
+    other, *_ = fit(encoder, dataset, tmp_path / "other")
+    assert equal(one, other)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_resumed_from_any_epoch_gives_the_same_weights(encoder, dataset, tmp_path, precision, monkeypatch):
+    from encoder_compression.training.trainer import ProgressBar
+
+    whole, history, facts = fit(encoder, dataset, tmp_path / "whole", precision=precision)
+
+    class Killed(Exception):
+        pass
+
+    def die(self, args, state, control, **_):
+        if state.global_step == facts["steps"] // 2 + 1:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ProgressBar, "on_step_end", die)
+        fit(encoder, dataset, tmp_path / "killed", precision=precision)
+    resumed, history_again, facts_again = fit(encoder, dataset, tmp_path / "killed", precision=precision)
+    assert facts_again["resumed"]
+    assert equal(whole, resumed)
+    assert [entry["loss"] for entry in history if "loss" in entry] == [entry["loss"] for entry in history_again if "loss" in entry]
+    seconds = [entry["seconds"] for entry in history_again]
+    assert seconds == sorted(seconds)
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch(encoder, dataset, tmp_path, monkeypatch):
+    """Without dropout, the first logged loss and the weights after an epoch agree."""
+    import encoder_compression.techniques.finetune as module
+
+    def without_dropout(folder, **options):
+        return load(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **options)
+
+    load = encoders.load_classifier
+    monkeypatch.setattr(module.encoders, "load_classifier", without_dropout)
+    whole, *_ = fit(encoder, dataset, tmp_path / "whole", epochs=1)
+    parts, *_ = fit(encoder, dataset, tmp_path / "parts", epochs=1, accumulation=2)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+
+def test_an_accumulation_that_does_not_divide_the_batch_is_refused(encoder, dataset, tmp_path):
+    with pytest.raises(UserError, match="accumulation 3 does not divide batch_size 8"):
+        fit(encoder, dataset, tmp_path, accumulation=3)
+
+
+def test_the_best_epoch_on_validation_is_kept(encoder, dataset, tmp_path):
+    model, history, facts = fit(encoder, dataset, tmp_path, learning_rate=3e-3, precision="float32")
+    scores = [entry["eval_score"] for entry in history if "eval_score" in entry]
+    assert facts["validation_score"] == max(scores)
+    rows = parquet.read_table(dataset / "validation.parquet").to_pylist()
+    model.eval()
+    found = [int(model(input_ids=torch.tensor([row["input_ids"]])).logits.argmax()) == row["label"] for row in rows]
+    assert sum(found) / len(found) == pytest.approx(max(scores))
+
+
+def test_checkpoints_of_another_job_are_thrown_away(encoder, tmp_path):
+    model = tmp_path / "model"
+    claim = {"options": {"a": 1}, "seed": 1, "inputs": [encoder]}
+    mine = artifacts.claim_checkpoints(model, **claim)
+    (mine / "checkpoint-1").mkdir()
+    assert (artifacts.claim_checkpoints(model, **claim) / "checkpoint-1").exists()
+    assert not (artifacts.claim_checkpoints(model, **claim | {"options": {"a": 2}}) / "checkpoint-1").exists()
+
+
+def test_checkpoints_lie_beside_the_declared_output_and_not_in_it(tmp_path):
+    folder = artifacts.claim_checkpoints(tmp_path / "model", options={}, seed=1, inputs=[])
+    assert folder == tmp_path / "checkpoints"
+
+
+def test_a_model_that_changes_when_it_is_saved_is_an_error(encoder, dataset, tmp_path, monkeypatch):
+    model = encoders.load_classifier(encoder, num_labels=2)
+    save = encoders.save
+
+    def forget_the_head(model, tokenizer, folder):
+        torch.nn.init.normal_(model.classifier.weight)
+        save(model, tokenizer, folder)
+        torch.nn.init.normal_(model.classifier.weight)
+
+    monkeypatch.setattr(encoders, "save", forget_the_head)
+    with pytest.raises(RuntimeError, match="the saved model differs from the trained one"):
+        artifacts.publish(model, encoders.load_tokenizer(encoder), tmp_path, dataset=dataset)

@@ -1,0 +1,172 @@
+"""The workflow as its user runs it: from a clone to tables, again after an edit, again after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from conftest import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
+    table = pd.read_csv(finished.folder / "results/tiny/summary.csv")
+    assert set(table["variant"]) == {
+        "teacher",
+        "teacher+even1",
+        "teacher+even1-control",
+        "teacher+magnitude60",
+        "teacher+int8",
+        "teacher+even1+magnitude60+int8",
+    }
+    assert table.drop(columns="speedup_runtime").notna().all(axis=None)
+    pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
+    assert {f"{name}.{kind}" for name in ("quality_latency", "quality_size", "training") for kind in ("png", "svg")} <= pictures
+
+
+def test_every_artifact_tells_where_it_comes_from(finished):
+    folders = {path.parent for path in (finished.folder / "results").rglob("*") if path.name in ("config.json", "measurement.json")}
+    folders |= {finished.folder / "results/tiny/dataset", finished.folder / "results/tiny"}
+    assert len(folders) > 15
+    for folder in folders:
+        record = json.loads((folder / "provenance.json").read_text())
+        assert record["packages"]["torch"].startswith("2.")
+        assert record["hardware"]["cores"] >= 1
+        assert record["seconds"] >= 0
+        assert {"commit", "modified"} == set(record["git"])
+    student = json.loads((finished.folder / "results/tiny/teacher+even1/seed1/model/provenance.json").read_text())
+    assert student["options"]["options"]["layers"] == "even"
+    assert "results/tiny/teacher/seed1/model" in student["inputs"]
+
+
+def test_every_job_leaves_a_log_and_no_checkpoints(finished):
+    logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
+    assert {"prepare_encoder", "finetune", "distill", "prune", "export", "quantize", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    assert not list((finished.folder / "results").rglob("checkpoints"))
+
+
+def test_a_second_run_has_nothing_to_do_and_imports_no_torch(finished):
+    command = finished.command("-n", "--cores", "2")
+    done = subprocess.run([command[0], "-X", "importtime", *command[1:]], cwd=finished.folder, capture_output=True, text=True)
+    assert "Nothing to be done" in done.stdout + done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "snakemake" in imported
+    assert not imported & {"torch", "transformers", "onnxruntime", "datasets", "sklearn"}
+
+
+TINY = "config/experiments/tiny.yaml"
+INT8_ROWS = ["teacher+int8", "teacher+even1+magnitude60+int8"]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reruns"),
+    [
+        (TINY, "# The twin", "# A comment.\n# The twin", set()),
+        (TINY, "split: {validation: 0.2, test: 0.25}", "split: {test: 0.25, validation: 0.2}", set()),
+        (TINY, "prune:\n", "prune:\n  unused: {sparsity: 0.1}\n", set()),
+        ("config/config.yaml", "int8: {}", "int8: {}\n  int8_unused: {per_channel: false}", set()),
+        (
+            "config/config.yaml",
+            "int8: {}",
+            "int8: {per_channel: false}",
+            {"summarize", "plot"} | {f"{rule} {row}" for rule in ("quantize", "measure") for row in INT8_ROWS},
+        ),
+        (
+            TINY,
+            "magnitude60: {sparsity: 0.6",
+            "magnitude60: {sparsity: 0.5",
+            {"summarize", "plot", "quantize teacher+even1+magnitude60+int8", "measure teacher+even1+magnitude60+int8"}
+            | {f"prune {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
+            | {f"export {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
+            | {"measure teacher+magnitude60"},
+        ),
+        (TINY, "teacher+int8, ", "", {"summarize", "plot"}),
+        (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot"} | {"measure"}),
+    ],
+    ids=["comment", "key order", "unused step", "unused quantize step", "quantize option", "prune option", "row less", "measure option"],
+)
+def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old, new, reruns):
+    file = finished.folder / path
+    before = file.read_bytes()
+    times = file.stat()
+    try:
+        finished.edit(path, old, new)
+        found = finished.reruns() - {"all"}
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if "measure" in reruns:
+        assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
+        assert len({job for job in found if job.startswith("measure ")}) == 6
+    else:
+        assert found == reruns
+
+
+@pytest.mark.parametrize(
+    ("edit", "arguments", "message"),
+    [
+        ((TINY, "epochs: 2", "epoch: 2"), [], "tiny.yaml: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
+        ((TINY, "teacher+int8", "teacher+int"), [], "tiny: unknown step 'int'; did you mean 'int8'?"),
+        (None, ["results/tiny/teacher+evn1/seed1/model"], "tiny: unknown step 'evn1'; did you mean 'even1'?"),
+    ],
+)
+def test_a_users_mistake_is_one_line_without_a_traceback(workspace, edit, arguments, message):
+    if edit:
+        workspace.edit(*edit)
+    done = workspace.run("-n", "--cores", "2", *arguments)
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith("Using workflow specific profile")]
+    assert lines == [f"Error: {message}"]
+
+
+def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
+    workspace.edit(TINY, "files: {train: tests/data/tiny.csv}", "files: {train: tests/data/tyny.csv}")
+    done = workspace.run("--cores", "2", "results/tiny/dataset")
+    assert done.returncode != 0
+    assert "Error: dataset file 'tests/data/tyny.csv' does not exist (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
+    assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text()
+
+
+def test_any_chain_can_be_asked_for_as_a_target(finished):
+    done = finished.run("-n", "--cores", "2", "results/tiny/teacher+even1+int8/seed7/cpu-onnxruntime/measurement.json")
+    assert done.returncode == 0, done.stderr
+    assert "variant=teacher+even1+int8, seed=7" in done.stdout + done.stderr
+
+
+def test_a_run_killed_while_it_trains_goes_on_to_the_same_weights(tmp_path):
+    """SIGKILL for Snakemake and the training process at once, as when a machine goes down."""
+    model = "results/tiny/teacher/seed1/model"
+    weights = []
+    for name, kill in (("whole", False), ("killed", True)):
+        workspace = Workspace(tmp_path / name)
+        workspace.edit(TINY, "epochs: 2, learning_rate: 1.0e-3", "epochs: 60, patience: 60, learning_rate: 1.0e-3")
+        if kill:
+            kill_after_some_epochs(workspace, model)
+        done = workspace.run("--cores", "2", model)
+        assert done.returncode == 0, done.stdout + done.stderr
+        facts = json.loads((workspace.folder / model / "provenance.json").read_text())["facts"]
+        assert facts["resumed"] == kill
+        weights.append(load_file(workspace.folder / model / "model.safetensors"))
+    whole, resumed = weights
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+
+
+def kill_after_some_epochs(workspace: Workspace, target: str) -> None:
+    process = subprocess.Popen(
+        workspace.command("--cores", "2", target), cwd=workspace.folder, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    checkpoints = workspace.folder / target / ".." / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not any(int(path.name.split("-")[1]) > 50 for path in checkpoints.resolve().glob("checkpoint-*")):
+        assert process.poll() is None, "training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (workspace.folder / target / "provenance.json").exists()
