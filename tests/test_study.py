@@ -82,3 +82,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
         "results/tiny/teacher/seed1/soft_targets",
     ):
         check_target(argument, {"tiny": tiny})
+
+
+def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny):
+    assert [device for variant, _, device in tiny.rows() if variant == "teacher+even1-control"] == ["cpu-pytorch"]

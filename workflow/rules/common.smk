@@ -10,13 +10,14 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from encoder_compression import environment
+from encoder_compression import environment, locks
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study, check_target, steps_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
+locks.release_after_kill()
 
 try:
     experiments = load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
@@ -26,6 +27,18 @@ try:
         check_target(argument, studies)
 except UserError as error:
     sys.exit(f"Error: {error}")
+
+
+onstart:
+    locks.record_runner()
+
+
+onsuccess:
+    locks.forget_runner()
+
+
+onerror:
+    locks.forget_runner()
 
 
 wildcard_constraints:

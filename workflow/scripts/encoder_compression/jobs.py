@@ -20,6 +20,8 @@ def job(snakemake):
     holds an artifact gets its provenance.json. A UserError ends the job with its one line, any other error with its
     traceback in the log and one line on the terminal.
     """
+    # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     log = Path(snakemake.log[0])
     _redirect_to(log)
     facts: dict = {}

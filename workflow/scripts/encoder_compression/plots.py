@@ -5,11 +5,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from adjustText import adjust_text
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
 
 MARKERS = "osD^vP*X"
+LINES = ["-", "--", ":", "-."]
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
 
 
@@ -48,41 +50,38 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="minor", labelsize=8)
+    axes.margins(x=0.12)
     axes.set_xlabel(label)
     axes.set_ylabel(f"{table['metric'][0]} on test (%), bars: 95 % interval")
     axes.set_title(table["experiment"][0])
-    _name_points(axes, table, cost, percent["score"], front)
     axes.grid(color="0.92")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=4)
+    figure.draw_without_rendering()  # names are placed in the final layout
+    _name_points(axes, table, cost, percent["score"], front)
     _save(figure, path)
 
 
 def _name_points(axes, table: pd.DataFrame, cost: str, score: pd.Series, front: np.ndarray) -> None:
-    """Write each variant's name at its point, bold on the front; names of near points go to alternating sides."""
-    order = table[cost].argsort()
-    for place, index in enumerate(order):
-        name = table["variant"][index].removeprefix("teacher+")
-        above = place % 2 == 0
-        axes.annotate(
-            name,
-            (table[cost][index], score[index]),
-            xytext=(4, 7 if above else -13),
-            textcoords="offset points",
-            fontsize=8,
-            fontweight="bold" if index in front else "normal",
-            zorder=4,
-        )
+    """Write each variant's name near its point, bold on the front, where it covers no other."""
+    texts = [
+        axes.text(table[cost][index], score[index], name, fontsize=8, fontweight="bold" if index in front else "normal", zorder=4)
+        for index, name in enumerate(table["variant"])
+    ]
+    line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
+    adjust_text(texts, x=table[cost].to_numpy(), y=score.to_numpy(), ax=axes, expand=(1.2, 1.6), arrowprops=line)
 
 
 def _plot_curves(files: list[Path], path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for number, file in enumerate(files):
         name, curve = f"{file.parts[-3]} {file.parts[-2]}", pd.read_csv(file)
-        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+        color, line = COLORS[number % len(COLORS)], LINES[number // len(COLORS) % len(LINES)]
         for axes, column in ((left, "loss"), (right, "eval_score")):
             known = curve.dropna(subset=[column])
-            axes.plot(known["epoch"], known[column], marker=marker, markersize=4, color=color, label=name)
+            axes.plot(known["epoch"], known[column], marker="o", markersize=4, color=color, linestyle=line, label=name)
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(color="0.92")
     left.set(xlabel="epoch", ylabel="training loss (weighted sum of its terms)")
     right.set(xlabel="epoch", ylabel="validation score")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)

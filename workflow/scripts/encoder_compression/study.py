@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from encoder_compression.configuration import TECHNIQUES
+from encoder_compression.configuration import CONTROL, TECHNIQUES
 from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
@@ -86,8 +86,13 @@ class Study:
             for variant in self.options["variants"]
             for seed in self.options["seeds"]
             for device in self.options["devices"]
-            if self.form(device) in self.forms(variant)
+            if self._has_row(variant, device)
         ]
+
+    def _has_row(self, variant: str, device: str) -> bool:
+        """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
+        readable = self.form(device) in self.forms(variant)
+        return readable and (not variant.endswith(CONTROL) or self.baseline_device(device) == device)
 
     def table_rows(self) -> list[dict]:
         """Return per row its names and the folders of its results, its baselines and the models its chain trained."""

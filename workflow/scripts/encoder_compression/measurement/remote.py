@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import encoder_compression
-from encoder_compression.environment import PROCESS_SETTINGS
+from encoder_compression.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS
 from encoder_compression.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -26,14 +26,12 @@ class RemoteWorker:
         }
 
     def __enter__(self) -> "RemoteWorker":
-        threads = dict.fromkeys(THREAD_VARIABLES, str(self.load["threads"]))
-        library = str(Path(encoder_compression.__file__).parent.parent)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "encoder_compression.measurement.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | PROCESS_SETTINGS | threads | {"PYTHONPATH": library},
+            env=_environment(self.load["threads"]),
         )
         self.ask("load", **self.load)
         return self
@@ -52,3 +50,10 @@ class RemoteWorker:
         if "error" in answer:
             raise UserError(answer["error"])
         return answer
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the environment of a measured process: its threads, the library, and the allocator as it comes."""
+    library = str(Path(encoder_compression.__file__).parent.parent)
+    settings = os.environ | PROCESS_SETTINGS | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"PYTHONPATH": library}
+    return {name: value for name, value in settings.items() if name not in ALLOCATOR_SETTINGS}

@@ -7,6 +7,7 @@ from pathlib import Path
 from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
 from encoder_compression.sources import package
+from encoder_compression.sources.safety import require_harmless
 
 WEIGHTS = "model.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt")
@@ -23,6 +24,7 @@ def prepare_encoder(*, source: dict, output: Path) -> dict:
     with tempfile.TemporaryDirectory() as scratch:
         folder = READERS[kind](Path(scratch), **options)
         _require_files(folder, kind)
+        require_harmless(folder)
         output.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             if (folder / name).exists():

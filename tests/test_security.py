@@ -1,0 +1,330 @@
+"""No source, config or checkpoint makes the pipeline run foreign code, write elsewhere, or ask the hub from a job."""
+
+import ast
+import importlib.util
+import io
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+import torch
+import transformers
+import yaml
+
+from conftest import ROOT, make_encoder
+from encoder_compression import encoders
+from encoder_compression.configuration import load_experiments
+from encoder_compression.environment import PROCESS_SETTINGS
+from encoder_compression.errors import UserError
+from encoder_compression.provenance import fingerprint
+from encoder_compression.sources import package
+from encoder_compression.sources.encoder import prepare_encoder
+
+UNPICKLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+PICKLERS = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+LOADERS = {"torch.load", "torch.jit.load", "pd.read_pickle", "pandas.read_pickle"}
+SCRIPTS = ROOT / "workflow" / "scripts"
+
+
+@pytest.fixture
+def candidate(tmp_path, encoder) -> Path:
+    """An encoder in a folder, to be made hostile."""
+    return Path(shutil.copytree(encoder, tmp_path / "candidate"))
+
+
+def change(path: Path, remove: tuple[str, ...] = (), **keys) -> None:
+    content = {key: value for key, value in json.loads(path.read_text()).items() if key not in remove}
+    path.write_text(json.dumps(content | keys))
+
+
+def take(folder: Path) -> None:
+    """Do what the pipeline does with an encoder from its source to its first checkpoint."""
+    base = folder.parent / "base"
+    prepare_encoder(source={"files": {"folder": str(folder)}}, output=base)
+    tokenizer = encoders.load_tokenizer(base)
+    encoders.save(encoders.load_classifier(base), tokenizer, folder.parent / "checkpoint")
+
+
+def is_refused(folder: Path, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        take(folder)
+    assert "\n" not in str(error.value)
+    assert not (folder.parent / "base").exists()
+
+
+def nested_config_with_code(folder: Path, marker: Path) -> dict:
+    """Return the keys by which a LightGlue config loads the code in ``folder``, which writes ``marker``."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "foreign", "auto_map": {"AutoConfig": "code.Foreign"}}))
+    lines = ["from pathlib import Path", "from transformers import PretrainedConfig", f"Path({str(marker)!r}).touch()"]
+    (folder / "code.py").write_text("\n".join([*lines, "class Foreign(PretrainedConfig):", "    model_type = 'foreign'"]))
+    return {"trust_remote_code": True, "keypoint_detector_config": {"model_type": "foreign", "_name_or_path": str(folder)}}
+
+
+def test_a_config_of_another_architecture_is_refused(candidate, tmp_path):
+    nested = nested_config_with_code(tmp_path / "nested", tmp_path / "marker")
+    change(candidate / "config.json", model_type="lightglue", **nested)
+    change(candidate / "tokenizer_config.json", remove=("tokenizer_class",))
+    is_refused(candidate, "config.json of the encoder: unknown model_type 'lightglue'; known: bert, distilbert")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_config_that_trusts_code_is_refused(candidate, tmp_path):
+    nested = nested_config_with_code(tmp_path / "nested", tmp_path / "marker")
+    change(candidate / "config.json", **nested)
+    is_refused(candidate, "config.json of the encoder: 'trust_remote_code' can make transformers run foreign code")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_tokenizer_class_that_is_no_tokenizer_is_refused(candidate, name):
+    change(candidate / "tokenizer_config.json", remove=("tokenizer_class",))
+    change(candidate / name, tokenizer_class="LightGlueConfig")
+    is_refused(candidate, f"{name} of the encoder: unknown tokenizer_class 'LightGlueConfig'")
+
+
+@pytest.mark.parametrize("key", ["_attn_implementation", "_attn_implementation_internal"])
+def test_a_kernel_named_in_the_config_is_refused(candidate, key):
+    change(candidate / "config.json", **{key: "someone/kernel"})
+    is_refused(candidate, f"config.json of the encoder: '{key}' can make transformers run foreign code; change a copy")
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("config.json", {"AutoModelForSequenceClassification": "code.Model"}),
+        ("tokenizer_config.json", {"AutoTokenizer": ["code.Words", None]}),
+    ],
+)
+def test_code_named_in_auto_map_is_refused(candidate, name, target):
+    change(candidate / name, auto_map=target)
+    is_refused(candidate, f"{name} of the encoder: 'auto_map' can make transformers run foreign code")
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_chat_template_cannot_name_a_file_outside(candidate, tmp_path, name, kind):
+    outside = str(tmp_path / "outside")
+    change(candidate / "tokenizer_config.json", remove=("added_tokens_decoder",))
+    change(candidate / name, chat_template={outside: "text"} if kind is dict else [{"name": outside, "template": "text"}])
+    is_refused(candidate, f"{name} of the encoder: 'chat_template' is not one text")
+    assert not list(tmp_path.glob("outside*"))
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "not valid JSON"), ("[]", "not a JSON object"), (None, "has no config.json")])
+def test_a_config_that_cannot_be_read_is_refused(candidate, content, message):
+    (candidate / "config.json").unlink()
+    if content:
+        (candidate / "config.json").write_text(content)
+    is_refused(candidate, message)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
+def test_the_encoders_that_come_along_are_accepted(tmp_path, architecture):
+    folder = make_encoder(tmp_path / "candidate", architecture)
+    change(folder / "tokenizer_config.json", chat_template="one text")
+    take(folder)
+    assert (tmp_path / "checkpoint" / "model.safetensors").exists()
+
+
+class Hostile:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, marker: Path):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+def test_a_hostile_rng_state_runs_no_code(tmp_path, monkeypatch):
+    monkeypatch.delenv(UNPICKLE, raising=False)
+    marker = tmp_path / "marker"
+    torch.save({"python": Hostile(marker)}, tmp_path / "rng_state.pth")
+    trainer = SimpleNamespace(args=SimpleNamespace(world_size=1))
+    with pytest.raises(pickle.UnpicklingError):
+        transformers.Trainer._load_rng_state(trainer, str(tmp_path))
+    assert not marker.exists()
+    monkeypatch.setenv(UNPICKLE, "1")  # to see that the file was hostile
+    torch.load(tmp_path / "rng_state.pth")["python"].close()
+    assert marker.exists()
+
+
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
+    return subprocess.run([sys.executable, "-c", code, *arguments], env=variables, capture_output=True, text=True, timeout=120)
+
+
+def test_a_job_drops_the_switch_that_lets_torch_unpickle(tmp_path):
+    code = (
+        "import os, sys; from types import SimpleNamespace; from encoder_compression.jobs import job\n"
+        f"with job(SimpleNamespace(log=[sys.argv[1]])): os._exit(3 if {UNPICKLE!r} in os.environ else 0)"
+    )
+    assert run(code, str(tmp_path / "log"), **{UNPICKLE: "1"}).returncode == 0
+
+
+def test_no_conversion_script_of_x_clip_is_installed():
+    assert not list(Path(transformers.__file__).parent.rglob("convert_x_clip*"))
+
+
+def test_kernels_is_not_installed():
+    assert importlib.util.find_spec("kernels") is None
+    pinned = [line.partition("==")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    assert "transformers" in pinned
+    assert "kernels" not in pinned
+
+
+def nodes(kind: type) -> list[tuple[str, ast.AST]]:
+    """Return the name of the file and the node, for every node of a kind in the workflow's Python files."""
+    files = sorted((ROOT / "workflow").rglob("*.py"))
+    return [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, kind)]
+
+
+def rules() -> str:
+    return "".join(file.read_text() for file in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")])
+
+
+def test_trust_remote_code_is_never_true_in_the_source():
+    values = [node.value for _, node in nodes(ast.keyword) if node.arg == "trust_remote_code"]
+    for _, node in nodes(ast.Dict):
+        values += [value for key, value in zip(node.keys, node.values, strict=True) if key and ast.unparse(key) == "'trust_remote_code'"]
+    assert len(values) >= 3
+    assert {ast.unparse(value) for value in values} == {"False"}
+    assert "trust_remote_code" not in rules()
+
+
+def test_nothing_in_the_source_unpickles():
+    found = [(file, alias.name) for file, node in nodes(ast.Import) for alias in node.names if alias.name.partition(".")[0] in PICKLERS]
+    for file, node in nodes(ast.ImportFrom):
+        names = {f"{node.module}.{alias.name}" for alias in node.names}
+        found += [(file, name) for name in names if name.partition(".")[0] in PICKLERS or name in LOADERS | {"numpy.load"}]
+    for file, node in nodes(ast.Call):
+        name, options = ast.unparse(node.func), [ast.unparse(keyword) for keyword in node.keywords]
+        if name in LOADERS or (name in ("np.load", "numpy.load") and "allow_pickle=False" not in options):
+            found.append((file, name))
+    assert found == []
+    assert not [name for name in PICKLERS if f"import {name}" in rules()]
+
+
+def test_only_the_two_prepare_scripts_allow_the_network():
+    callers = [file for file, node in nodes(ast.Call) if ast.unparse(node.func).endswith("allow_network")]
+    assert sorted(callers) == ["prepare_dataset.py", "prepare_encoder.py"]
+    assert {file for file, node in nodes(ast.Constant) if node.value == "HF_HUB_OFFLINE"} == {"environment.py"}
+    assert "allow_network" not in rules() and "HF_HUB_OFFLINE" not in rules()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub that has nothing and counts who asks."""
+
+    asked = 0
+
+    def do_HEAD(self):
+        type(self).asked += 1
+        self.send_error(404)
+
+    do_GET = do_HEAD
+
+    def log_message(self, *_):
+        pass
+
+
+def asks_the_hub(code: str, cache: Path, **environment: str) -> bool:
+    """Return whether a process that runs ``code`` asks the hub; the code must print 'done' at its end."""
+    before = Hub.asked
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        address = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(cache), "NO_PROXY": "127.0.0.1"}
+        done = run(code, **address, **environment)
+        server.shutdown()
+    assert done.stdout.strip() == "done", done.stderr
+    return Hub.asked > before
+
+
+LOAD = """
+from transformers import AutoConfig
+try:
+    AutoConfig.from_pretrained("someone/encoder")
+except OSError:
+    print("done")
+"""
+
+
+def test_an_offline_job_does_not_ask_the_hub(tmp_path):
+    assert not asks_the_hub(LOAD, tmp_path, **PROCESS_SETTINGS)
+    assert asks_the_hub(LOAD, tmp_path, HF_HUB_OFFLINE="0")  # to see that a question would have been noticed
+
+
+def test_the_tokenizer_of_an_accepted_encoder_asks_nobody(tmp_path, encoder):
+    code = f"from encoder_compression.dataset import _load_tokenizer; _load_tokenizer({str(encoder)!r}); print('done')"
+    assert not asks_the_hub(code, tmp_path, HF_HUB_OFFLINE="0")
+
+
+@pytest.mark.parametrize(
+    "source", [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}}}]
+)
+@pytest.mark.parametrize("revision", ["main", "1a2b3c4", "v1.0", "a" * 41, None])
+def test_a_hub_source_without_a_commit_is_refused(tmp_path, source, revision):
+    ((section, kinds),) = source.items()
+    load_with_revision(tmp_path, section, kinds["hub"], {"revision": "a" * 40})
+    with pytest.raises(UserError, match=f"{section}.hub.*revision"):
+        load_with_revision(tmp_path, section, kinds["hub"], {"revision": revision} if revision else {})
+
+
+def load_with_revision(folder: Path, section: str, hub: dict, revision: dict) -> None:
+    experiment = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text()) | {section: {"hub": hub | revision}}
+    (folder / "experiments").mkdir(exist_ok=True)
+    (folder / "experiments" / "mine.yaml").write_text(yaml.safe_dump(experiment))
+    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}}
+    load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
+
+
+BUILD_SCRIPT = """
+from pathlib import Path
+
+Path({marker!r}).touch()
+
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    info = Path(folder, "words-1.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: words\\nVersion: 1.0\\n")
+    return info.name
+"""
+
+
+@pytest.fixture
+def sdist(tmp_path, monkeypatch) -> Path:
+    """An index of one source distribution whose build script, which needs nothing to build, writes ``marker``."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "script"\nbackend-path = ["."]\n',
+        "script.py": BUILD_SCRIPT.format(marker=str(tmp_path / "marker")),
+        "PKG-INFO": "Metadata-Version: 2.1\nName: words\nVersion: 1.0\n",
+    }
+    path = tmp_path / "index" / "words-1.0.tar.gz"
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as file:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(f"words-1.0/{name}")
+            entry.size = len(content)
+            file.addfile(entry, io.BytesIO(content.encode()))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return path
+
+
+def test_a_build_script_with_a_wrong_hash_is_not_run(sdist, tmp_path):
+    wanted = {"name": "words", "version": "1.0", "archive": "sdist"}
+    with pytest.raises(UserError, match="nothing of it was read"):
+        package.fetch(**wanted, sha256="0" * 64)
+    assert not (tmp_path / "marker").exists()
+    package.fetch(**wanted, sha256=fingerprint(sdist))
+    assert (tmp_path / "marker").exists()  # to see that the script would have been noticed

@@ -1,0 +1,76 @@
+"""Refuse an encoder whose JSON files make transformers run code or write outside its folder.
+
+A pinned hash says that files are the same, not that they are good. So they are read as plain JSON before transformers
+sees them. docs/security.md tells what is known.
+"""
+
+import json
+from pathlib import Path
+
+from encoder_compression.errors import UserError, nearest
+
+CONFIG = "config.json"
+TOKENIZER_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
+MODEL_TYPES = ("bert", "distilbert", "electra", "mpnet", "roberta")
+TOKENIZER_CLASSES = (
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MPNetTokenizer",
+    "PreTrainedTokenizer",
+    "RobertaTokenizer",
+)
+CODE_KEYS = ("trust_remote_code", "auto_map", "_attn_implementation")
+REMEDY = "change a copy of the encoder and name its folder under encoder.files"
+
+
+def require_harmless(folder: Path) -> None:
+    """Raise UserError unless an encoder's JSON files name only known classes, no code, and no files."""
+    contents = {CONFIG: _read(folder / CONFIG)}
+    contents |= {name: _read(folder / name) for name in TOKENIZER_CONFIGS if (folder / name).exists()}
+    _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), MODEL_TYPES)
+    for name, content in contents.items():
+        _require_known_tokenizer(name, content)
+        _require_no_code(name, content)
+        _require_one_chat_template(name, content)
+
+
+def _read(path: Path) -> dict:
+    if not path.exists():
+        raise UserError(f"the encoder has no {path.name}; it says what the weights are, so add the one they were saved with")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path.name} of the encoder is not valid JSON ({error}); fetch the encoder again or mend the file") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} of the encoder is not a JSON object; fetch the encoder again or mend the file")
+    return content
+
+
+def _require_known(name: str, key: str, found, known: tuple[str, ...]) -> None:
+    """PYSEC-2026-2290: another config class may load the code of a nested one, whatever ``trust_remote_code`` says."""
+    if found not in known:
+        raise UserError(f"{name} of the encoder: unknown {key} {found!r}{nearest(str(found), known)}")
+
+
+def _require_known_tokenizer(name: str, content: dict) -> None:
+    """PYSEC-2026-2290: transformers takes any of its classes as tokenizer, ``LightGlueConfig`` too; from config.json as well."""
+    found = content.get("tokenizer_class")
+    if found is not None:
+        _require_known(name, "tokenizer_class", str(found).removesuffix("Fast"), TOKENIZER_CLASSES)
+
+
+def _require_no_code(name: str, content: dict) -> None:
+    """PYSEC-2026-2290 and PYSEC-2026-2289: keys by which a config asks for code of its own or for a kernel of the hub."""
+    for key in content:
+        if key.startswith(CODE_KEYS):
+            raise UserError(f"{name} of the encoder: {key!r} can make transformers run foreign code; {REMEDY}")
+
+
+def _require_one_chat_template(name: str, content: dict) -> None:
+    """CVE-2026-9856: names of several templates become paths of files when the tokenizer is saved.
+
+    special_tokens_map.json counts too: where the tokenizer's config lists no added tokens, its keys are arguments of the tokenizer.
+    """
+    if not isinstance(content.get("chat_template"), str | None):
+        raise UserError(f"{name} of the encoder: 'chat_template' is not one text, and its names could be paths; {REMEDY}")
