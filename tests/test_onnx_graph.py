@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto
 
 from conftest import make_encoder
@@ -20,8 +21,11 @@ def options(tiny):
 @pytest.fixture(scope="module", params=["bert", "roberta", "distilbert"])
 def exported(request, tmp_path_factory, options):
     folder = tmp_path_factory.mktemp(request.param)
-    encoder = make_encoder(folder / "encoder", request.param)
-    encoders.save(encoders.load_classifier(encoder, num_labels=2), encoders.load_tokenizer(encoder), folder / "model")
+    encoder = make_encoder(folder / "encoder", request.param, hidden_size=128, intermediate_size=512)
+    model = encoders.load_classifier(encoder, num_labels=2)
+    for parameter in model.parameters():  # a fresh model has equal biases, which an exporter merges
+        torch.nn.init.normal_(parameter, std=0.02)
+    encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")
     facts = onnx_graph.export(model=folder / "model", options=options, output=folder / "onnx")
     return folder, facts
 

@@ -41,4 +41,4 @@ def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
 
 def test_a_number_may_be_written_only_as_yaml_understands_it():
     for path in (ROOT / "config").rglob("*.yaml"):
-        assert not re.search(r"\b\d+e-?\d", path.read_text()), f"{path}: write 5.0e-5; YAML takes 5e-5 for text"
+        assert not re.search(r"[:\s]\d+e[-+]?\d+\b", path.read_text()), f"{path}: write 5.0e-5; YAML takes 5e-5 for text"

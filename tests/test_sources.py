@@ -109,3 +109,8 @@ def test_a_data_set_has_exactly_one_source(dataset):
 def test_a_missing_file_is_named():
     with pytest.raises(UserError, match="'nowhere.csv' does not exist"):
         read_tables({"files": {"train": "nowhere.csv"}, "format": FORMAT})
+
+
+def test_a_random_encoder_is_the_same_at_every_call(tmp_path):
+    one, other = make_encoder(tmp_path / "one"), make_encoder(tmp_path / "other")
+    assert fingerprint(one) == fingerprint(other)

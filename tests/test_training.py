@@ -10,7 +10,7 @@ from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import new_classifier
 from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.train import Task, train
+from encoder_compression.training.train import Task, last_complete_checkpoint, train
 from encoder_compression.training.trainer import EpochLengthSampler
 
 OPTIONS = {
@@ -98,6 +98,16 @@ def test_a_run_resumed_from_any_epoch_gives_the_same_weights(encoder, dataset, t
     assert [entry["loss"] for entry in history if "loss" in entry] == [entry["loss"] for entry in history_again if "loss" in entry]
     seconds = [entry["seconds"] for entry in history_again]
     assert seconds == sorted(seconds)
+
+
+def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path):
+    for step, state in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if state:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert last_complete_checkpoint(tmp_path).endswith("checkpoint-10")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+    assert last_complete_checkpoint(tmp_path / "nowhere") is None
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(encoder, dataset, tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_a_users_mistake_is_one_line_without_a_traceback(workspace, edit, argume
         workspace.edit(*edit)
     done = workspace.run("-n", "--cores", "2", *arguments)
     assert done.returncode != 0
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith("Using workflow specific profile")]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith(("Using ", "Config file "))]
     assert lines == [f"Error: {message}"]
 
 

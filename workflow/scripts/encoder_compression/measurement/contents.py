@@ -14,12 +14,23 @@ def size_mb(artifact: Path) -> float:
 
 def weights(artifact: Path) -> dict[str, int]:
     """Return how many parameters an artifact has, and how many of them are exactly zero."""
-    read = _graph_arrays if (artifact / "model.onnx").exists() else _model_arrays
     parameters = zeros = 0
-    for values in read(artifact):
+    for values in _arrays(artifact):
         parameters += values.size
         zeros += values.size - int(np.count_nonzero(values))
     return {"parameters": parameters, "zeros": zeros}
+
+
+def zeros_in_matrices(artifact: Path) -> int:
+    """Return how many elements of the weight matrices are exactly zero.
+
+    Only matrices can be compared between a model and its graph: an exporter merges equal vectors, such as fresh biases.
+    """
+    return sum(values.size - int(np.count_nonzero(values)) for values in _arrays(artifact) if values.ndim == 2)
+
+
+def _arrays(artifact: Path):
+    return _graph_arrays(artifact) if (artifact / "model.onnx").exists() else _model_arrays(artifact)
 
 
 def _model_arrays(artifact: Path):
@@ -31,15 +42,22 @@ def _model_arrays(artifact: Path):
 def _graph_arrays(artifact: Path):
     """Yield the parameters among a graph's constants.
 
-    Those are the floating-point ones with a dimension and the quantized ones; shapes, positions, masks, scales and
-    zero points are no parameters.
+    Those are the floating-point ones with a dimension and the quantized ones, relative to their zero points; shapes,
+    positions, masks and scales are no parameters.
     """
     import onnx
     from onnx import numpy_helper
 
-    for tensor in onnx.load(artifact / "model.onnx").graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        quantized = tensor.name.endswith("_quantized")
-        helper = tensor.name.endswith(("_scale", "_zero_point"))
-        if quantized or (values.ndim and not helper and np.issubdtype(values.dtype, np.floating)):
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(artifact / "model.onnx").graph.initializer}
+    for name, values in arrays.items():
+        if name.endswith("_quantized"):
+            yield _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
+        elif values.ndim and not name.endswith(("_scale", "_zero_point")) and np.issubdtype(values.dtype, np.floating):
             yield values
+
+
+def _without_zero_point(values: np.ndarray, zero_point: np.ndarray) -> np.ndarray:
+    """Return quantized values minus the integer that stands for 0.0, one for all or one per channel of either axis."""
+    if zero_point.size not in (1, values.shape[-1]):
+        zero_point = zero_point.reshape(-1, *[1] * (values.ndim - 1))
+    return values.astype(np.int16) - zero_point.astype(np.int16)

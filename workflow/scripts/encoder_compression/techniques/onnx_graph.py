@@ -29,10 +29,10 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     difference = largest_difference(model, Path(output))
     if not difference <= options["tolerance"]:
         raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
-    before, after = contents.weights(Path(model)), contents.weights(Path(output))
-    if before["zeros"] != after["zeros"]:
-        raise RuntimeError(f"the model has {before['zeros']} zeros, its ONNX graph {after['zeros']}")
-    return {"largest_logit_difference": difference, "zeros": after["zeros"]}
+    before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, output))
+    if before != after:
+        raise RuntimeError(f"the model's matrices have {before} zeros, those of its ONNX graph {after}")
+    return {"largest_logit_difference": difference, "zeros_in_matrices": after}
 
 
 def largest_difference(model: Path, graph: Path) -> float:

@@ -1,7 +1,9 @@
 """Train a classifier on a prepared data set; the same way for every technique that trains."""
 
+import json
 import logging
 import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def train(
         compute_metrics=lambda out: {"score": quality.score(task.metric, out.label_ids, out.predictions.argmax(-1))},
         callbacks=[ProgressBar(task.name), EarlyStoppingCallback(options["patience"])],
     )
-    last = get_last_checkpoint(checkpoints) if checkpoints.is_dir() else None
+    last = last_complete_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
     trainer.train(resume_from_checkpoint=last)
@@ -81,6 +83,21 @@ def train(
         "resumed": last is not None,
     }
     return trainer.state.log_history, facts
+
+
+def last_complete_checkpoint(folder: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, after deleting those that a kill cut short.
+
+    The Trainer writes its state last, so a checkpoint without a readable one is a torso.
+    """
+    while folder.is_dir() and (newest := get_last_checkpoint(folder)):
+        try:
+            json.loads((Path(newest) / "trainer_state.json").read_text())
+            return newest
+        except (OSError, ValueError):
+            log.warning("%s was not written to its end; going on from the one before", newest)
+            shutil.rmtree(newest)
+    return None
 
 
 def _read_split(dataset: Path, split: str) -> Dataset:
