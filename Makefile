@@ -8,7 +8,7 @@ CORES ?= all
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: run tiny test lint lock benchmark clean
+.PHONY: run tiny test lint benchmark publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -28,6 +28,9 @@ lint: $(READY)
 
 benchmark: $(READY)  ## training throughput against a plain Trainer
 	$(BIN)/python benchmarks/training_throughput.py
+
+publish: $(READY)  ## tables and pictures of a finished default study into the README
+	$(BIN)/python docs/publish_results.py
 
 lock: $(READY)  ## requirements.in -> requirements.txt
 	$(BIN)/python -m pip install --quiet pip-tools

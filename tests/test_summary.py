@@ -24,6 +24,18 @@ def save_row(folder, *, mistakes: range, ms: float, partner_ms: float | None, ru
     (folder / "measurement.json").write_text(json.dumps(measured))
 
 
+def name_row(root, variant, device, folder, same_runtime, trained) -> dict:
+    return {
+        "variant": variant,
+        "seed": 1,
+        "device": device,
+        "folder": str(root / folder),
+        "baseline": str(root / "base"),
+        "same_runtime": str(root / same_runtime),
+        "trained": [str(root / model) for model in trained],
+    }
+
+
 @pytest.fixture
 def summary(tmp_path):
     """A teacher, a student that is worse than its control, a pruned model and a graph, with known figures."""
@@ -47,18 +59,7 @@ def summary(tmp_path):
     summarize(
         experiment="mine",
         metric="accuracy",
-        rows=[
-            {
-                "variant": variant,
-                "seed": 1,
-                "device": device,
-                "folder": str(tmp_path / folder),
-                "baseline": str(tmp_path / "base"),
-                "same_runtime": str(tmp_path / same_runtime),
-                "trained": [str(tmp_path / model) for model in trained],
-            }
-            for variant, device, folder, same_runtime, trained in rows
-        ],
+        rows=[name_row(tmp_path, *row) for row in rows],
         csv=tmp_path / "summary.csv",
         markdown=tmp_path / "summary.md",
     )
@@ -69,6 +70,13 @@ def summary(tmp_path):
 def test_the_columns_are_those_promised(summary):
     table, _ = summary
     assert [*table.reset_index().columns.sort_values()] == sorted(COLUMNS)
+
+
+def test_the_baseline_need_not_be_a_row(summary, tmp_path):
+    files = {"csv": tmp_path / "alone.csv", "markdown": tmp_path / "alone.md"}
+    rows = [name_row(tmp_path, "teacher+int8", "cpu-onnxruntime", "int8", "graph", ["teacher"])]
+    summarize(experiment="mine", metric="accuracy", rows=rows, **files)
+    assert pd.read_csv(files["csv"])["speedup"].tolist() == [6]
 
 
 def test_a_speedup_is_the_product_of_runtime_and_compression(summary):

@@ -100,6 +100,24 @@ def test_a_run_resumed_from_any_epoch_gives_the_same_weights(encoder, dataset, t
     assert seconds == sorted(seconds)
 
 
+def test_a_resumed_run_remembers_how_much_patience_is_left(encoder, dataset, tmp_path, monkeypatch):
+    """Validation only gets worse: a whole run stops after one good and two bad epochs, a resumed one too."""
+    from encoder_compression.training import train as module
+
+    scores = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    monkeypatch.setattr(module.quality, "score", lambda *_: next(scores))
+    _, _, whole = fit(encoder, dataset, tmp_path / "whole", epochs=6, patience=2)
+    assert whole["steps"] == 15
+
+    with pytest.raises(StopIteration):
+        scores = iter([0.9, 0.8])
+        fit(encoder, dataset, tmp_path / "killed", epochs=6, patience=2)
+    scores = iter([0.7, 0.6, 0.5, 0.4])
+    _, _, resumed = fit(encoder, dataset, tmp_path / "killed", epochs=6, patience=2)
+    assert resumed["resumed"]
+    assert resumed["steps"] == 15
+
+
 def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path):
     for step, state in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()

@@ -35,7 +35,7 @@ def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
     for name in ("encoder", "transformer"):  # BERT, RoBERTa, ELECTRA, MPNet; DistilBERT
         if hasattr(getattr(base, name, None), "layer"):
             return getattr(base, name)
-    raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT and ELECTRA are known")
+    raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT, ELECTRA and MPNet are known")
 
 
 def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:

@@ -46,7 +46,8 @@ def summarize(*, experiment: str, metric: str, rows: list[dict], csv: Path, mark
     baseline ("baseline") and of the baseline variant on the same device ("same_runtime"), and of the models that its
     chain trained ("trained"). Returns facts.
     """
-    found = {row["folder"]: Row(row["folder"]) for row in rows}
+    folders = {row[key] for row in rows for key in ("folder", "baseline", "same_runtime")}
+    found = {folder: Row(folder) for folder in folders}
     table = pd.DataFrame([_summarize_row(experiment, metric, row, found) for row in rows], columns=COLUMNS)
     table.to_csv(csv, index=False, float_format="%.6g")
     predictions = [found[row["folder"]].predictions for row in rows]

@@ -111,7 +111,7 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
     if batch_size % accumulation:
         raise UserError(f"training: accumulation {accumulation} does not divide batch_size {batch_size}")
     cuda = torch.cuda.is_available()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=options["epochs"],
         per_device_train_batch_size=batch_size // accumulation,
@@ -127,6 +127,7 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # the patience that is left
         metric_for_best_model="score",
         greater_is_better=True,
         logging_steps=max(1, math.ceil(sentences / batch_size / 10)),
@@ -136,6 +137,8 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         report_to=[],
         seed=seed,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # with more the Trainer would fall into DataParallel
+    return arguments
 
 
 def _has_bfloat16() -> bool:
