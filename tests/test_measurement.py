@@ -129,6 +129,6 @@ def test_cuda_that_is_not_there_is_refused_with_a_reason(artifacts, dataset, tmp
 def test_a_worker_that_dies_is_an_error_that_names_the_artifact(artifacts, dataset, tmp_path):
     with (
         pytest.raises(RuntimeError, match="nowhere.*died with code 1"),
-        RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, device=ONNX),
+        RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, device=ONNX) as worker,
     ):
-        pass
+        worker.wait_until_loaded()

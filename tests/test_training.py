@@ -118,6 +118,20 @@ def test_a_resumed_run_remembers_how_much_patience_is_left(encoder, dataset, tmp
     assert resumed["steps"] == 15
 
 
+@pytest.mark.parametrize("patience", [1, 4], ids=["stopped early", "to the last epoch"])
+def test_a_run_killed_after_its_last_epoch_is_not_trained_further(encoder, dataset, tmp_path, monkeypatch, patience):
+    from encoder_compression.training import train as module
+
+    scores = iter([0.9, 0.8, 0.7, 0.6])
+    monkeypatch.setattr(module.quality, "score", lambda *_: next(scores))
+    first, history, before = fit(encoder, dataset, tmp_path, patience=patience)
+    again, history_again, after = fit(encoder, dataset, tmp_path, patience=patience)
+    assert after["resumed"]
+    assert equal(first, again)
+    assert after["validation_score"] == before["validation_score"] == 0.9
+    assert [entry.get("loss") for entry in history if "loss" in entry] == [entry.get("loss") for entry in history_again if "loss" in entry]
+
+
 def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path):
     for step, state in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()

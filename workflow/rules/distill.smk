@@ -35,7 +35,8 @@ rule distill:
         "logs/{experiment}/{variant}/seed{seed}/distill.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "distill"),
-    priority: 10
+    # the longest jobs first, so that short ones fill the end
+    priority: 15
     threads: quarter_of_cores
     params:
         options=step_options,

@@ -38,6 +38,8 @@ def measure(
         workers = [subject]
         if partner:
             workers.append(stack.enter_context(RemoteWorker(artifact=partner[0], dataset=dataset, device=partner[1])))
+        for worker in workers:
+            worker.wait_until_loaded()
         bar = stack.enter_context(progress.bar(options["rounds"] + 1, description=name, unit="round"))
         load = ForeignLoad(workers)
         rounds = _take_turns(workers, options, bar)

@@ -33,7 +33,8 @@ class RemoteWorker:
             text=True,
             env=_environment(self.load["threads"]),
         )
-        self.ask("load", **self.load)
+        self._send("load", self.load)  # without waiting, so that a variant and its partner load side by side
+        self.loaded = False
         return self
 
     def __exit__(self, *exception) -> None:
@@ -42,7 +43,20 @@ class RemoteWorker:
 
     def ask(self, command: str, **arguments) -> dict:
         """Send a command and return the answer; raises UserError or RuntimeError where there is none."""
+        self.wait_until_loaded()
+        self._send(command, arguments)
+        return self._answer()
+
+    def wait_until_loaded(self) -> None:
+        """Return once the artifact is loaded; raises what loading it raised."""
+        if not self.loaded:
+            self._answer()
+            self.loaded = True
+
+    def _send(self, command: str, arguments: dict) -> None:
         print(json.dumps({"command": command} | arguments), file=self.process.stdin, flush=True)
+
+    def _answer(self) -> dict:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"the worker for {self.load['artifact']} died with code {self.process.wait(timeout=60)}")
