@@ -88,7 +88,7 @@ class ForeignLoad:
     """How much of the machine's processor time others took while workers were measured."""
 
     def __init__(self, workers: list[RemoteWorker]):
-        self.processes = [psutil.Process(worker.process.pid) for worker in workers]
+        self.processes = [psutil.Process(), *(psutil.Process(worker.process.pid) for worker in workers)]
         self.start = self._snapshot()
 
     def _snapshot(self) -> tuple[float, float, float]:

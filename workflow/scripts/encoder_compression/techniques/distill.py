@@ -1,13 +1,12 @@
 """Distil a student with fewer layers from a fine-tuned teacher (Hinton et al. 2015; Sanh et al. 2019)."""
 
 import copy
-import logging
 import shutil
 from pathlib import Path
 
 import torch
 from pyarrow import parquet
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
@@ -16,8 +15,6 @@ from encoder_compression.training import artifacts
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Task, train
-
-log = logging.getLogger(__name__)
 
 
 def distill(
@@ -45,29 +42,42 @@ def distill(
     candidates = []
     for start in starts:
         whole = encoders.load_classifier(parent) if start == "finetuned" else new_classifier(encoder, task)
-        student, layer_map = take_layers(whole, options["layers"], options["keep"])
-        history, facts = train(
-            model=student,
-            tokenizer=tokenizer,
-            task=task,
-            options=options["training"],
-            objective=_objective(student, teacher, layer_map, options),
-            checkpoints=checkpoints / start,
-            columns={"teacher_logits": _read_logits(soft_targets)} if options["loss"]["soft"] else {},
-        )
-        candidates.append((facts["validation_score"], start, student, history, facts))
-        log.info("start %s: validation score %.4f", start, facts["validation_score"])
-    _, start, student, history, facts = max(candidates, key=lambda candidate: candidate[0])
-    student.hidden_matcher = None
-    artifacts.publish(student, tokenizer, model, dataset=task.dataset)
-    artifacts.write_curve(history, curve)
+        candidates.append(_train_student(whole, teacher, tokenizer, soft_targets, task, options, checkpoints / start))
+    scores = [candidate["facts"]["validation_score"] for candidate in candidates]
+    best = scores.index(max(scores))
+    artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=task.dataset)
+    artifacts.write_curve(candidates[best]["history"], curve)
     shutil.rmtree(checkpoints)
-    return facts | {
-        "layer_map": dict(enumerate(layer_map, start=1)),
-        "start": start,
-        "validation_score_by_start": {candidate[1]: candidate[0] for candidate in candidates},
+    return candidates[best]["facts"] | {
+        "start": starts[best],
+        "validation_score_by_start": dict(zip(starts, scores, strict=True)),
         "teacher_fingerprint": provenance.fingerprint(teacher),
     }
+
+
+def _train_student(
+    whole: PreTrainedModel,
+    teacher: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    soft_targets: Path | None,
+    task: Task,
+    options: dict,
+    checkpoints: Path,
+) -> dict:
+    """Train the chosen layers of ``whole`` with the whole budget; returns student, history and facts."""
+    student, layer_map = take_layers(whole, options["layers"], options["keep"])
+    history, facts = train(
+        model=student,
+        tokenizer=tokenizer,
+        task=task,
+        options=options["training"],
+        objective=_objective(student, teacher, layer_map, options),
+        checkpoints=checkpoints,
+        columns={"teacher_logits": _read_logits(soft_targets)} if options["loss"]["soft"] else {},
+    )
+    student.hidden_matcher = None
+    facts["layer_map"] = dict(enumerate(layer_map, start=1))
+    return {"student": student, "history": history, "facts": facts}
 
 
 def require_gate(teacher: Path, gate: float) -> None:

@@ -63,17 +63,7 @@ def train(
     data = _read_split(task.dataset, "train")
     for name, values in (columns or {}).items():
         data = data.add_column(name, values)
-    trainer = EncoderTrainer(
-        model=model,
-        args=_arguments(options, task.seed, checkpoints, len(data)),
-        objective=objective,
-        lengths=[len(ids) for ids in data["input_ids"]],
-        train_dataset=data,
-        eval_dataset=_read_split(task.dataset, "validation"),
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda out: {"score": quality.score(task.metric, out.label_ids, out.predictions.argmax(-1))},
-        callbacks=[ProgressBar(task.name), EarlyStoppingCallback(options["patience"])],
-    )
+    trainer = _trainer(model, data, tokenizer, task, objective, options, checkpoints)
     last = last_complete_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
@@ -90,6 +80,28 @@ def train(
     history = trainer.state.log_history
     _remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
     return history, facts
+
+
+def _trainer(
+    model: PreTrainedModel,
+    data: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    objective: Objective,
+    options: dict,
+    checkpoints: Path,
+) -> EncoderTrainer:
+    return EncoderTrainer(
+        model=model,
+        args=_arguments(options, task.seed, checkpoints, len(data)),
+        objective=objective,
+        lengths=[len(ids) for ids in data["input_ids"]],
+        train_dataset=data,
+        eval_dataset=_read_split(task.dataset, "validation"),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda out: {"score": quality.score(task.metric, out.label_ids, out.predictions.argmax(-1))},
+        callbacks=[ProgressBar(task.name), EarlyStoppingCallback(options["patience"])],
+    )
 
 
 def _remember(path: Path, record: dict) -> None:
