@@ -101,7 +101,8 @@ class ForeignLoad:
         """Return the busy time of other processes since the start, as a share of all processors' time."""
         (busy, own, now), (busy_then, own_then, then) = self._snapshot(), self.start
         foreign = (busy - busy_then) - (own - own_then)
-        return round(max(0.0, foreign / ((now - then) * psutil.cpu_count())), 4)
+        share = foreign / ((now - then) * psutil.cpu_count())
+        return round(min(max(share, 0.0), 1.0), 4)  # the kernel counts in ticks, too coarse for a very short measurement
 
 
 def _write_predictions(path: Path, workload: Workload, logits: list[list[float]]) -> None:
