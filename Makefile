@@ -8,11 +8,14 @@ CORES ?= all
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: run tiny test lint benchmark publish lock clean
+.PHONY: run results tiny test lint benchmark publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
 	$(BIN)/snakemake --cores $(CORES)
+
+results: $(READY)  ## the default study with three seeds and the whole grid: the tables and pictures of the README
+	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml
 
 tiny: $(READY)  ## every path of the pipeline in a minute or two
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
@@ -29,7 +32,7 @@ lint: $(READY)
 benchmark: $(READY)  ## training throughput against a plain Trainer
 	$(BIN)/python benchmarks/training_throughput.py
 
-publish: $(READY)  ## tables and pictures of a finished default study into the README
+publish: $(READY)  ## tables and pictures of 'make results' into the README
 	$(BIN)/python docs/publish_results.py
 
 lock: $(READY)  ## requirements.in -> requirements.txt

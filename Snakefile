@@ -22,4 +22,5 @@ include: "workflow/rules/summarize.smk"
 rule all:
     default_target: True
     input:
-        expand("results/{experiment}/{result}", experiment=studies, result=["summary.csv", "summary.md", "plots"]),
+        expand("results/{experiment}/{result}", experiment=studies, result=["report.html", "plots"]),
+        "results/summary.csv",

@@ -108,17 +108,20 @@ def measure_options(wildcards):
     study = studies[wildcards.experiment]
     devices = study.options["devices"]
     partner = study.partner(wildcards.variant, wildcards.device)
+    options = study.options["measure"]
+    if int(wildcards.seed) != study.options["seeds"][0]:  # the grid is a matter of shapes, which all seeds share
+        options = options | {"grid": options["grid"] | {"batch_sizes": []}}
     return {
-        "measure": study.options["measure"],
+        "measure": options,
         "device": devices[wildcards.device],
         "partner_device": devices[partner[1]] if partner else None,
     }
 
 
 def measurements(wildcards):
-    """Return the measurement of every row of the experiment and of the baselines they are compared with."""
+    """Return the measurement of every row of the experiment and of all that they are compared with."""
     rows = studies[wildcards.experiment].table_rows()
-    folders = {row[key] for row in rows for key in ("folder", "baseline", "same_runtime")}
+    folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
     return sorted(f"{folder}/measurement.json" for folder in folders)
 
 
@@ -128,9 +131,10 @@ def trained_models(wildcards):
 
 
 def summary_options(wildcards):
-    """Return the metric and the rows of the table."""
+    """Return what the tables, the report and the model cards need to know of the experiment."""
     study = studies[wildcards.experiment]
-    return {"metric": study.options["metric"], "rows": study.table_rows()}
+    named = {name: study.options[name] for name in ("metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")}
+    return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 
 
 def half_of_cores(wildcards):

@@ -1,8 +1,12 @@
 """
-Turn the measurements of an experiment into tables and pictures.
+Turn the measurements of an experiment into tables, pictures, one report, and a card in the folder of each artifact.
 
 IN   every measurement.json, predictions.parquet and training.csv of the experiment
-OUT  results/{experiment}/summary.csv, summary.md, plots/
+OUT  results/{experiment}/summary.csv    a row per variant, seed and device
+     results/{experiment}/aggregate.csv  a row per variant and device, with intervals, tests and verdicts
+     results/{experiment}/slices.csv, grid.csv, summary.md, summary.tex, report.html, plots/
+     results/summary.csv                 the rows of all experiments of the run
+     README.md in the folder of every artifact (not an output: it belongs to a folder that another rule makes)
 """
 
 
@@ -10,9 +14,16 @@ rule summarize:
     input:
         measurements,
         trained_models,
+        dataset="results/{experiment}/dataset",
+        encoder="results/{experiment}/base",
     output:
-        csv="results/{experiment}/summary.csv",
+        summary=report("results/{experiment}/summary.csv", caption="../report/summary.rst", category="{experiment}"),
+        aggregate=report("results/{experiment}/aggregate.csv", caption="../report/aggregate.rst", category="{experiment}"),
+        slices="results/{experiment}/slices.csv",
+        grid="results/{experiment}/grid.csv",
         markdown="results/{experiment}/summary.md",
+        latex="results/{experiment}/summary.tex",
+        page=report("results/{experiment}/report.html", caption="../report/page.rst", category="{experiment}"),
     log:
         "logs/{experiment}/summarize.log",
     params:
@@ -24,10 +35,23 @@ rule summarize:
 rule plot:
     input:
         models=trained_models,
-        summary="results/{experiment}/summary.csv",
+        aggregate="results/{experiment}/aggregate.csv",
     output:
-        directory("results/{experiment}/plots"),
+        report(directory("results/{experiment}/plots"), patterns=["{name}.svg"], caption="../report/plots.rst", category="{experiment}"),
     log:
         "logs/{experiment}/plot.log",
+    params:
+        gate=section("quality_gate"),
     script:
         "../scripts/plot.py"
+
+
+rule collect_summaries:
+    input:
+        expand("results/{experiment}/summary.csv", experiment=studies),
+    output:
+        "results/summary.csv",
+    log:
+        "logs/collect_summaries.log",
+    script:
+        "../scripts/collect_summaries.py"

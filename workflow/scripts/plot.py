@@ -1,7 +1,12 @@
 """Draw the pictures of an experiment."""
 
 from encoder_compression.jobs import job
-from encoder_compression.plots import plot
+from encoder_compression.reporting.plots import plot
 
 with job(snakemake) as facts:
-    facts |= plot(summary=snakemake.input.summary, models=snakemake.input.models, folder=snakemake.output[0])
+    facts |= plot(
+        aggregate=snakemake.input.aggregate,
+        models=snakemake.input.models,
+        gate=snakemake.params.gate["retained"],
+        folder=snakemake.output[0],
+    )

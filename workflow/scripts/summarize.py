@@ -1,12 +1,13 @@
-"""Write the tables of an experiment."""
+"""Write the tables, the report and the model cards of an experiment."""
 
 from encoder_compression.jobs import job
-from encoder_compression.summary import summarize
+from encoder_compression.reporting.summarize import summarize
 
 with job(snakemake) as facts:
     facts |= summarize(
         experiment=snakemake.wildcards.experiment,
-        **snakemake.params.options,
-        csv=snakemake.output.csv,
-        markdown=snakemake.output.markdown,
+        options=snakemake.params.options,
+        dataset=snakemake.input.dataset,
+        encoder=snakemake.input.encoder,
+        output=dict(snakemake.output.items()),
     )

@@ -16,14 +16,15 @@ def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
     """Write ``{split}.parquet`` (id, text, label, input_ids) and ``dataset.json``; returns the counts as facts.
 
     ``options`` is the section ``dataset`` of an experiment; ``encoder`` holds the tokenizer. Labels become 0…n-1 in
-    the order of their sorted names. Rows without a side of the threshold, repeated texts, and texts of train that a
-    later split has too are dropped and counted.
+    the order of their sorted names, and are called by ``options["label_names"]`` where it is given. Rows without a side
+    of the threshold, repeated texts, and texts of train that a later split has too are dropped and counted.
     """
     tables = {name: _clean(table, name, options) for name, table in read_tables(options).items()}
     dropped = {name: table.attrs["dropped"] for name, table in tables.items()}
     splits = _split(tables, **options["split"])
     names = sorted(set().union(*(split["label"] for split in splits.values())))
     _check(splits, names)
+    shown = _class_names(names, options.get("label_names"))
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = _load_tokenizer(encoder)
@@ -33,7 +34,8 @@ def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
         split["input_ids"] = tokenizer(split["text"].tolist(), truncation=True, max_length=longest)["input_ids"]
         split.to_parquet(output / f"{name}.parquet", index=False)
     facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
-    description = facts | {"labels": [str(name) for name in names], "pad_token_id": tokenizer.pad_token_id}
+    tokens = {"pad_token_id": tokenizer.pad_token_id, "max_length": longest}
+    description = facts | tokens | {"labels": shown}
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
     return facts
 
@@ -87,6 +89,15 @@ def _check(splits: dict[str, pd.DataFrame], labels: list) -> None:
         raise UserError(f"dataset: split '{empty[0]}' is empty; change 'split' or give a larger table")
     if len(labels) < 2:
         raise UserError(f"dataset: all rows have the same label {labels}; a classification needs two or more")
+
+
+def _class_names(labels: list, given: list[str] | None) -> list[str]:
+    """Return what the classes are called: as ``given``, in the order of the sorted labels, or by the labels themselves."""
+    if given is not None and len(given) != len(labels):
+        raise UserError(
+            f"dataset: 'label_names' has {len(given)} names for {len(labels)} labels {labels}; give one for each, in this order"
+        )
+    return given or [str(label) for label in labels]
 
 
 def _load_tokenizer(encoder: Path):

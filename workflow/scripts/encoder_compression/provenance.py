@@ -7,15 +7,16 @@ from pathlib import Path
 from encoder_compression import environment
 
 FILE_NAME = "provenance.json"
+ABOUT = (FILE_NAME, "README.md")  # what tells about an artifact and is not part of it
 
 
 def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file, or of a folder's file names and contents without provenance and hidden files."""
+    """Return the sha256 of a file, or of a folder's file names and contents without provenance, card and hidden files."""
     path = Path(path)
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != FILE_NAME and file.name[0] != ".")
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name not in ABOUT and file.name[0] != ".")
     lines = [f"{file.relative_to(path)} {fingerprint(file)}" for file in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -1,13 +1,13 @@
-"""How good predictions are: scores with intervals and paired comparisons, from scikit-learn and scipy."""
+"""How good predictions are: scores and what else their logits tell, from scikit-learn, scipy and torchmetrics."""
 
 import numpy as np
-from scipy import stats
+from scipy import special
 from sklearn import metrics
 
 SCORES = {
     "accuracy": metrics.accuracy_score,
     "f1": metrics.f1_score,
-    "macro_f1": lambda labels, predictions: metrics.f1_score(labels, predictions, average="macro"),
+    "macro_f1": lambda labels, predictions: metrics.f1_score(labels, predictions, average="macro", zero_division=0),
     "matthews": metrics.matthews_corrcoef,
 }
 
@@ -17,31 +17,31 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> float:
     return float(SCORES[metric](labels, predictions))
 
 
-def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of a score, resampled by example 1000 times with a fixed seed."""
-    if metric == "accuracy":
-        hits, statistic = (labels == predictions,), np.mean
-    else:
-        hits, statistic = (labels, predictions), SCORES[metric]
-    result = stats.bootstrap(
-        hits,
-        statistic,
-        n_resamples=1000,
-        paired=True,
-        vectorized=metric == "accuracy",
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+def score_replicates(metric: str, labels: np.ndarray, predictions: np.ndarray, *, resamples: int = 1000) -> np.ndarray:
+    """Return the score [resamples] on bootstrap resamples of the examples (Efron 1979).
 
-
-def mcnemar(labels: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
-    """Return the exact two-sided p-value of McNemar's test that two classifiers are right equally often.
-
-    Only examples on which exactly one of them is right count (McNemar 1947).
+    The resamples are the same for all predictions of a test split, so differences of replicates are paired.
     """
-    only_one = int(np.sum((one == labels) & (other != labels)))
-    only_other = int(np.sum((one != labels) & (other == labels)))
-    if only_one + only_other == 0:
-        return 1.0
-    return float(stats.binomtest(only_one, only_one + only_other, 0.5).pvalue)
+    chosen = np.random.default_rng(0).integers(0, len(labels), (resamples, len(labels)))
+    if metric == "accuracy":
+        return (labels == predictions)[chosen].mean(axis=1)
+    return np.array([score(metric, labels[rows], predictions[rows]) for rows in chosen])
+
+
+def calibration_error(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the expected calibration error over 15 bins of confidence for logits [n, classes] (Guo et al. 2017, eq. 3)."""
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    probabilities = torch.tensor(special.softmax(logits, axis=1))
+    return float(multiclass_calibration_error(probabilities, torch.tensor(labels), num_classes=logits.shape[1], n_bins=15))
+
+
+def divergence(reference: np.ndarray, logits: np.ndarray) -> float:
+    """Return the mean KL divergence of the classes' probabilities from the reference's, in nats; both logits [n, classes]."""
+    return float(special.rel_entr(special.softmax(reference, axis=1), special.softmax(logits, axis=1)).sum(axis=1).mean())
+
+
+def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
+    """Return per class the share of its examples that were found."""
+    return [float(one) for one in metrics.recall_score(labels, predictions, labels=range(classes), average=None, zero_division=0)]

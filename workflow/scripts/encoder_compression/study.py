@@ -7,6 +7,8 @@ from encoder_compression.configuration import CONTROL, TECHNIQUES
 from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
+# What a technique changes about the work of a call, as the tables name the factors of a speed-up.
+FACTORS = {"finetune": "weights", "distill": "depth", "prune": "weights", "quantize": "precision"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,13 @@ class Study:
             (variant, seed, device)
             for variant in self.options["variants"]
             for seed in self.options["seeds"]
-            for device in self.options["devices"]
+            for device in self._devices()
             if self._has_row(variant, device)
         ]
+
+    def _devices(self) -> list[str]:
+        """Return the names of the devices, those of the baseline first."""
+        return sorted(self.options["devices"], key=lambda device: self.baseline_device(device) != device)
 
     def _has_row(self, variant: str, device: str) -> bool:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
@@ -95,22 +101,44 @@ class Study:
         return readable and (not variant.endswith(CONTROL) or self.baseline_device(device) == device)
 
     def table_rows(self) -> list[dict]:
-        """Return per row its names and the folders of its results, its baselines and the models its chain trained."""
+        """Return per row its names, the folders of its results and of those it is compared with, and its trained models.
+
+        "chain" maps every chain up to the variant to the technique of its last step, "folder_of" to its results.
+        """
         return [self._table_row(*row) for row in self.rows()]
 
     def _table_row(self, variant: str, seed: int, device: str) -> dict:
         baseline = self.options["baseline"]["variant"]
-        steps = variant.split("+")
-        chains = ["+".join(steps[: count + 1]) for count in range(len(steps))]
+        chains = self.chains(variant)
         return {
             "variant": variant,
             "seed": seed,
             "device": device,
+            "chain": {chain: self.technique(chain.split("+")[-1]) for chain in chains},
             "folder": self.folder(variant, seed, device),
+            "folder_of": {chain: self.folder(chain, seed, device) for chain in chains},
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
             "trained": [self.folder(chain, seed, "model") for chain in chains if "model" in self.forms(chain)],
         }
+
+    def artifacts(self) -> list[dict]:
+        """Return every artifact behind the rows: its folder, form (model or onnx), variant, seed and steps with options."""
+        found = {}
+        for variant, seed, device in self.rows():
+            for chain in self.chains(variant):
+                for form in {self.form(device), "model"} & set(self.forms(chain)):
+                    found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
+        return [{"folder": folder, **found[folder]} for folder in sorted(found)]
+
+    def _steps(self, variant: str) -> list[dict]:
+        options = [(step, self.technique(step)) for step in variant.split("+")]
+        return [{"step": step, "technique": technique, "options": self.options[technique][step]} for step, technique in options]
+
+    def chains(self, variant: str) -> list[str]:
+        """Return every chain up to the variant: ``["teacher", "teacher+even3"]``."""
+        steps = variant.split("+")
+        return ["+".join(steps[: count + 1]) for count in range(len(steps))]
 
     def folder(self, variant: str, seed: int, part: str) -> str:
         """Return where an artifact of the variant (model, onnx, soft_targets) or its results on a device lie."""

@@ -1,24 +1,38 @@
-"""What an artifact's files hold: bytes, parameters, zeros; read without torch."""
+"""What an artifact's files hold: bytes, parameters, zeros, number formats; read without torch."""
 
+import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data")
+BLOCK = 2**22  # bytes; far above gzip's window of 32 kB, so that blocks cost no compression
 
 
-def size_mb(artifact: Path) -> float:
-    """Return the size of the weights and the graph on disk, in MB of 10⁶ bytes; tokenizer and config do not count."""
-    return sum((artifact / name).stat().st_size for name in WEIGHT_FILES if (artifact / name).exists()) / 1e6
+def describe(artifact: Path) -> dict:
+    """Return size on disk and after gzip (MB of 10⁶ bytes), parameters, zeros, and parameters by number format.
 
-
-def weights(artifact: Path) -> dict[str, int]:
-    """Return how many parameters an artifact has, and how many of them are exactly zero."""
-    parameters = zeros = 0
-    for values in _arrays(artifact):
-        parameters += values.size
-        zeros += values.size - int(np.count_nonzero(values))
-    return {"parameters": parameters, "zeros": zeros}
+    Tokenizer and config do not count. "matrices" are the weight matrices outside the embeddings, "matrix_zeros" the
+    zeros in them.
+    """
+    files = [artifact / name for name in WEIGHT_FILES if (artifact / name).exists()]
+    counts = Counter()
+    for name, values in _arrays(artifact):
+        zeros = values.size - int(np.count_nonzero(values))
+        counts.update(parameters=values.size, zeros=zeros)
+        if values.ndim == 2 and "embedding" not in name:
+            counts.update(matrices=values.size, matrix_zeros=zeros)
+    return {
+        "size_mb": sum(file.stat().st_size for file in files) / 1e6,
+        "gzip_mb": sum(_gzip_bytes(file) for file in files) / 1e6,
+        "parameters": counts["parameters"],
+        "zeros": counts["zeros"],
+        "matrices": counts["matrices"],
+        "matrix_zeros": counts["matrix_zeros"],
+        "dtypes": _dtypes(artifact),
+    }
 
 
 def zeros_in_matrices(artifact: Path) -> int:
@@ -26,34 +40,51 @@ def zeros_in_matrices(artifact: Path) -> int:
 
     Only matrices can be compared between a model and its graph: an exporter merges equal vectors, such as fresh biases.
     """
-    return sum(values.size - int(np.count_nonzero(values)) for values in _arrays(artifact) if values.ndim == 2)
+    return sum(values.size - int(np.count_nonzero(values)) for _, values in _arrays(artifact) if values.ndim == 2)
+
+
+def _gzip_bytes(file: Path) -> int:
+    """Return the bytes of the file after gzip's default compression, blocks side by side."""
+    with file.open("rb") as source, ThreadPoolExecutor() as pool:
+        return sum(pool.map(lambda block: len(zlib.compress(block)), iter(lambda: source.read(BLOCK), b"")))
+
+
+def _dtypes(artifact: Path) -> dict[str, int]:
+    """Return how many elements the file stores in each number format, scales and shapes included."""
+    counts = Counter()
+    for _, values in _stored(artifact):
+        counts[str(values.dtype)] += values.size
+    return dict(counts.most_common())
+
+
+def _stored(artifact: Path):
+    """Yield (name, array) of everything that the file stores."""
+    if (artifact / "model.onnx").exists():
+        import onnx
+        from onnx import numpy_helper
+
+        yield from ((tensor.name, numpy_helper.to_array(tensor)) for tensor in onnx.load(artifact / "model.onnx").graph.initializer)
+    else:
+        from safetensors.numpy import load_file
+
+        yield from load_file(artifact / "model.safetensors").items()
 
 
 def _arrays(artifact: Path):
-    return _graph_arrays(artifact) if (artifact / "model.onnx").exists() else _model_arrays(artifact)
+    """Yield (name, array) of the parameters, quantized ones relative to their zero points.
 
-
-def _model_arrays(artifact: Path):
-    from safetensors.numpy import load_file
-
-    yield from load_file(artifact / "model.safetensors").values()
-
-
-def _graph_arrays(artifact: Path):
-    """Yield the parameters among a graph's constants.
-
-    Those are the floating-point ones with a dimension and the quantized ones, relative to their zero points; shapes,
+    Of a graph's constants those are the floating-point ones with a dimension and the quantized ones; shapes,
     positions, masks and scales are no parameters.
     """
-    import onnx
-    from onnx import numpy_helper
-
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(artifact / "model.onnx").graph.initializer}
+    arrays = dict(_stored(artifact))
+    if not (artifact / "model.onnx").exists():
+        yield from arrays.items()
+        return
     for name, values in arrays.items():
         if name.endswith("_quantized"):
-            yield _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
+            yield name, _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
         elif values.ndim and not name.endswith(("_scale", "_zero_point")) and np.issubdtype(values.dtype, np.floating):
-            yield values
+            yield name, values
 
 
 def _without_zero_point(values: np.ndarray, zero_point: np.ndarray) -> np.ndarray:

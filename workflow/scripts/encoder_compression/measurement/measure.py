@@ -2,16 +2,19 @@
 
 import json
 import math
-import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 from pyarrow import parquet
 
 from encoder_compression import progress
+from encoder_compression.errors import UserError
 from encoder_compression.measurement import contents
+from encoder_compression.measurement.energy import EnergyCounter
+from encoder_compression.measurement.load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
 
@@ -30,82 +33,111 @@ def measure(
     """Write raw timings, memory and size to ``measurement`` and the test predictions to ``predictions``.
 
     ``device`` holds runtime, hardware and threads; ``partner`` is the (artifact, device) timed in turns with the
-    variant on the same sentences, each in a process of its own, or None for the baseline. Returns facts.
+    variant on the same sentences, each in a process of its own, or None for the baseline. Both start afresh
+    ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start
+    also predicts, and runs batches and the grid. Returns facts.
     """
-    artifact = Path(artifact)
+    artifact, dataset = Path(artifact), Path(dataset)
+    sides = [(artifact, device)] + ([(Path(partner[0]), partner[1])] if partner else [])
+    workload = Workload(dataset)
+    launches: list[dict] = []
+    with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar:
+        for number in range(options["launches"]):
+            with _started(sides, dataset) as workers:
+                load = ForeignLoad(workers)
+                launches.append({"rounds": _take_turns(workers, options, number, bar), "foreign_cpu_share": load.share()})
+                if number == 0:
+                    logits, once = _measure_once(workers, artifact, workload.max_length, options)
+                    bar.update()
+    _require_proof(once, device)
+    _write_predictions(predictions, workload, logits)
+    result = once | {"device": device, "launches": launches}
+    Path(measurement).write_text(json.dumps(result) + "\n")
+    return {"launches": len(launches), "largest_foreign_cpu_share": max(one["foreign_cpu_share"] for one in launches)}
+
+
+@contextmanager
+def _started(sides: list[tuple[Path, dict]], dataset: Path) -> Iterator[list[RemoteWorker]]:
+    """Yield a fresh worker per (artifact, device); they load side by side."""
     with ExitStack() as stack:
-        subject = stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, device=device))
-        workers = [subject]
-        if partner:
-            workers.append(stack.enter_context(RemoteWorker(artifact=partner[0], dataset=dataset, device=partner[1])))
+        workers = [stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, device=device)) for artifact, device in sides]
         for worker in workers:
             worker.wait_until_loaded()
-        bar = stack.enter_context(progress.bar(options["rounds"] + 1, description=name, unit="round"))
-        load = ForeignLoad(workers)
-        rounds = _take_turns(workers, options, bar)
-        predicted = subject.ask("predict", batch_size=options["batch_size"])
-        facts = subject.ask("facts")
-        foreign = load.share()
-        bar.update()
-    workload = Workload(Path(dataset))
-    _write_predictions(predictions, workload, predicted["logits"])
-    result = facts | {
-        "device": device,
-        "rounds": rounds,
-        "predict_seconds": predicted["seconds"],
-        "predict_batch_size": options["batch_size"],
-        "sentences": len(workload.ids),
-        "size_mb": contents.size_mb(artifact),
-        "foreign_cpu_share": foreign,
-        **contents.weights(artifact),
-    }
-    Path(measurement).write_text(json.dumps(result) + "\n")
-    return {"foreign_cpu_share": foreign, "calls": sum(len(one["latencies_ms"]) for one in rounds)}
+        yield workers
 
 
-def _take_turns(workers: list[RemoteWorker], options: dict, bar) -> list[dict]:
+def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) -> list[dict]:
     """Return per round the latencies of the variant and of its partner on the same sentences.
 
-    Who goes first alternates. Rounds go on until the calls and the seconds asked for have both been reached.
+    Who goes first alternates. Rounds go on until this launch's share of the calls and of the seconds has been reached.
     """
     for worker in workers:
         worker.ask("latency", first=0, calls=options["warmup_calls"])
-    calls = math.ceil(options["calls"] / options["rounds"])
+    calls = math.ceil(options["calls"] / options["launches"] / options["rounds"])
     rounds: list[dict] = []
     seconds = 0.0
-    while len(rounds) < options["rounds"] or seconds < options["seconds"]:
-        turn = workers if len(rounds) % 2 else workers[::-1]
-        first = options["warmup_calls"] + len(rounds) * calls
-        found = {id(worker): worker.ask("latency", first=first, calls=calls)["latencies_ms"] for worker in turn}
-        mine, *partners = (found[id(worker)] for worker in workers)
-        rounds.append({"latencies_ms": mine, "partner_latencies_ms": partners[0] if partners else None})
-        seconds += sum(mine) / 1000
+    while len(rounds) < options["rounds"] or seconds < options["seconds"] / options["launches"]:
+        first = options["warmup_calls"] + (launch * options["rounds"] + len(rounds)) * calls
+        rounds.append(_ask_in_turn(workers, len(rounds), "latency", first=first, calls=calls))
+        seconds += sum(rounds[-1]["latencies_ms"]) / 1000
         bar.update(len(rounds) <= options["rounds"])
     return rounds
 
 
-class ForeignLoad:
-    """How much of the machine's processor time others took while workers were measured."""
+def _ask_in_turn(workers: list[RemoteWorker], number: int, command: str, **arguments) -> dict:
+    """Return the latencies of the variant and of its partner (None where it has none), the first one by turns."""
+    turn = workers if number % 2 else workers[::-1]
+    found = {id(worker): worker.ask(command, **arguments)["latencies_ms"] for worker in turn}
+    mine, *partners = (found[id(worker)] for worker in workers)
+    return {"latencies_ms": mine, "partner_latencies_ms": partners[0] if partners else None}
 
-    def __init__(self, workers: list[RemoteWorker]):
-        self.processes = [psutil.Process(), *(psutil.Process(worker.process.pid) for worker in workers)]
-        self.start = self._snapshot()
 
-    def _snapshot(self) -> tuple[float, float, float]:
-        times = psutil.cpu_times()
-        busy = sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)
-        own = sum(sum(process.cpu_times()[:2]) for process in self.processes)
-        return busy, own, time.monotonic()
+def _measure_once(workers: list[RemoteWorker], artifact: Path, longest: int, options: dict) -> tuple[list, dict]:
+    """Return the logits of the test split, and what one start can tell: throughput, memory, size, grid, proof."""
+    subject = workers[0]
+    facts = _measure_throughput(subject, **options["throughput"]) | subject.ask("facts")
+    with ThreadPoolExecutor(1) as pool:
+        described = pool.submit(contents.describe, artifact)  # predictions are not timed, so a neighbour does no harm
+        logits = subject.ask("predict", batch_size=options["batch_size"])["logits"]
+        facts |= described.result()
+    return logits, facts | {"grid": _measure_grid(workers, options["grid"], longest), "proof": subject.ask("proof")}
 
-    def share(self) -> float:
-        """Return the busy time of other processes since the start, as a share of all processors' time."""
-        (busy, own, now), (busy_then, own_then, then) = self._snapshot(), self.start
-        foreign = (busy - busy_then) - (own - own_then)
-        share = foreign / ((now - then) * psutil.cpu_count())
-        return round(min(max(share, 0.0), 1.0), 4)  # the kernel counts in ticks, too coarse for a very short measurement
+
+def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], sentences: int) -> dict:
+    """Return the seconds for so many sentences by batch size, and the energy of one sentence where the machine counts it."""
+    energy = EnergyCounter()
+    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, sentences=sentences)} for size in batch_sizes]
+    joules = energy.joules()
+    return {"throughput": found, "energy_j_per_sentence": joules and joules / sum(one["sentences"] for one in found)}
+
+
+def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list[dict]:
+    """Return the latencies of full batches, by batch size and length, without lengths beyond the study's longest input."""
+    cells = []
+    for size in grid["batch_sizes"]:
+        for length in (length for length in grid["lengths"] if length <= longest):
+            shape = {"batch_size": size, "length": length}
+            for worker in workers:
+                worker.ask("block", **shape, calls=1)
+            turns = [_ask_in_turn(workers, number, "block", **shape, calls=1) for number in range(grid["calls"])]
+            partner = [turn["partner_latencies_ms"][0] for turn in turns] if len(workers) > 1 else None
+            cells.append(shape | {"latencies_ms": [turn["latencies_ms"][0] for turn in turns], "partner_latencies_ms": partner})
+    return cells
+
+
+def _require_proof(found: dict, device: dict) -> None:
+    """Raise UserError where the runtime did not run what the row claims."""
+    proof, wanted = found["proof"], "cpu" if device["hardware"] == "cpu" else "cuda"
+    elsewhere = {place: count for place, count in proof["nodes"].items() if not place.lower().startswith(wanted)}
+    if elsewhere:
+        raise UserError(f"the device asks for {wanted}, but the runtime ran {elsewhere} elsewhere; the row would be mislabelled")
+    stored = found["dtypes"].get("int8", 0) / sum(found["dtypes"].values())
+    if stored > 0.1 and "int8" not in proof["matmuls"]:
+        raise UserError("the weights are INT8, but no matrix product ran in INT8; choose another 'isa' for the quantize step")
 
 
 def _write_predictions(path: Path, workload: Workload, logits: list[list[float]]) -> None:
     classes = [max(range(len(row)), key=row.__getitem__) for row in logits]
-    columns = {"id": workload.ids, "label": workload.labels, "prediction": classes, "logits": logits}
+    lengths = [len(sentence) for sentence in workload.sentences]
+    columns = {"id": workload.ids, "label": workload.labels, "prediction": classes, "logits": logits, "tokens": lengths}
     parquet.write_table(pa.table(columns), path)

@@ -1,5 +1,8 @@
 """Run an artifact's ONNX graph in ONNX Runtime."""
 
+import json
+import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,32 +11,43 @@ import onnxruntime
 from encoder_compression.errors import UserError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+# operators that multiply by a weight matrix, or by another activation, after ONNX Runtime's own fusions
+INTEGER_PRODUCTS = {"MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "QAttention"}
+FLOAT_PRODUCTS = {"MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Attention", "MultiHeadAttention"}
 
 
 class Runtime:
     """A loaded graph: int64 arrays in, logits out."""
 
     def __init__(self, artifact: Path, *, hardware: str, threads: int):
-        provider = PROVIDERS[hardware]
-        if provider not in onnxruntime.get_available_providers():
-            raise UserError(f"this build of onnxruntime has no {provider}; install one that has or take the device out of 'devices'")
+        self.provider = PROVIDERS[hardware]
+        if self.provider not in onnxruntime.get_available_providers():
+            raise UserError(f"this build of onnxruntime has no {self.provider}; install one that has or take the device out of 'devices'")
+        self.hardware = hardware
+        self.threads = threads
+        self.graph = artifact / "model.onnx"
+        self.session = onnxruntime.InferenceSession(self.graph, self._options(), providers=[self.provider])
+        used = self.session.get_providers()
+        if used[0] != self.provider:
+            raise UserError(f"onnxruntime fell back from {self.provider} to {used[0]}; the row would be mislabelled")
+        self.names = {node.name for node in self.session.get_inputs()}
+
+    def _options(self) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if hardware == "cpu" else "1")
-        self.threads = threads
-        self.session = onnxruntime.InferenceSession(artifact / "model.onnx", options, providers=[provider])
-        used = self.session.get_providers()
-        if used[0] != provider:
-            raise UserError(f"onnxruntime fell back from {provider} to {used[0]}; the row would be mislabelled")
-        self.names = {node.name for node in self.session.get_inputs()}
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if self.hardware == "cpu" else "1")
+        return options
 
     def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Return logits [batch, classes] for ids and mask [batch, length]."""
+        return self._run(self.session, input_ids, attention_mask)
+
+    def _run(self, session: onnxruntime.InferenceSession, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": np.zeros_like(input_ids)}
-        return self.session.run(["logits"], {name: inputs[name] for name in self.names})[0]
+        return session.run(["logits"], {name: inputs[name] for name in self.names})[0]
 
     def facts(self) -> dict:
         """Return what ran it: threads, library version and execution provider."""
@@ -42,6 +56,23 @@ class Runtime:
             "threads": self.threads,
             "ran_on": self.session.get_providers()[0],
         }
+
+    def proof(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict:
+        """Return, from ONNX Runtime's own profile of a call, how many nodes ran on which provider and the products' format."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = self._options()
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = onnxruntime.InferenceSession(self.graph, options, providers=[self.provider])
+            self._run(session, input_ids, attention_mask)
+            events = json.loads(Path(session.end_profiling()).read_text())
+        ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event["args"]]
+        operators = Counter(node["op_name"] for node in ran)
+        matmuls = {
+            "int8": sum(operators[name] for name in INTEGER_PRODUCTS),
+            "float32": sum(operators[name] for name in FLOAT_PRODUCTS),
+        }
+        return {"nodes": dict(Counter(node["provider"] for node in ran)), "matmuls": {name: n for name, n in matmuls.items() if n}}
 
     def device_memory_mb(self) -> float | None:
         """ONNX Runtime does not tell what it holds on a device."""

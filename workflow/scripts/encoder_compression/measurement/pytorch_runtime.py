@@ -1,5 +1,6 @@
 """Run an artifact's weights in eager PyTorch, on the CPU or on CUDA."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,13 @@ class Runtime:
         if hardware == "cuda" and not torch.cuda.is_available():
             raise UserError("the device asks for CUDA, but torch finds no usable GPU here; take the device out of 'devices'")
         torch.set_num_threads(threads)
-        torch.set_grad_enabled(False)
         self.hardware = hardware
         self.model = AutoModelForSequenceClassification.from_pretrained(
             artifact, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
         self.model.eval().to(hardware)
 
+    @torch.inference_mode()  # by call, as it holds for one thread alone
     def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
         """Return logits [batch, classes] for ids and mask [batch, length]; reading them back waits for the device."""
         batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(attention_mask)}
@@ -37,6 +38,26 @@ class Runtime:
             "ran_on": torch.cuda.get_device_name() if self.hardware == "cuda" else "cpu",
         }
 
+    def proof(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict:
+        """Return how many modules with weights ran on which device, and in which number format the products were."""
+        ran, matmuls = Counter(), Counter()
+
+        def note(module, inputs, output):
+            weight = module.weight
+            ran[weight.device.type] += 1
+            if isinstance(module, torch.nn.Linear):
+                matmuls[str(weight.dtype).removeprefix("torch.")] += 1
+
+        hooks = [module.register_forward_hook(note) for module in self.model.modules() if hasattr(module, "weight")]
+        self(input_ids, attention_mask)
+        for hook in hooks:
+            hook.remove()
+        return {"nodes": dict(ran), "matmuls": dict(matmuls)}
+
     def device_memory_mb(self) -> float | None:
-        """Return the peak of CUDA's allocator in MB of 10⁶ bytes; None on the CPU."""
-        return torch.cuda.max_memory_allocated() / 1e6 if self.hardware == "cuda" else None
+        """Return the peak of CUDA's allocator in MB of 10⁶ bytes, and begin a new one; None on the CPU."""
+        if self.hardware != "cuda":
+            return None
+        peak = torch.cuda.max_memory_allocated() / 1e6
+        torch.cuda.reset_peak_memory_stats()
+        return peak

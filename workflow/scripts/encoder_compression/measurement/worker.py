@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -27,40 +28,78 @@ class Worker:
         self.before_mb = memory.resident_mb()
         memory.reset_peak()
         self.runtime = module.Runtime(Path(artifact), hardware=hardware, threads=threads)
+        self.load_mb = self._memory_mb()
+        memory.reset_peak()
+        self.all_cores = os.sched_getaffinity(0)
+        self.cores = _pin(threads)
 
     def latency(self, *, first: int, calls: int) -> dict:
         """Time single sentences at positions first … first + calls - 1 of the fixed order."""
-        latencies_ms = []
-        for position in range(first, first + calls):
-            ids, mask = self.workload.single(self.order[position % len(self.order)])
-            start = time.perf_counter()
-            self.runtime(ids, mask)
-            latencies_ms.append((time.perf_counter() - start) * 1000)
-        return {"latencies_ms": latencies_ms}
+        positions = (self.order[position % len(self.order)] for position in range(first, first + calls))
+        return {"latencies_ms": [self._time_ms(*self.workload.single(index)) for index in positions]}
+
+    def block(self, *, batch_size: int, length: int, calls: int) -> dict:
+        """Time calls with a full batch of one length, without padding."""
+        batch = self.workload.block(batch_size, length)
+        return {"latencies_ms": [self._time_ms(*batch) for _ in range(calls)]}
+
+    def throughput(self, *, batch_size: int, sentences: int) -> dict:
+        """Time so many sentences of all lengths in length-sorted batches."""
+        batches = list(self.workload.batches(batch_size, sentences))
+        milliseconds = sum(self._time_ms(ids, mask) for _, ids, mask in batches)
+        return {"sentences": sum(len(chosen) for chosen, _, _ in batches), "seconds": milliseconds / 1000}
 
     def predict(self, *, batch_size: int) -> dict:
-        """Run the whole test split in length-sorted batches; returns logits in its own order and the seconds taken."""
+        """Run the whole test split in length-sorted batches, several side by side; returns logits in its own order.
+
+        It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches.
+        """
+        os.sched_setaffinity(0, self.all_cores)
         logits: list = [None] * len(self.workload.sentences)
-        seconds = 0.0
-        for chosen, ids, mask in self.workload.batches(batch_size):
-            start = time.perf_counter()
-            found = self.runtime(ids, mask)
-            seconds += time.perf_counter() - start
-            for index, row in zip(chosen, found.tolist(), strict=True):
-                logits[index] = row
-        return {"logits": logits, "seconds": seconds}
+        batches = list(self.workload.batches(batch_size))
+        with ThreadPoolExecutor(len(self.all_cores)) as pool:
+            for (chosen, *_), rows in zip(batches, pool.map(lambda batch: self.runtime(*batch[1:]), batches), strict=True):
+                for index, row in zip(chosen, rows.tolist(), strict=True):
+                    logits[index] = row
+        os.sched_setaffinity(0, self.cores)
+        return {"logits": logits}
 
     def facts(self) -> dict:
-        """Return peak memory above the imported runtime, the process's own processor seconds, and what ran."""
-        device_mb = self.runtime.device_memory_mb()
-        host_mb = memory.peak_mb() - self.before_mb
+        """Return peak memory above the imported runtime, the process's own processor seconds, and what ran where."""
         times = psutil.Process().cpu_times()
         return self.runtime.facts() | {
-            "memory_mb": host_mb if device_mb is None else device_mb,
+            "memory_load_mb": self.load_mb,
+            "memory_run_mb": self._memory_mb(),
             "memory_of_runtime_mb": self.before_mb,
             "cpu_seconds": times.user + times.system,
+            "cores": self.cores,
             "imported": [name for name in ("torch", "transformers", "onnxruntime") if name in sys.modules],
         }
+
+    def proof(self) -> dict:
+        """Return which operators ran where, by the runtime's own account; the last command, as it loads things anew."""
+        return self.runtime.proof(*self.workload.single(0))
+
+    def _time_ms(self, ids, mask) -> float:
+        start = time.perf_counter()
+        self.runtime(ids, mask)
+        return (time.perf_counter() - start) * 1000
+
+    def _memory_mb(self) -> float:
+        """Return the peak since the last reset, above the imported runtime; on a card, its allocator's."""
+        device_mb = self.runtime.device_memory_mb()
+        return memory.peak_mb() - self.before_mb if device_mb is None else device_mb
+
+
+def _pin(threads: int) -> list[int]:
+    """Keep every thread of this process on the first cores it may use, as many as it has threads; returns them.
+
+    A variant and its partner take turns on the same cores, so a slower core cannot favour either.
+    """
+    cores = sorted(os.sched_getaffinity(0))[:threads]
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
+    return cores
 
 
 def serve() -> None:

@@ -1,4 +1,4 @@
-"""The test sentences as a runtime gets them: one by one in a fixed order, or in batches of similar length."""
+"""The test sentences as a runtime gets them: one by one in a fixed order, in batches of similar length, or on a fixed grid."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,8 @@ class Workload:
         self.ids = table["id"].to_pylist()
         self.labels = table["label"].to_pylist()
         self.sentences = [np.array(ids, dtype=np.int64) for ids in table["input_ids"].to_pylist()]
-        self.pad_token_id = json.loads((dataset / "dataset.json").read_text())["pad_token_id"]
+        description = json.loads((dataset / "dataset.json").read_text())
+        self.pad_token_id, self.max_length = description["pad_token_id"], description["max_length"]
 
     def order(self) -> np.ndarray:
         """Return the order of single calls: shuffled with a fixed seed, the same for every variant."""
@@ -26,9 +27,14 @@ class Workload:
         ids = self.sentences[index % len(self.sentences)][None]
         return ids, np.ones_like(ids)
 
-    def batches(self, size: int):
-        """Yield (indices, ids, mask) with ids and mask [size, length], sorted by length and padded to the longest."""
+    def batches(self, size: int, sentences: int | None = None):
+        """Yield (indices, ids, mask) with ids and mask [size, length], sorted by length and padded to the longest.
+
+        ``sentences`` takes that many, spread evenly over the lengths, instead of all.
+        """
         by_length = np.argsort([len(sentence) for sentence in self.sentences], kind="stable")
+        if sentences is not None:
+            by_length = by_length[np.linspace(0, len(by_length) - 1, min(sentences, len(by_length)), dtype=int)]
         for start in range(0, len(by_length), size):
             chosen = by_length[start : start + size]
             longest = max(len(self.sentences[index]) for index in chosen)
@@ -38,3 +44,8 @@ class Workload:
                 ids[row, : len(self.sentences[index])] = self.sentences[index]
                 mask[row, : len(self.sentences[index])] = 1
             yield chosen, ids, mask
+
+    def block(self, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return ids and mask [size, length] without padding, filled with the tokens of the split one after another."""
+        ids = np.resize(np.concatenate(self.sentences), (size, length))
+        return ids, np.ones_like(ids)

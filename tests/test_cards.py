@@ -1,0 +1,171 @@
+"""Each artifact carries a card that the hub can read, whose figures are the measured ones and whose code runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from encoder_compression import encoders
+from encoder_compression.errors import UserError
+from encoder_compression.reporting.cards import write_cards
+from encoder_compression.techniques import onnx_graph
+
+DATASET = {"labels": ["dull", "fine"], "rows": {"train": 7940, "validation": 12, "test": 1562}, "dropped": {"train": {"repeated text": 2}}}
+BASE = {"weights_sha256": "0" * 64}
+FIGURES = {
+    "metric": "accuracy", "score": 0.861076, "score_ci_low": 0.84315, "score_ci_high": 0.878361, "retained": 1.0,
+    "agreement": 0.97, "latency_ms_p50": 3.5, "speedup": 2.0, "speedup_ci_low": float("nan"), "speedup_ci_high": float("nan"),
+    "memory_run_mb": 197.0, "size_mb": 91.0, "parameters": 22713986, "nonzero_parameters": 16343884,
+    "verdict": "as good as its teacher.", "machine": "AMD EPYC, 2 cores",
+}  # fmt: skip
+TORCH_ROW = FIGURES | {"variant": "teacher", "seed": 1, "device": "cpu-pytorch", "runtime": "pytorch"}
+ONNX_ROW = TORCH_ROW | {"device": "cpu-onnxruntime", "runtime": "onnxruntime", "score": 0.75}
+
+
+@pytest.fixture(scope="module")
+def options(tiny) -> dict:
+    devices = {"cpu-pytorch": {"runtime": "pytorch", "threads": 1}, "cpu-onnxruntime": {"runtime": "onnxruntime", "threads": 2}}
+    return tiny.options | {"devices": devices}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, encoder, tiny):
+    folder = tmp_path_factory.mktemp("saved")
+    torch.manual_seed(0)  # of the new head
+    names = {"id2label": dict(enumerate(DATASET["labels"])), "label2id": {name: index for index, name in enumerate(DATASET["labels"])}}
+    encoders.save(encoders.load_classifier(encoder, **names), encoders.load_tokenizer(encoder), folder / "model")
+    onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "artifacts")
+    return tmp_path / "artifacts"
+
+
+def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW), **changes) -> ModelCard:
+    """Write the card of one artifact and return it as the hub's library parses it."""
+    technique = {step: name for name in ("finetune", "distill", "prune", "quantize") for step in options[name]}
+    steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in variant.split("+")]
+    artifact = {"folder": str(folder / form), "form": form, "variant": variant, "seed": 1, "steps": steps}
+    given = {"experiment": "mine", "options": options, "rows": list(rows), "dataset": DATASET, "base": BASE} | changes
+    assert write_cards(artifacts=[artifact], **given) == {"cards": 1}
+    return ModelCard.load(folder / form / "README.md")
+
+
+@pytest.mark.parametrize(("form", "library", "score"), [("model", "transformers", 0.861076), ("onnx", "onnxruntime", 0.75)])
+def test_the_hub_reads_the_score_of_the_runtime_that_reads_the_artifact(folder, options, form, library, score):
+    data = card(folder, options, form).data
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value, result.dataset_split) == ("accuracy", score, "test")
+    assert (data.library_name, data.pipeline_tag, data.metrics) == (library, "text-classification", ["accuracy"])
+
+
+def test_the_text_has_the_scores_with_intervals_the_costs_and_the_verdict(folder, options):
+    text = card(folder, options).text
+    assert "| cpu-pytorch | 86.1% (84.3%–87.8%) | 100.0% | 97.0% |" in text
+    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 91.0 | 22.7 | 16.3 |" in text
+    assert "- cpu-pytorch: 1 thread, measured on AMD EPYC, 2 cores\n" in text
+    assert "- cpu-pytorch: as good as its teacher.\n" in text
+    assert "7,940 texts for training" in text
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answers(folder, options, form):
+    (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form).text, re.DOTALL)
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (sentence,) = re.findall(r'^text = "(.*)"$', code, re.MULTILINE)
+    inputs = encoders.load_tokenizer(folder / "model")(sentence, return_tensors="pt")
+    with torch.inference_mode():
+        probability, label = encoders.load_classifier(folder / "model").eval()(**inputs).logits.softmax(-1)[0].max(0)
+    name, printed = done.stdout.strip().split(": ")
+    assert name == DATASET["labels"][int(label)]
+    assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)
+
+
+def test_the_code_for_the_graph_needs_no_torch(folder, options):
+    (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, "onnx").text, re.DOTALL)
+    without = "import sys; sys.modules['torch'] = None\n" + code
+    done = subprocess.run([sys.executable, "-c", without], cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_an_artifact_without_a_row_says_that_it_was_not_measured(folder, options):
+    written = card(folder, options, "model", rows=[ONNX_ROW])
+    assert "**This artifact was not measured itself.**" in written.text
+    assert written.data.eval_results is None
+    assert "75.0%" not in written.text
+
+
+def test_the_steps_stand_in_words_and_tags_and_bring_their_limits(folder, options):
+    written = card(folder, options, "onnx", "teacher+even1+magnitude60+int8")
+    assert "a student that keeps 1 layer (even), trained for at most 1 epoch on the labels and on what “teacher” answers" in written.text
+    assert "the smallest 60% of the weights" in written.text
+    assert "loss.soft: 0.8" in written.text
+    assert "they save neither space nor time by themselves" in written.text
+    assert "the scores say nothing about real models" in written.text
+    assert written.data.tags == ["knowledge-distillation", "pruning", "quantization", "int8", "onnx", "encoder-compression"]
+
+
+def test_a_control_is_not_found_as_a_distilled_model(folder, options):
+    written = card(folder, options, variant="teacher+even1-control")
+    assert written.data.tags == ["encoder-compression"]
+    assert "on the labels alone, without the teacher: a control" in written.text
+
+
+def test_only_what_the_hub_has_is_named_by_its_id(folder, options):
+    local = card(folder, options).data
+    assert (local.base_model, local.datasets, local.license) == (None, None, None)
+    hub = {"id": "org/name", "revision": "a" * 40}
+    source = options["dataset"] | {"hub": hub | {"name": "sst2", "splits": {"train": "train", "test": "validation"}}}
+    changed = options | {"encoder": {"hub": hub}, "dataset": source, "metric": "matthews"}
+    data = card(folder, changed, rows=[TORCH_ROW | {"metric": "matthews"}], base=BASE | {"license": "mit"}).data
+    assert (data.base_model, data.datasets, data.license, data.metrics) == ("org/name", ["org/name"], "mit", ["matthews_correlation"])
+    (result,) = data.eval_results
+    assert (result.dataset_type, result.dataset_config, result.dataset_split) == ("org/name", "sst2", "validation")
+
+
+def test_names_with_special_characters_break_neither_header_nor_tables(folder, options):
+    odd = "a|b: `#1` *{{ 7 * 7 }}* <b>\n---"
+    devices = {odd: {"runtime": "pytorch", "threads": 1}}
+    dataset = DATASET | {"labels": [odd, "[x](y)"]}
+    rows = [TORCH_ROW | {"device": odd, "machine": odd, "verdict": odd}]
+    written = card(folder, options | {"devices": devices}, rows=rows, experiment=odd, dataset=dataset)
+    (result,) = written.data.eval_results
+    assert (result.dataset_name, result.metric_name) == (odd, f"accuracy on {odd}")
+    shown = r"a\|b: \`\#1\` \*{{ 7 \* 7 }}\* \<b\> ---"
+    assert written.text.startswith(f"\n# {shown}: teacher, seed 1\n")
+    assert f"| {shown} | 86.1% (84.3%–87.8%) |" in written.text
+    assert r"Labels: " + shown + r", \[x\](y)" in written.text
+
+
+def test_no_card_tells_where_on_this_machine_something_lies(folder, options):
+    source = options["dataset"] | {"files": {"train": "/home/me/private/texts.csv"}}
+    text = card(folder, options | {"encoder": {"files": {"folder": "/home/me/encoders/mine"}}, "dataset": source}).content
+    assert "/home" not in text
+    assert str(folder) not in text
+    assert "texts.csv" in text
+    assert "the local folder “mine”" in text
+
+
+def test_writing_twice_gives_the_same_bytes_and_touches_nothing_else(folder, options):
+    before = {path.name for path in (folder / "model").iterdir()}
+    contents = {(card(folder, options), (folder / "model" / "README.md").read_bytes())[1] for _ in range(2)}
+    assert len(contents) == 1
+    assert {path.name for path in (folder / "model").iterdir()} == before | {"README.md"}
+
+
+def test_a_folder_that_is_gone_is_an_error_before_any_card_is_written(folder, options):
+    named = {"form": "model", "variant": "teacher", "seed": 1, "steps": []}
+    artifacts = [named | {"folder": str(folder / name)} for name in ("model", "gone")]
+    with pytest.raises(UserError, match="gone.*the folder is gone; run the workflow again"):
+        write_cards(experiment="mine", options=options, artifacts=artifacts, rows=[], dataset=DATASET, base=BASE)
+    assert not (folder / "model" / "README.md").exists()

@@ -1,0 +1,139 @@
+"""Model cards: a README.md in each artifact's folder, in the format of the Hugging Face Hub."""
+
+import json
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCardData
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from encoder_compression.configuration import CONTROL
+from encoder_compression.errors import UserError
+from encoder_compression.study import FORM_OF_RUNTIME
+
+FILE_NAME = "README.md"
+TASK = "text-classification"
+LIBRARIES = {"model": "transformers", "onnx": "onnxruntime"}
+TAGS = {"distill": ["knowledge-distillation"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
+HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
+
+
+def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: list[dict], dataset: dict, base: dict) -> dict:
+    """Write README.md into the folder of each artifact; returns how many as facts.
+
+    ``options`` holds encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
+    (model or onnx), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are those of the
+    table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and text
+    in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
+    encoder. The same arguments give the same bytes. Raises UserError, before any card is written, where a folder is gone.
+    """
+    gone = [artifact["folder"] for artifact in artifacts if not Path(artifact["folder"]).is_dir()]
+    if gone:
+        raise UserError(f"no card can be written for '{gone[0]}': the folder is gone; run the workflow again to make it")
+    rows = [{key: None if value != value else value for key, value in row.items()} for row in rows]  # NaN is not itself
+    for artifact in artifacts:
+        own = [row for row in rows if _is_of(row, artifact)]
+        text = _render(experiment=experiment, options=options, artifact=artifact, rows=own, dataset=dataset, base=base)
+        (Path(artifact["folder"]) / FILE_NAME).write_text(text, encoding="utf-8")
+    return {"cards": len(artifacts)}
+
+
+def _render(**facts) -> str:
+    """Return the text of one card; ``facts`` are the names that the template knows, ``rows`` only the artifact's own."""
+    experiment, artifact = facts["experiment"], facts["artifact"]
+    return _template().render(
+        metadata=_metadata(**facts).to_yaml(),
+        folder=Path(artifact["folder"]).name,
+        command=_command(experiment, artifact),
+        **facts,
+    )
+
+
+def _is_of(row: dict, artifact: dict) -> bool:
+    """A row belongs to the artifact that its runtime reads."""
+    same_model = (row["variant"], row["seed"]) == (artifact["variant"], artifact["seed"])
+    return same_model and FORM_OF_RUNTIME[row["runtime"]] == artifact["form"]
+
+
+def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict], base: dict, **_) -> ModelCardData:
+    """Return the card's header; what is not known, such as the licence of a local encoder, has no key in it."""
+    results = [_result(experiment, options, row) for row in rows]
+    return ModelCardData(
+        base_model=options["encoder"].get("hub", {}).get("id"),
+        library_name=LIBRARIES[artifact["form"]],
+        license=base.get("license"),
+        pipeline_tag=TASK,
+        tags=_tags(artifact),
+        datasets=[options["dataset"]["hub"]["id"]] if "hub" in options["dataset"] else None,
+        metrics=[_hub_metric(options["metric"])],
+        model_name=f"{experiment} {artifact['variant']} seed {artifact['seed']}" if results else None,
+        eval_results=results or None,
+    )
+
+
+def _tags(artifact: dict) -> list[str]:
+    """Return what the hub's search finds the artifact by; a control is no distilled model."""
+    steps = [step for step in artifact["steps"] if not step["step"].endswith(CONTROL)]
+    tags = [tag for step in steps for tag in TAGS.get(step["technique"], [])]
+    return [*tags, *(["onnx"] if artifact["form"] == "onnx" else []), "encoder-compression"]
+
+
+def _result(experiment: str, options: dict, row: dict) -> EvalResult:
+    """Return a row's score as an entry of the hub's model-index."""
+    return EvalResult(
+        task_type=TASK,
+        metric_type=_hub_metric(row["metric"]),
+        metric_name=f"{row['metric']} on {row['device']}",
+        metric_value=round(float(row["score"]), 6),
+        **_dataset(experiment, options["dataset"]),
+    )
+
+
+def _hub_metric(metric: str) -> str:
+    return HUB_METRICS.get(metric, metric)
+
+
+def _dataset(experiment: str, section: dict) -> dict:
+    """Return how the model-index names the test split; only a data set of the hub may claim an id of the hub."""
+    if "hub" in section:
+        hub = section["hub"]
+        keys = {"dataset_type": hub["id"], "dataset_name": hub["id"], "dataset_config": hub["name"]}
+        return keys | {"dataset_revision": hub["revision"], "dataset_split": hub["splits"].get("test")}
+    if "package" in section:
+        return {"dataset_type": "package", "dataset_name": section["package"]["name"], "dataset_split": "test"}
+    return {"dataset_type": "files", "dataset_name": experiment, "dataset_split": "test"}
+
+
+def _command(experiment: str, artifact: dict) -> str:
+    """Return the shell command that makes the artifact again."""
+    target = f"results/{experiment}/{artifact['variant']}/seed{artifact['seed']}/{artifact['form']}"
+    config = f"experiments=[{json.dumps(experiment, ensure_ascii=False)}]"
+    return f"snakemake --cores all --config {shlex.quote(config)} -- {shlex.quote(target)}"
+
+
+@cache
+def _template() -> Template:
+    """Return the template of a card with its filters; a name that it misspells is an error."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters |= {"plain": _plain, "figure": _figure, "flat": _flat, "name": lambda path: Path(path).name}
+    return environment.get_template("card.md.j2")
+
+
+def _plain(text) -> str:
+    """Return text that Markdown shows as it stands, in one line and in the cell of a table too."""
+    return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", " ".join(str(text).split()))
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _flat(options: dict, prefix: str = "") -> list[str]:
+    """Return nested options as sorted ``key.key: value``."""
+    lines = []
+    for key, value in sorted(options.items()):
+        lines += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}: {value}"]
+    return lines

@@ -1,0 +1,47 @@
+"""The quality of a row against another: differences of scores with intervals and tests, and what changed example by example."""
+
+import numpy as np
+
+from encoder_compression import intervals, quality
+from encoder_compression.reporting.rows import Row
+
+
+def score_interval(metric: str, rows: list[Row]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean score of the rows of all seeds."""
+    replicates = np.array([row.replicates(metric) for row in rows])
+    if len(rows) == 1:
+        return intervals.percentiles(replicates[0])
+    return intervals.over_seeds(np.array([row.score(metric) for row in rows]), replicates).interval()
+
+
+def difference(metric: str, rows: list[Row], others: list[Row]) -> dict[str, float]:
+    """Return the mean difference of the score, seed by seed on the same examples, with 95 % interval and p-value.
+
+    One seed: percentile bootstrap, and McNemar's exact test for accuracy. Several: both seeds and examples vary.
+    """
+    pairs = list(zip(rows, others, strict=True))
+    differences = np.array([row.score(metric) - other.score(metric) for row, other in pairs])
+    replicates = np.array([row.replicates(metric) - other.replicates(metric) for row, other in pairs])
+    if len(pairs) > 1:
+        estimate = intervals.over_seeds(differences, replicates)
+        (low, high), p = estimate.interval(), estimate.p_value()
+    else:
+        (low, high), p = intervals.percentiles(replicates[0]), _p_value(metric, *pairs[0], replicates[0])
+    return {"difference": float(differences.mean()), "difference_ci_low": low, "difference_ci_high": high, "p_value": p}
+
+
+def _p_value(metric: str, row: Row, other: Row, replicates: np.ndarray) -> float:
+    if metric == "accuracy":
+        return intervals.mcnemar(row.labels, row.predictions, other.predictions)
+    return intervals.bootstrap_p_value(replicates)
+
+
+def changes(row: Row, baseline: Row) -> dict[str, float]:
+    """Return how predictions and logits differ from the baseline's: shares of the examples, and nats."""
+    right, right_before = row.predictions == row.labels, baseline.predictions == baseline.labels
+    return {
+        "agreement": float(np.mean(row.predictions == baseline.predictions)),
+        "lost": float(np.mean(right_before & ~right)),
+        "gained": float(np.mean(right & ~right_before)),
+        "logit_kl": quality.divergence(baseline.logits, row.logits),
+    }

@@ -1,0 +1,80 @@
+"""The tables beside the summary: slices of the test split, the fixed grid, and what ran where."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from encoder_compression.reporting.rows import Row
+from encoder_compression.reporting.summary import Table
+
+
+def slices(table: Table, labels: list[str]) -> pd.DataFrame:
+    """Return the accuracy by quarter of the sentence lengths and by label, with 95 % Wilson intervals; means over seeds.
+
+    ``labels`` are the names of the classes. Accuracy within a label is its recall, whatever the metric of the study.
+    """
+    return pd.DataFrame(
+        {"variant": variant, "device": device, **part}
+        for (variant, device), rows in table.groups.items()
+        for part in _slices_of(table.saved(rows), labels)
+    )
+
+
+def _slices_of(rows: list[Row], labels: list[str]) -> list[dict]:
+    right = np.mean([row.predictions == row.labels for row in rows], axis=0)
+    return [_describe(kind, name, right[inside]) for kind, name, inside in _parts(rows[0], labels) if inside.any()]
+
+
+def _parts(row: Row, labels: list[str]) -> list[tuple[str, str, np.ndarray]]:
+    """Return (kind, name, which examples) of every slice."""
+    edges = np.unique(np.quantile(row.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
+    edges[0] -= 1
+    bounds = list(zip(edges[:-1], edges[1:], strict=True))
+    by_length = [("length", f"{low + 1}–{high} tokens", (row.tokens > low) & (row.tokens <= high)) for low, high in bounds]
+    return by_length + [("label", name, row.labels == index) for index, name in enumerate(labels)]
+
+
+def _describe(kind: str, name: str, right: np.ndarray) -> dict:
+    low, high = proportion_confint(right.sum(), len(right), method="wilson")
+    return {"kind": kind, "slice": name, "examples": len(right), "score": right.mean(), "score_ci_low": low, "score_ci_high": high}
+
+
+def grid(table: Table) -> pd.DataFrame:
+    """Return the median latency of every cell of the grid, and how it compares with the partner's in turns."""
+    cells = (
+        {"variant": variant, "device": device, **_describe_cell(cell)}
+        for (variant, device), rows in table.groups.items()
+        for cell in table.saved(rows)[0].measurement["grid"]
+    )
+    return pd.DataFrame(
+        cells, columns=["variant", "device", "batch_size", "length", "latency_ms", "speedup", "speedup_low", "speedup_high"]
+    )
+
+
+def _describe_cell(cell: dict) -> dict:
+    mine = np.array(cell["latencies_ms"])
+    partner = cell["partner_latencies_ms"]
+    ratios = np.array(partner) / mine if partner else np.ones(len(mine))
+    described = {"latency_ms": np.median(mine), "speedup": np.median(ratios), "speedup_low": ratios.min(), "speedup_high": ratios.max()}
+    return {"batch_size": cell["batch_size"], "length": cell["length"]} | described
+
+
+def proofs(table: Table) -> list[dict]:
+    """Return per variant and device, of the first seed, what ran where and in which number formats."""
+    return [
+        {"variant": variant, "device": device, **_prove(table.saved(rows)[0].measurement)}
+        for (variant, device), rows in table.groups.items()
+    ]
+
+
+def _prove(measured: dict) -> dict:
+    nodes = ", ".join(f"{count} on {place}" for place, count in measured["proof"]["nodes"].items())
+    products = ", ".join(f"{count} in {name}" for name, count in measured["proof"]["matmuls"].items())
+    return {
+        "ran_on": measured["ran_on"],
+        "threads": measured["threads"],
+        "affinity": "core " + ", ".join(map(str, measured["cores"])),
+        "library": measured["library"],
+        "operators": f"nodes: {nodes}; matrix products: {products}",
+        "dtypes": ", ".join(f"{name} {count / 1e6:.2f}M" for name, count in measured["dtypes"].items()),
+    }

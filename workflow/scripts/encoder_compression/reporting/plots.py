@@ -1,0 +1,136 @@
+"""Pictures of an experiment, drawn from its tables and its training curves; each as PNG and as SVG."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from adjustText import adjust_text
+
+from encoder_compression.reporting.pareto import pareto_front
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
+
+MARKERS = "osD^vP*X"
+LINES = ["-", "--", ":", "-."]
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
+FAILED = "0.7"
+MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
+CURVES = {
+    "loss": "training loss (weighted sum of its terms)",
+    "eval_score": "validation score",
+    "learning_rate": "learning rate",
+    "tokens_per_second": "tokens per second",
+}
+TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden")
+
+
+def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> dict:
+    """Draw quality against latency and against size, and the training curves that lie beside ``models``; returns facts.
+
+    ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that retain less than ``gate`` of the baseline's score are
+    grey. Curves are drawn for each step alone, in training_{variant}_{seed}, and over each other, in training.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.read_csv(aggregate)
+    _plot_tradeoff(table, "latency_ms_p50", "latency of one sentence, p50 (ms, log scale)", gate, folder / "quality_latency")
+    _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", gate, folder / "quality_size")
+    curves = {f"{Path(model).parts[-3]} {Path(model).parts[-2]}": pd.read_csv(Path(model).parent / "training.csv") for model in models}
+    _plot_curves(curves, folder / "training")
+    for name, curve in curves.items():
+        _plot_step(name, curve, folder / f"training_{name.replace(' ', '_')}")
+    return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
+
+
+def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
+    for number, (device, rows) in enumerate(table.groupby("device", sort=False)):
+        style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)], "label": device}
+        _plot_points(axes, rows[rows["passes_gate"]], cost, **style)
+        _plot_points(axes, rows[~rows["passes_gate"]], cost, **style | {"color": FAILED, "label": f"{device}, below {gate:.1%}"})
+    _plot_targets(axes, table)
+    _plot_front(axes, table, cost)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(x=0.12)
+    axes.set(xlabel=label, ylabel=f"{table['metric'][0]} on test (%), bars: 95 % interval", title=table["experiment"][0])
+    axes.grid(color="0.92")
+    figure.legend(loc="outside lower center", ncols=4)
+    figure.draw_without_rendering()  # names are placed in the final layout
+    _name_points(axes, table, cost)
+    _save(figure, path)
+
+
+def _plot_points(axes, rows: pd.DataFrame, cost: str, **style) -> None:
+    if rows.empty:
+        return
+    spread = [rows["score"] - rows["score_ci_low"], rows["score_ci_high"] - rows["score"]]
+    axes.errorbar(rows[cost], rows["score"] * 100, yerr=np.array(spread) * 100, **style, ecolor="0.85", markersize=8, zorder=3)
+
+
+def _plot_targets(axes, table: pd.DataFrame) -> None:
+    """Draw the lines of MLPerf's targets for the baseline's score."""
+    baseline = table[table["is_baseline"]]
+    for share in MLPERF if len(baseline) else ():
+        axes.axhline(share * baseline["score"].iloc[0] * 100, color="0.5", linewidth=0.8, linestyle=":", zorder=1)
+        place = {"xy": (1, share * baseline["score"].iloc[0] * 100), "xycoords": ("axes fraction", "data")}
+        axes.annotate(f"{share:.1%} ", **place, ha="right", va="bottom", fontsize=7, color="0.4")
+
+
+def _plot_front(axes, table: pd.DataFrame, cost: str) -> None:
+    """Draw the line through the rows that pass the gate and that no other beats; one point needs none."""
+    passing = table[table["passes_gate"]]
+    front = passing.iloc[pareto_front(passing[cost].to_numpy(), passing["score"].to_numpy())]
+    if len(front) > 1:
+        axes.step(front[cost], front["score"] * 100, where="post", color="0.4", linestyle="--", zorder=2, label="Pareto front")
+
+
+def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
+    """Write each variant's name near its point, where it covers no other."""
+    texts = [axes.text(row[cost], row["score"] * 100, row["variant"], fontsize=8, zorder=4) for _, row in table.iterrows()]
+    line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
+    adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, expand=(1.2, 1.6), arrowprops=line)
+
+
+def _plot_curves(curves: dict[str, pd.DataFrame], path: Path) -> None:
+    figure, panels = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
+        for number, (name, curve) in enumerate(curves.items()):
+            color, line = COLORS[number % len(COLORS)], LINES[number // len(COLORS) % len(LINES)]
+            _draw(axes, curve, column, color=color, linestyle=line, label=name)
+        _label(axes, label)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    _save(figure, path)
+
+
+def _plot_step(name: str, curve: pd.DataFrame, path: Path) -> None:
+    figure, panels = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
+    for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
+        terms = [term for term in TERMS if column == "loss" and curve[term].notna().any()] or [column]
+        for number, term in enumerate(terms):
+            _draw(axes, curve, term, color=COLORS[number], linestyle=LINES[number % len(LINES)], label=term.replace("_", " "))
+        if len(terms) > 1:
+            axes.legend(fontsize=8)
+        _label(axes, label)
+    figure.suptitle(name)
+    _save(figure, path)
+
+
+def _draw(axes, curve: pd.DataFrame, column: str, **style) -> None:
+    known = curve.dropna(subset=[column])
+    axes.plot(known["epoch"], known[column], marker="o", markersize=3, **style)
+
+
+def _label(axes, label: str) -> None:
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="0.92")
+    axes.set(xlabel="epoch", ylabel=label)
+
+
+def _save(figure, path: Path) -> None:
+    figure.savefig(f"{path}.png", dpi=130)
+    figure.savefig(f"{path}.svg")
+    plt.close(figure)

@@ -1,0 +1,73 @@
+"""The data of the report: everything a page needs to show an experiment, from its tables and artifacts."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from encoder_compression.reporting import columns, details
+from encoder_compression.reporting.summary import Table
+
+
+def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, labels: list[str], options: dict) -> dict:
+    """Return what `page.render` shows of a table; ``options`` holds the gate and the budget. NaN becomes None."""
+    shown = columns.of_table(table.metric, labels)
+    models = sorted({model for row in table.rows for model in row["trained"]})
+    baselines = {device: table.found[rows[0]["baseline"]].score(table.metric) for (_, device), rows in table.groups.items()}
+    return _plain(
+        {
+            "experiment": table.experiment,
+            "metric": table.metric,
+            "seeds": sorted({row["seed"] for row in table.rows}),
+            "test_examples": len(next(iter(table.found.values())).labels),
+            "revisions": sorted({str(commit)[:7] for commit in table.by_seed["commit"]}),
+            "gate": {"retained": options["gate"]},
+            "budget_points": options["budget"],
+            "columns": shown,
+            "rows": aggregate.to_dict("records"),
+            "baseline_score": baselines,
+            "slices": slices.to_dict("records"),
+            "grid": grid.to_dict("records"),
+            "curves": [_curve(Path(model)) for model in models],
+            "proofs": details.proofs(table),
+            "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
+            "method": [[column["label"], column["help"]] for column in shown],
+        }
+    )
+
+
+def _artifacts(table: Table) -> set[str]:
+    """Return the measured artifacts' folders, by the inputs that the measurements recorded."""
+    records = [json.loads((Path(row["folder"]) / "provenance.json").read_text()) for row in table.rows]
+    return {path for record in records for path in record["inputs"] if (Path(path) / "provenance.json").exists()}
+
+
+def _curve(model: Path) -> dict:
+    points = pd.read_csv(model.parent / "training.csv").to_dict("records")
+    return {"variant": model.parts[-3], "seed": model.parts[-2].removeprefix("seed"), "points": points}
+
+
+def _origin(folder: Path) -> dict:
+    record = json.loads((folder / "provenance.json").read_text())
+    wildcards = record["options"]["wildcards"]
+    return {
+        "variant": wildcards.get("variant", "all variants"),
+        "seed": wildcards.get("seed", "all"),
+        "artifact": str(folder),
+        "commit": str(record["git"]["commit"])[:7],
+        "modified": record["git"]["modified"],
+        "seconds": record["seconds"],
+        "inputs": ", ".join(f"{path} {fingerprint[:12]}" for path, fingerprint in record["inputs"].items()),
+        "options": json.dumps({name: value for name, value in record["options"].items() if name != "wildcards"}, sort_keys=True),
+    }
+
+
+def _plain(value):
+    """Return the value with plain Python numbers, and None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,72 @@
+"""The saved results of one variant, seed and device, read back."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from encoder_compression import quality
+
+
+class Row:
+    """The measurement and the predictions in a row's folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self.measurement = json.loads((self.folder / "measurement.json").read_text())
+        origin = json.loads((self.folder / "provenance.json").read_text())
+        self.revision, self.hardware = origin["git"], origin["hardware"]
+        table = pd.read_parquet(self.folder / "predictions.parquet")
+        self.labels, self.predictions, self.tokens = (table[name].to_numpy() for name in ("label", "prediction", "tokens"))
+        self.logits = np.stack(table["logits"])
+        self._replicates: dict[str, np.ndarray] = {}
+
+    @property
+    def machine(self) -> str:
+        """The machine on which the row was measured."""
+        found = self.hardware
+        parts = [found["processor"], f"{found['cores']} cores", f"{found['memory_gb']} GB", *found["gpus"], *found["isa"]]
+        return ", ".join(parts)
+
+    def score(self, metric: str) -> float:
+        """Return the score of the saved predictions on the test split."""
+        return quality.score(metric, self.labels, self.predictions)
+
+    def replicates(self, metric: str) -> np.ndarray:
+        """Return the score on bootstrap resamples of the test split [resamples], the same resamples for all rows."""
+        if metric not in self._replicates:
+            self._replicates[metric] = quality.score_replicates(metric, self.labels, self.predictions)
+        return self._replicates[metric]
+
+    @cached_property
+    def latencies_ms(self) -> np.ndarray:
+        """All timed calls with one sentence."""
+        return np.concatenate([one["latencies_ms"] for launch in self.measurement["launches"] for one in launch["rounds"]])
+
+    @cached_property
+    def log_ratios(self) -> np.ndarray:
+        """Per start, the median over its rounds of log(partner's time / this row's time) on the same sentences; 0 if alone."""
+        return np.array([_median_log_ratio(launch["rounds"]) for launch in self.measurement["launches"]])
+
+    @property
+    def has_partner(self) -> bool:
+        """Whether the row was timed in turns with another."""
+        return self.measurement["launches"][0]["rounds"][0]["partner_latencies_ms"] is not None
+
+    @property
+    def foreign_cpu_share(self) -> float:
+        """The largest share of the machine's processor time that others took after one of the starts."""
+        return max(launch["foreign_cpu_share"] for launch in self.measurement["launches"])
+
+    @cached_property
+    def throughput(self) -> tuple[float, int]:
+        """The most sentences per second in length-sorted batches, and the batch size that gave it."""
+        return max((one["sentences"] / one["seconds"], one["batch_size"]) for one in self.measurement["throughput"])
+
+
+def _median_log_ratio(rounds: list[dict]) -> float:
+    if rounds[0]["partner_latencies_ms"] is None:
+        return 0.0
+    return float(np.median([np.log(sum(one["partner_latencies_ms"]) / sum(one["latencies_ms"])) for one in rounds]))

@@ -1,0 +1,71 @@
+"""Speed-ups over the baseline with intervals, split into what the runtime and what each kind of step brings."""
+
+import numpy as np
+
+from encoder_compression import intervals
+from encoder_compression.intervals import Estimate
+from encoder_compression.reporting.rows import Row
+from encoder_compression.study import FACTORS
+
+
+class Speed:
+    """The speed of rows, as `study.Study.table_rows` names them; ``found`` maps folders to their saved results."""
+
+    def __init__(self, rows: list[dict], found: dict[str, Row]):
+        self.found = found
+        self.pooled = {device: self._pool([row for row in rows if row["device"] == device]) for device in {row["device"] for row in rows}}
+
+    def _pool(self, rows: list[dict]) -> tuple[float, float]:
+        """Return the variance of log ratios between starts, over all rows of a device, and its degrees of freedom."""
+        folders = {row[key] for row in rows for key in ("folder", "same_runtime")}
+        repeats = [self.found[folder].log_ratios for folder in sorted(folders) if self.found[folder].has_partner]
+        return intervals.pooled_variance(repeats) if repeats else (0.0, np.inf)
+
+    def spread(self, device: str) -> float:
+        """Return the standard deviation of a ratio between two starts of the same programs on a device, as a share."""
+        return float(np.sqrt(self.pooled[device][0]))
+
+    def of(self, rows: list[dict]) -> Estimate:
+        """Return the log of the speed-up over the baseline for the rows of all seeds: by compression and by runtime."""
+        runtime = self._ratio(rows, [row["same_runtime"] for row in rows])
+        if rows[0]["folder"] == rows[0]["same_runtime"]:
+            return runtime
+        return self._ratio(rows, [row["folder"] for row in rows]) + runtime
+
+    def factors(self, rows: list[dict]) -> dict[str, float]:
+        """Return what runtime and each kind of step bring, as ratios whose product is the speed-up.
+
+        A step's share is the ratio of its chain's time to that of the chain before it, in the same runtime.
+        """
+        factors = dict.fromkeys(FACTORS.values(), 1.0)
+        before = 0.0
+        for chain, technique in rows[0]["chain"].items():
+            folders = [row["folder_of"][chain] for row in rows]
+            now = 0.0 if folders[0] == rows[0]["same_runtime"] else self._ratio(rows, folders).mean
+            factors[FACTORS[technique]] *= float(np.exp(now - before))
+            before = now
+        runtime = self._ratio(rows, [row["same_runtime"] for row in rows]).mean
+        named = {f"speedup_{name}": factor for name, factor in factors.items()}
+        return {"speedup_runtime": float(np.exp(runtime)), "speedup_compression": float(np.exp(before))} | named
+
+    def _ratio(self, rows: list[dict], folders: list[str]) -> Estimate:
+        """Return the log of the partner's time over a row's, from all starts of all seeds; exactly 0 for a row without partner."""
+        found = [self.found[folder] for folder in folders]
+        if not found[0].has_partner:
+            return Estimate(0.0, 0.0, np.inf)
+        return intervals.of_repeats(np.concatenate([one.log_ratios for one in found]), self.pooled[rows[0]["device"]])
+
+
+def with_interval(name: str, logarithm: Estimate) -> dict[str, float]:
+    """Return a ratio and its 95 % interval under ``name``, ``name_ci_low`` and ``name_ci_high``."""
+    low, high = logarithm.interval()
+    return {name: float(np.exp(logarithm.mean)), f"{name}_ci_low": float(np.exp(low)), f"{name}_ci_high": float(np.exp(high))}
+
+
+def length_factor(row: Row) -> float | None:
+    """Return how much faster real lengths run than one sentence of the longest length of the grid; None without a grid."""
+    singles = [cell for cell in row.measurement["grid"] if cell["batch_size"] == 1]
+    if not singles:
+        return None
+    longest = max(singles, key=lambda cell: cell["length"])
+    return float(np.median(longest["latencies_ms"]) / np.mean(row.latencies_ms))

@@ -1,0 +1,80 @@
+"""Everything that an experiment's measurements say, written once: tables, sentences, report, model cards."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from encoder_compression import intervals, provenance
+from encoder_compression.reporting import answer, comparison, details, page, report, text, verdicts
+from encoder_compression.reporting.cards import write_cards
+from encoder_compression.reporting.pareto import pareto_front
+from encoder_compression.reporting.summary import Table
+from encoder_compression.reporting.warnings import warnings
+
+
+def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
+    """Write the tables, the report and a card beside each artifact; returns facts.
+
+    ``options`` holds metric, quality_gate, budget, encoder and dataset of the experiment, its "rows" and "artifacts" (both
+    of `study.Study`); ``output`` names the files: summary, aggregate, slices, grid, markdown, latex, page.
+    """
+    gate, budget = options["quality_gate"]["retained"], options["budget"]["points"]
+    description = json.loads((Path(dataset) / "dataset.json").read_text())
+    table = Table(experiment=experiment, metric=options["metric"], gate=gate, rows=options["rows"])
+    aggregate = _judge(table)
+    frames = {"aggregate": aggregate, "slices": details.slices(table, description["labels"]), "grid": details.grid(table)}
+    for name, frame in ({"summary": table.by_seed} | frames).items():
+        frame.to_csv(output[name], index=False, float_format="%.6g")
+    findings = {"machine": _machines(table), "warnings": warnings(table, aggregate), "answers": answer.answers(aggregate, budget)}
+    Path(output["markdown"]).write_text(text.markdown(experiment=experiment, budget=budget, table=aggregate, **findings))
+    Path(output["latex"]).write_text(text.latex(aggregate))
+    data = report.collect(table=table, **frames, labels=description["labels"], options={"gate": gate, "budget": budget})
+    page.render(data | findings, output["page"])
+    cards = write_cards(
+        experiment=experiment,
+        options=options,
+        artifacts=options["artifacts"],
+        rows=_rows_of_cards(table, aggregate),
+        dataset=description,
+        base=provenance.read_facts(encoder),
+    )
+    return findings | cards | {"rows": len(table.rows)}
+
+
+def _judge(table: Table) -> pd.DataFrame:
+    """Return the rows over all seeds with a verdict each, and whether any other beats them in both latency and score."""
+    aggregate = table.over_seeds
+    passing = aggregate[aggregate["passes_gate"]]
+    winners = passing.index[pareto_front(passing["latency_ms_p50"].to_numpy(), passing["score"].to_numpy())]
+    return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate, _controls(table)))
+
+
+def _controls(table: Table) -> dict[tuple[str, str], dict]:
+    """Return per (variant, device) of a student with a control the difference between the two, corrected for being several."""
+    found = {}
+    for (variant, device), rows in table.groups.items():
+        others = table.groups.get((verdicts.control_of(variant), device))
+        if others:
+            found[variant, device] = comparison.difference(table.metric, table.saved(rows), table.saved(others))
+    corrected = intervals.holm(np.array([one["p_value"] for one in found.values()], dtype=float))
+    return {names: one | {"p_value": float(p)} for (names, one), p in zip(found.items(), corrected, strict=True)}
+
+
+def _machines(table: Table) -> str:
+    """Return the machines on which the rows were measured, as their provenance names them."""
+    return "; ".join(dict.fromkeys(row.machine for rows in table.groups.values() for row in table.saved(rows)))
+
+
+def _rows_of_cards(table: Table, aggregate: pd.DataFrame) -> list[dict]:
+    verdict = aggregate[["variant", "device", "verdict"]]
+    machines = [row.machine for row in table.saved(table.rows)]
+    return table.by_seed.assign(machine=machines).merge(verdict, on=["variant", "device"]).to_dict("records")
+
+
+def collect_summaries(*, summaries: list[Path], output: Path) -> dict:
+    """Write the rows of several experiments' summary.csv into one; returns facts."""
+    table = pd.concat([pd.read_csv(path) for path in summaries])
+    table.to_csv(output, index=False, float_format="%.6g")
+    return {"rows": len(table)}

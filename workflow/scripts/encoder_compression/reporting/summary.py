@@ -1,0 +1,127 @@
+"""The tables of an experiment: a row per variant, seed and device, and a row per variant and device over all seeds."""
+
+from collections import defaultdict
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from encoder_compression import intervals, provenance, quality
+from encoder_compression.configuration import CONTROL
+from encoder_compression.reporting import comparison
+from encoder_compression.reporting.rows import Row
+from encoder_compression.reporting.speed import Speed, length_factor, with_interval
+
+NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
+MEANS = [
+    "score", "retained", "agreement", "lost", "gained", "logit_kl", "calibration_error", "macro_f1", "latency_ms_p50", "latency_ms_p90",
+    "latency_ms_p99", "throughput_per_s", "energy_j_per_sentence", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters",
+    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
+]  # fmt: skip
+
+
+class Table:
+    """The rows of an experiment, as `study.Study.table_rows` names them, with everything that was saved about them."""
+
+    def __init__(self, *, experiment: str, metric: str, gate: float, rows: list[dict]):
+        self.experiment, self.metric, self.gate, self.rows = experiment, metric, gate, rows
+        folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
+        self.found = {folder: Row(folder) for folder in folders}
+        self.speed = Speed(rows, self.found)
+        self.groups: dict[tuple[str, str], list[dict]] = defaultdict(list)  # (variant, device) -> its rows by seed
+        for row in rows:
+            self.groups[row["variant"], row["device"]].append(row)
+
+    @cached_property
+    def by_seed(self) -> pd.DataFrame:
+        """A row per variant, seed and device."""
+        return pd.DataFrame([self._row(row) for row in self.rows])
+
+    @cached_property
+    def over_seeds(self) -> pd.DataFrame:
+        """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline."""
+        table = pd.DataFrame([self._group(rows) for rows in self.groups.values()])
+        for name in ("p_value", "speedup_p_value"):
+            table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
+        return table
+
+    def saved(self, rows: list[dict], key: str = "folder") -> list[Row]:
+        """Return the saved results in the folders that ``key`` names in each row."""
+        return [self.found[row[key]] for row in rows]
+
+    def _row(self, row: dict) -> dict:
+        (this,), (baseline,) = self.saved([row]), self.saved([row], "baseline")
+        percentiles = np.percentile(this.latencies_ms, [50, 90, 99])
+        low, high = comparison.score_interval(self.metric, [this])
+        return {
+            "experiment": self.experiment,
+            "variant": row["variant"],
+            "seed": row["seed"],
+            "device": row["device"],
+            "runtime": this.measurement["device"]["runtime"],
+            "metric": self.metric,
+            "score": this.score(self.metric),
+            "score_ci_low": low,
+            "score_ci_high": high,
+            "retained": this.score(self.metric) / baseline.score(self.metric),
+            **comparison.changes(this, baseline),
+            "macro_f1": this.score("macro_f1"),
+            "calibration_error": quality.calibration_error(this.logits, this.labels),
+            **{
+                f"recall_{label}": share for label, share in enumerate(quality.recalls(this.labels, this.predictions, this.logits.shape[1]))
+            },
+            **{f"latency_ms_p{p}": value for p, value in zip((50, 90, 99), percentiles, strict=True)},
+            **with_interval("speedup", self.speed.of([row])),
+            **self.speed.factors([row]),
+            "throughput_per_s": this.throughput[0],
+            "throughput_batch_size": this.throughput[1],
+            **_contents(this.measurement),
+            "training_seconds": sum(provenance.read_facts(model)["training_seconds"] for model in row["trained"]),
+            "foreign_cpu_share": this.foreign_cpu_share,
+            "commit": this.revision["commit"],
+            "modified": this.revision["modified"],
+        }
+
+    def _group(self, rows: list[dict]) -> dict:
+        variant, device, is_baseline = rows[0]["variant"], rows[0]["device"], rows[0]["folder"] == rows[0]["baseline"]
+        each = self.by_seed.query("variant == @variant and device == @device").reset_index(drop=True)
+        means = [*MEANS, *(name for name in each if name.startswith("recall_"))]
+        speedup = self.speed.of(rows)
+        return {
+            **{name: each[name][0] for name in ("experiment", "variant", "device", "runtime", "metric")},
+            "seeds": len(rows),
+            "is_baseline": is_baseline,
+            "is_control": variant.endswith(CONTROL),
+            **{name: each[name].mean() if each[name].notna().all() else None for name in means},
+            "score_sd": each["score"].std() if len(rows) > 1 else None,
+            **self._quality(rows, is_baseline),
+            "passes_gate": bool(each["retained"].mean() >= self.gate),
+            **with_interval("speedup", speedup),
+            "speedup_p_value": None if is_baseline else speedup.p_value(),
+            **self.speed.factors(rows),
+            "speedup_length": length_factor(self.found[rows[0]["folder"]]),
+            "throughput_batch_size": each["throughput_batch_size"][0],
+            "spread_of_starts": self.speed.spread(device),
+            "foreign_cpu_share": each["foreign_cpu_share"].max(),
+            "noisy": bool(each["foreign_cpu_share"].max() > NOISY_SHARE),
+            "classes_predicted": min(len(np.unique(row.predictions)) for row in self.saved(rows)),
+        }
+
+    def _quality(self, rows: list[dict], is_baseline: bool) -> dict:
+        """Return the interval of the score, and the difference from the baseline with interval and p-value."""
+        low, high = comparison.score_interval(self.metric, self.saved(rows))
+        result = {"score_ci_low": low, "score_ci_high": high}
+        if is_baseline:
+            return result | dict.fromkeys(("difference", "difference_ci_low", "difference_ci_high", "p_value"))
+        return result | comparison.difference(self.metric, self.saved(rows), self.saved(rows, "baseline"))
+
+
+def _contents(measured: dict) -> dict:
+    """Return memory, size and number formats of a measurement, as columns."""
+    copied = ("energy_j_per_sentence", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters")
+    products = measured["proof"]["matmuls"]
+    return {name: measured[name] for name in copied} | {
+        "nonzero_parameters": measured["parameters"] - measured["zeros"],
+        "matrix_zeros_share": measured["matrix_zeros"] / measured["matrices"],
+        "integer_products_share": products.get("int8", 0) / sum(products.values()),
+    }

@@ -1,0 +1,70 @@
+"""The summary as text: Markdown for people, LaTeX for papers."""
+
+import pandas as pd
+
+NOTES = """\
+How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
+baseline's. Latency is one sentence at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
+freshly started processes on the same sentences, and is the product of what the runtime and what the compression bring.
+Throughput uses length-sorted batches. Memory is the peak while running above the imported runtime; size is weights and graph on
+disk, and after gzip. Training counts every step of the chain. ✗ fails the quality gate and never wins; ~ was measured while
+other programs kept the machine busy; — is not measured. p-values are corrected for the rows of the table (Holm)."""
+
+
+def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
+    """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"."""
+    wins = [f"- {one['device']}: smallest {one['smallest']}. Fastest {one['fastest']}." for one in answers]
+    sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
+    parts = [f"# {experiment}", machine, _table(table), NOTES]
+    parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
+    parts += [f"## At most {budget:g} points of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: pd.DataFrame) -> str:
+    header = ["variant", "device", table["metric"][0], "retained", "p50 ms", "speed-up", "= runtime × compression", "sentences/s"]
+    header += ["memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
+    lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
+    lines += [_cells(row) for row in table.itertuples()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(row) -> list[str]:
+    return [
+        row.variant + ("" if row.passes_gate else " ✗"),
+        row.device + (" ~" if row.noisy else ""),
+        f"{_score(row)} ({row.score_ci_low:.1%}–{row.score_ci_high:.1%})",
+        f"{row.retained:.1%}",
+        f"{row.latency_ms_p50:.2f}",
+        "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x ({row.speedup_ci_low:.2f}–{row.speedup_ci_high:.2f})",
+        f"{row.speedup_runtime:.2f} × {row.speedup_compression:.2f}",
+        f"{row.throughput_per_s:.0f}",
+        f"{row.memory_run_mb:.0f}",
+        f"{row.size_mb:.3g} ({row.gzip_mb:.3g})",
+        f"{row.parameters / 1e6:.3g} ({row.nonzero_parameters / 1e6:.3g})",
+        f"{row.training_seconds:.3g}",
+    ]
+
+
+def _score(row) -> str:
+    return f"{row.score:.1%}" if row.seeds == 1 else f"{row.score:.1%} ± {row.score_sd * 100:.1f}"
+
+
+def latex(table: pd.DataFrame) -> str:
+    """Return the table for a paper, with booktabs' rules; ± is the standard deviation over seeds, brackets hold 95 % intervals."""
+    columns = {
+        "Variant": [row.variant for row in table.itertuples()],
+        "Device": [row.device for row in table.itertuples()],
+        table["metric"][0].replace("_", " ").capitalize(): [_latex_score(row) for row in table.itertuples()],
+        "Speed-up": [f"{row.speedup:.2f} [{row.speedup_ci_low:.2f}, {row.speedup_ci_high:.2f}]" for row in table.itertuples()],
+        "Latency (ms)": [f"{row.latency_ms_p50:.2f}" for row in table.itertuples()],
+        "Memory (MB)": [f"{row.memory_run_mb:.0f}" for row in table.itertuples()],
+        "Size (MB)": [f"{row.size_mb:.1f}" for row in table.itertuples()],
+    }
+    styler = pd.DataFrame(columns).style.hide(axis="index").format(escape="latex")
+    return "% needs \\usepackage{booktabs}\n" + styler.to_latex(hrules=True, column_format="ll" + "r" * (len(columns) - 2))
+
+
+def _latex_score(row) -> str:
+    spread = "" if row.seeds == 1 else f" ± {row.score_sd * 100:.1f}"
+    return f"{row.score * 100:.1f}{spread} [{row.score_ci_low * 100:.1f}, {row.score_ci_high * 100:.1f}]"

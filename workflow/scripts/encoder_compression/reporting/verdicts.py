@@ -1,0 +1,151 @@
+"""What a row shows, in sentences: one rule each, from measured facts alone."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from encoder_compression.configuration import CONTROL
+from encoder_compression.intervals import ALPHA
+
+NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
+MANY_ZEROS = 0.10
+
+
+def verdicts(table: pd.DataFrame, controls: dict[tuple[str, str], dict]) -> list[str]:
+    """Return per row of a `summary.Table.over_seeds` its sentences.
+
+    ``controls`` maps (variant, device) of distilled students to their difference from the control (`comparison.difference`).
+    """
+    rows = [row._asdict() for row in table.itertuples(index=False)]
+    return [" ".join(sentence for rule in RULES if (sentence := rule(row, rows, controls))) for row in rows]
+
+
+def is_different(p: float) -> bool:
+    """Say whether a p-value, corrected for the rows of the table, shows a difference."""
+    return p < ALPHA
+
+
+def gains_speed(row: dict) -> bool:
+    """Say whether a row is faster than the baseline, by more than chance and by more than nobody would notice."""
+    return is_different(row["speedup_p_holm"]) and row["speedup"] > 1 + NO_GAIN
+
+
+def baseline(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Name the row that all others are compared with."""
+    return "The baseline: all other rows are compared with it." if row["is_baseline"] else None
+
+
+def one_class(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Warn of a model that gives every sentence the same answer."""
+    return "It predicts one class only, so its score says nothing." if row["classes_predicted"] == 1 else None
+
+
+def quality(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say whether the score differs from the baseline's, beyond chance."""
+    if row["is_baseline"]:
+        return None
+    change = _points(row, "difference")
+    if not row["lost"] and not row["gained"]:
+        return f"It is right and wrong on the same sentences as the baseline: {row['metric']} is not distinguishable."
+    if not is_different(row["p_holm"]):
+        return f"{_title(row)} {change}: not distinguishable from the baseline ({_p(row['p_holm'])})."
+    return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
+
+
+def distillation(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say what the teacher adds over the same student trained without it."""
+    found = controls.get((row["variant"], row["device"]))
+    if found is None:
+        return None
+    clear = f"a {'gain' if found['difference'] > 0 else 'loss'}" if is_different(found["p_value"]) else "not distinguishable"
+    change = _points(found, "difference")
+    return f"Distillation changes it by {change} against the same student without a teacher: {clear} ({_p(found['p_value'])})."
+
+
+def gate(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say of a row below the quality gate that it cannot win."""
+    return None if row["passes_gate"] else f"It fails the quality gate: it retains {row['retained']:.1%} of the baseline's {row['metric']}."
+
+
+def speed(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say how much faster it is, and how much of that the runtime alone brings; or that nothing is gained."""
+    if row["is_baseline"]:
+        return None
+    ratio = f"{row['speedup']:.2f}x, interval {row['speedup_ci_low']:.2f}–{row['speedup_ci_high']:.2f}"
+    if not is_different(row["speedup_p_holm"]) or abs(row["speedup"] - 1) <= NO_GAIN:
+        return f"No gain in speed: not distinguishable from the baseline ({ratio})."
+    if row["speedup"] < 1:
+        return f"Slower than the baseline ({ratio})."
+    return f"Faster: {ratio}{_shares(row)}."
+
+
+def _shares(row: dict) -> str:
+    if abs(row["speedup_runtime"] - 1) <= NO_GAIN:
+        return ""
+    return f", of which the runtime alone brings {row['speedup_runtime']:.2f}x and compression {row['speedup_compression']:.2f}x"
+
+
+def zeros(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say what zeros bring: a smaller file only when it is compressed, and no time on dense kernels where that is measured."""
+    share = row["matrix_zeros_share"]
+    if share < MANY_ZEROS:
+        return None
+    file = f"the file shrinks only when compressed (gzip {row['gzip_mb']:.0f} MB of {row['size_mb']:.0f})"
+    return f"{share:.0%} of the weights of its layers are zero; {file}{_time_of_zeros(row)}."
+
+
+def _time_of_zeros(row: dict) -> str:
+    if row["noisy"]:
+        return ", and its time is too disturbed to tell"
+    factor = f"{row['speedup_weights']:.2f}x"
+    return f" and dense kernels gain nothing ({factor})" if abs(row["speedup_weights"] - 1) <= 2 * NO_GAIN else f"; their time is {factor}"
+
+
+def integer(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Say how much of a quantized graph really runs in integers."""
+    share = row["integer_products_share"]
+    return f"{share:.0%} of its matrix products run in INT8." if share else None
+
+
+def beaten(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Name a row of the same device that is better or equal in everything and surely smaller or faster."""
+    better = [other for other in rows if other is not row and other["device"] == row["device"] and _beats(other, row)]
+    if not better or row["is_baseline"]:
+        return None
+    best = max(better, key=lambda other: other["score"])
+    return f"{best['variant']} is no worse in {row['metric']}, time and size, and better in one: there is no reason to take this one."
+
+
+def _beats(other: dict, row: dict) -> bool:
+    no_worse = other["score"] >= row["score"] and other["size_mb"] <= row["size_mb"] and other["speedup_ci_low"] >= row["speedup"]
+    clearly = other["size_mb"] < 0.95 * row["size_mb"] or other["speedup_ci_low"] > row["speedup_ci_high"]
+    return other["passes_gate"] and no_worse and clearly
+
+
+def noise(row: dict, rows: list[dict], controls: dict) -> str | None:
+    """Flag a row during whose measurement other programs kept the machine busy."""
+    if not row["noisy"]:
+        return None
+    return f"Other programs took up to {row['foreign_cpu_share']:.0%} of the processors while it was measured: do not rely on its times."
+
+
+Rule = Callable[[dict, list[dict], dict], str | None]
+RULES: tuple[Rule, ...] = (baseline, one_class, quality, distillation, gate, speed, zeros, integer, beaten, noise)
+
+
+def control_of(variant: str) -> str:
+    """Return the name of a distilled student's control."""
+    return variant + CONTROL
+
+
+def _title(row: dict) -> str:
+    return row["metric"].replace("_", " ").capitalize()
+
+
+def _points(found: dict, name: str) -> str:
+    """Return a difference of shares in points, with its interval: ``-1.3 points (-2.9 to +0.4)``."""
+    return f"{found[name] * 100:+.1f} points ({found[name + '_ci_low'] * 100:+.1f} to {found[name + '_ci_high'] * 100:+.1f})"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
