@@ -51,15 +51,15 @@ def dataset(tmp_path_factory, tiny, encoder) -> Path:
 class Workspace:
     """A copy of the workflow in a folder of its own, in which tests may edit and run."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, experiment: str = "tiny"):
+        self.folder, self.experiment = folder, experiment
         for part in PARTS:
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", *arguments, "--config", "experiments=[tiny]"]
+        return [sys.executable, "-m", "snakemake", *arguments, "--config", f"experiments=[{self.experiment}]"]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)

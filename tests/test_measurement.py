@@ -4,18 +4,28 @@ import json
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
-from encoder_compression.measurement.measure import measure
+from encoder_compression.measurement.measure import _require_proof, measure
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.techniques import onnx_graph
 
 PYTORCH = {"runtime": "pytorch", "hardware": "cpu", "threads": 1, "precision": "float32"}
 ONNX = PYTORCH | {"runtime": "onnxruntime"}
-OPTIONS = {"calls": 20, "seconds": 0, "rounds": 4, "warmup_calls": 3, "batch_size": 4}
+OPTIONS = {
+    "launches": 2,
+    "rounds": 4,
+    "calls": 40,
+    "seconds": 0,
+    "warmup_calls": 3,
+    "batch_size": 4,
+    "throughput": {"batch_sizes": [2, 4], "sentences": 8},
+    "grid": {"batch_sizes": [1, 3], "lengths": [8, 16, 384], "calls": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +51,85 @@ def run(folder, artifacts, dataset, *, device, partner=None) -> tuple[dict, pd.D
     return json.loads((folder / "measurement.json").read_text()), pd.read_parquet(folder / "predictions.parquet")
 
 
+def rounds_of(measured: dict) -> list[dict]:
+    return [one for launch in measured["launches"] for one in launch["rounds"]]
+
+
 def test_measuring_a_graph_imports_neither_torch_nor_transformers(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
     assert measured["imported"] == ["onnxruntime"]
 
 
-def test_raw_samples_of_both_sides_are_kept(artifacts, dataset, tmp_path):
+def test_raw_samples_of_both_sides_are_kept_for_every_start(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=PYTORCH)
-    assert len(measured["rounds"]) == 4
-    for one in measured["rounds"]:
-        assert len(one["latencies_ms"]) == len(one["partner_latencies_ms"]) == 5
-        assert min(one["latencies_ms"]) > 0
+    assert len(measured["launches"]) == 2
+    for launch in measured["launches"]:
+        assert len(launch["rounds"]) == 4
+        for one in launch["rounds"]:
+            assert len(one["latencies_ms"]) == len(one["partner_latencies_ms"]) == 5
+            assert min(one["latencies_ms"]) > 0
+
+
+def test_every_start_is_a_fresh_process(artifacts, dataset, monkeypatch, tmp_path):
+    started = []
+    enter = RemoteWorker.__enter__
+    monkeypatch.setattr(RemoteWorker, "__enter__", lambda self: started.append(enter(self)) or started[-1])
+    run(tmp_path, artifacts, dataset, device=ONNX, partner=ONNX)
+    assert len({worker.process.pid for worker in started}) == 4
 
 
 def test_a_baseline_has_no_partner(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=PYTORCH)
-    assert {one["partner_latencies_ms"] for one in measured["rounds"]} == {None}
+    assert {one["partner_latencies_ms"] for one in rounds_of(measured)} == {None}
     assert measured["ran_on"] == "cpu"
     assert measured["threads"] == 1
+
+
+def test_threads_are_pinned_and_recorded(artifacts, dataset, tmp_path):
+    with RemoteWorker(artifact=artifacts / "onnx", dataset=dataset, device=ONNX) as worker:
+        cores = worker.ask("facts")["cores"]
+        allowed = {tuple(psutil.Process(worker.process.pid).cpu_affinity())}
+    assert len(cores) == 1
+    assert allowed == {tuple(cores)}
+
+
+def test_the_grid_holds_every_shape_that_the_data_set_allows(artifacts, dataset, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=ONNX)
+    assert [(cell["batch_size"], cell["length"]) for cell in measured["grid"]] == [(1, 8), (1, 16), (3, 8), (3, 16)]
+    assert {len(cell["latencies_ms"]) for cell in measured["grid"]} == {2}
+    ids, mask = Workload(dataset).block(3, 16)
+    assert ids.shape == mask.shape == (3, 16)
+    assert mask.all()
+
+
+def test_throughput_is_measured_at_each_batch_size(artifacts, dataset, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
+    assert [(one["batch_size"], one["sentences"]) for one in measured["throughput"]] == [(2, 8), (4, 8)]
+    assert min(one["seconds"] for one in measured["throughput"]) > 0
+
+
+def test_the_runtime_itself_says_what_ran_where(artifacts, dataset, tiny, tmp_path):
+    measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
+    assert set(measured["proof"]["nodes"]) == {"CPUExecutionProvider"}
+    assert set(measured["proof"]["matmuls"]) == {"float32"}
+    onnx_graph.quantize(parent=artifacts / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path / "int8")
+    with RemoteWorker(artifact=tmp_path / "int8", dataset=dataset, device=ONNX) as worker:
+        assert worker.ask("proof")["matmuls"]["int8"] > 0
+    with RemoteWorker(artifact=artifacts / "model", dataset=dataset, device=PYTORCH) as worker:
+        assert worker.ask("proof")["nodes"].keys() == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("proof", "dtypes", "message"),
+    [
+        ({"nodes": {"CUDAExecutionProvider": 90, "CPUExecutionProvider": 3}, "matmuls": {"float32": 9}}, {"float32": 9}, "elsewhere"),
+        ({"nodes": {"CPUExecutionProvider": 90}, "matmuls": {"float32": 9}}, {"int8": 9, "float32": 1}, "no matrix product ran in INT8"),
+    ],
+)
+def test_a_silent_fallback_is_an_error(proof, dtypes, message):
+    hardware = "cuda" if "CUDAExecutionProvider" in proof["nodes"] else "cpu"
+    with pytest.raises(UserError, match=message):
+        _require_proof({"proof": proof, "dtypes": dtypes}, {"hardware": hardware})
 
 
 def test_predictions_cover_the_test_split_and_agree_between_runtimes(artifacts, dataset, tmp_path):
@@ -84,14 +155,16 @@ def test_warmup_calls_are_not_among_the_samples(artifacts, dataset, monkeypatch,
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
     calls = [arguments for command, arguments in asked if command == "latency"]
     assert calls[0] == {"first": 0, "calls": 3}
-    assert sum(call["calls"] for call in calls[1:]) == sum(len(one["latencies_ms"]) for one in measured["rounds"])
+    timed = [call["calls"] for call in calls if call["calls"] != OPTIONS["warmup_calls"]]
+    assert sum(timed) == sum(len(one["latencies_ms"]) for one in rounds_of(measured))
 
 
 def test_memory_is_the_variants_own_whoever_is_its_partner(artifacts, dataset, tmp_path):
     """A worker that stayed alive for another model would hold that model too."""
     alone, _ = run(tmp_path, artifacts, dataset, device=ONNX)
     paired, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=PYTORCH)
-    assert paired["memory_mb"] == pytest.approx(alone["memory_mb"], rel=0.5)
+    assert paired["memory_run_mb"] == pytest.approx(alone["memory_run_mb"], rel=0.5)
+    assert paired["memory_load_mb"] == pytest.approx(alone["memory_load_mb"], rel=0.5)
     assert paired["memory_of_runtime_mb"] < 200  # an imported torch alone holds more
 
 

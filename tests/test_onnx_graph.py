@@ -53,8 +53,8 @@ def test_a_graph_that_disagrees_is_an_error(exported, options, tmp_path):
 
 def test_the_graph_has_the_models_parameters(exported):
     folder, _ = exported
-    model = contents.weights(folder / "model")["parameters"]
-    assert contents.weights(folder / "onnx")["parameters"] == pytest.approx(model, rel=0.02)
+    model = contents.describe(folder / "model")["parameters"]
+    assert contents.describe(folder / "onnx")["parameters"] == pytest.approx(model, rel=0.02)
 
 
 def test_quantized_weights_are_signed_per_channel_and_four_times_smaller(exported, tiny, tmp_path):
@@ -67,7 +67,7 @@ def test_quantized_weights_are_signed_per_channel_and_four_times_smaller(exporte
         scale = tensors[name.replace("_quantized", "_scale")]
         assert list(scale.dims) == [tensors[name].dims[1]]
     assert facts["integer_matmuls"] >= len(weights)
-    assert contents.size_mb(tmp_path) < 0.5 * contents.size_mb(exported[0] / "onnx")
+    assert contents.describe(tmp_path)["size_mb"] < 0.5 * contents.describe(exported[0] / "onnx")["size_mb"]
 
 
 def test_a_quantized_artifact_has_what_is_needed_to_run_it(exported, tiny, tmp_path):

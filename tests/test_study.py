@@ -86,3 +86,25 @@ def test_good_targets_and_other_arguments_pass(tiny):
 
 def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny):
     assert [device for variant, _, device in tiny.rows() if variant == "teacher+even1-control"] == ["cpu-pytorch"]
+
+
+def test_the_devices_of_the_baseline_come_first(tiny):
+    assert [device for variant, _, device in tiny.rows() if variant == "teacher"] == ["cpu-pytorch", "cpu-onnxruntime"]
+
+
+def test_a_row_names_every_chain_before_it_so_that_each_steps_share_can_be_told(tiny):
+    row = next(row for row in tiny.table_rows() if row["variant"] == "teacher+even1+magnitude60+int8")
+    assert list(row["chain"].items())[1:] == [
+        ("teacher+even1", "distill"),
+        ("teacher+even1+magnitude60", "prune"),
+        ("teacher+even1+magnitude60+int8", "quantize"),
+    ]
+    assert row["folder_of"]["teacher+even1"] == "results/tiny/teacher+even1/seed1/cpu-onnxruntime"
+
+
+def test_every_artifact_behind_a_row_is_known_once(tiny):
+    artifacts = {artifact["folder"]: artifact for artifact in tiny.artifacts()}
+    assert len(artifacts) == len(tiny.artifacts())
+    int8 = artifacts["results/tiny/teacher+even1+magnitude60+int8/seed1/onnx"]
+    assert [step["technique"] for step in int8["steps"]] == ["finetune", "distill", "prune", "quantize"]
+    assert "results/tiny/teacher+even1+magnitude60+int8/seed1/model" not in artifacts

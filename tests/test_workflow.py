@@ -2,15 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+import zipfile
+from pathlib import PurePath
 
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
 from conftest import Workspace
+from encoder_compression import provenance
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +29,57 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
         "teacher+int8",
         "teacher+even1+magnitude60+int8",
     }
-    assert table.drop(columns="speedup_runtime").notna().all(axis=None)
+    assert table.drop(columns=["energy_j_per_sentence", "foreign_cpu_share", "commit"]).notna().all(axis=None)
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
-    assert {f"{name}.{kind}" for name in ("quality_latency", "quality_size", "training") for kind in ("png", "svg")} <= pictures
+    names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
+    assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
+
+
+def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
+    folder = finished.folder / "results/tiny"
+    aggregate = pd.read_csv(folder / "aggregate.csv")
+    texts = {name: (folder / name).read_text() for name in ("summary.md", "summary.tex", "report.html")}
+    for row in aggregate.itertuples():
+        assert all(row.variant in text for text in texts.values())
+        assert f"{row.speedup:.2f}" in texts["summary.md"]
+        assert f"{row.score:.1%}" in texts["summary.md"]
+        assert row.verdict in texts["summary.md"]
+    assert pd.read_csv(finished.folder / "results/summary.csv").equals(pd.read_csv(folder / "summary.csv"))
+
+
+def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
+    folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
+    assert len(folders) == 10
+    for folder in folders:
+        before = provenance.fingerprint(folder)
+        card = (folder / "README.md").read_text()
+        assert card.startswith("---\n")
+        (folder / "README.md").unlink()
+        assert provenance.fingerprint(folder) == before
+        (folder / "README.md").write_text(card)
+
+
+def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path):
+    """Training is exact, so 'twin' is 'teacher' again: every difference that the report saw would be false."""
+    workspace = Workspace(tmp_path, experiment="self_check")
+    shutil.copy(workspace.folder / "tests/data/self_check.yaml", workspace.folder / "config/experiments")
+    done = workspace.run("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(workspace.folder / "results/self_check/aggregate.csv").set_index(["variant", "device"])
+    for device in ("cpu-pytorch", "cpu-onnxruntime"):
+        verdict = table.loc[("twin", device), "verdict"]
+        assert "Accuracy is not distinguishable" in verdict
+        assert "No gain in speed by compression: not distinguishable" in verdict
+        assert table.loc[("twin", device), "speedup_compression_ci_low"] < 1 < table.loc[("twin", device), "speedup_compression_ci_high"]
+    assert "Faster by runtime" in table.loc[("teacher", "cpu-onnxruntime"), "verdict"]
+
+
+def test_snakemakes_own_report_holds_the_tables_and_pictures(finished):
+    done = finished.run("--report", "snakemake-report.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(finished.folder / "snakemake-report.zip") as archive:
+        names = {PurePath(name).name for name in archive.namelist()}
+    assert {"report.html", "summary.csv", "aggregate.csv", "quality_latency.svg"} <= names
 
 
 def test_every_artifact_tells_where_it_comes_from(finished):
@@ -75,19 +127,19 @@ INT8_ROWS = ["teacher+int8", "teacher+even1+magnitude60+int8"]
             "config/config.yaml",
             "int8: {}",
             "int8: {per_channel: false}",
-            {"summarize", "plot"} | {f"{rule} {row}" for rule in ("quantize", "measure") for row in INT8_ROWS},
+            {"summarize", "plot", "collect_summaries"} | {f"{rule} {row}" for rule in ("quantize", "measure") for row in INT8_ROWS},
         ),
         (
             TINY,
             "magnitude60: {sparsity: 0.6",
             "magnitude60: {sparsity: 0.5",
-            {"summarize", "plot", "quantize teacher+even1+magnitude60+int8", "measure teacher+even1+magnitude60+int8"}
+            {"summarize", "plot", "collect_summaries", "quantize teacher+even1+magnitude60+int8", "measure teacher+even1+magnitude60+int8"}
             | {f"prune {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
             | {f"export {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
             | {"measure teacher+magnitude60"},
         ),
-        (TINY, "teacher+int8, ", "", {"summarize", "plot"}),
-        (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot"} | {"measure"}),
+        (TINY, "teacher+int8, ", "", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
     ],
     ids=["comment", "key order", "unused step", "unused quantize step", "quantize option", "prune option", "row less", "measure option"],
 )

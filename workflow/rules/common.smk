@@ -137,6 +137,11 @@ def summary_options(wildcards):
     return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 
 
+def all_of_cores(wildcards):
+    """Return the threads of a job that has the machine to itself."""
+    return workflow.cores or 1
+
+
 def half_of_cores(wildcards):
     """Return the threads of a job that others wait for."""
     return max(1, (workflow.cores or 2) // 2)

@@ -20,7 +20,7 @@ rule finetune:
     wildcard_constraints:
         variant=steps_pattern(studies, "finetune"),
     priority: 10
-    threads: workflow.cores
+    threads: all_of_cores
     params:
         options=step_options,
         metric=section("metric"),

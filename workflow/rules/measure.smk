@@ -19,7 +19,7 @@ rule measure:
         predictions="results/{experiment}/{variant}/seed{seed}/{device}/predictions.parquet",
     log:
         "logs/{experiment}/{variant}/seed{seed}/measure_{device}.log",
-    threads: workflow.cores
+    threads: all_of_cores
     params:
         options=measure_options,
     script:

@@ -25,4 +25,4 @@ class ForeignLoad:
         (busy, own, now), (busy_then, own_then, then) = self._snapshot(), self.start
         foreign = (busy - busy_then) - (own - own_then)
         share = foreign / ((now - then) * psutil.cpu_count())
-        return round(min(max(share, 0.0), 1.0), 4)  # the kernel counts in ticks, too coarse for a very short measurement
+        return round(min(max(share, 0.0), 1.0), 4)

@@ -1,6 +1,7 @@
 """The saved results of one variant, seed and device, read back."""
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression import quality
+
+
+SHORT_MS = 1000
 
 
 class Row:
@@ -57,7 +61,12 @@ class Row:
 
     @property
     def foreign_cpu_share(self) -> float:
-        """The largest share of the machine's processor time that others took after one of the starts."""
+        """The largest share of the machine's processor time that others took after one of the starts.
+
+        NaN where the timed calls took too little time to tell: the kernel counts in ticks of 10 ms.
+        """
+        if self.latencies_ms.sum() < SHORT_MS:
+            return math.nan
         return max(launch["foreign_cpu_share"] for launch in self.measurement["launches"])
 
     @cached_property

@@ -25,28 +25,43 @@ class Speed:
         """Return the standard deviation of a ratio between two starts of the same programs on a device, as a share."""
         return float(np.sqrt(self.pooled[device][0]))
 
-    def of(self, rows: list[dict]) -> Estimate:
-        """Return the log of the speed-up over the baseline for the rows of all seeds: by compression and by runtime."""
-        runtime = self._ratio(rows, [row["same_runtime"] for row in rows])
+    def runtime(self, rows: list[dict]) -> Estimate:
+        """Return the log of what the runtime alone brings: the baseline variant in it against the baseline."""
+        return self._ratio(rows, [row["same_runtime"] for row in rows])
+
+    def compression(self, rows: list[dict]) -> Estimate:
+        """Return the log of what compression brings, against the baseline variant in the same runtime."""
         if rows[0]["folder"] == rows[0]["same_runtime"]:
-            return runtime
-        return self._ratio(rows, [row["folder"] for row in rows]) + runtime
+            return Estimate(0.0, 0.0, np.inf)
+        return self._ratio(rows, [row["folder"] for row in rows])
 
     def factors(self, rows: list[dict]) -> dict[str, float]:
-        """Return what runtime and each kind of step bring, as ratios whose product is the speed-up.
+        """Return what each kind of step brings, as ratios whose product is the speed-up by compression.
 
         A step's share is the ratio of its chain's time to that of the chain before it, in the same runtime.
         """
-        factors = dict.fromkeys(FACTORS.values(), 1.0)
+        factors = dict.fromkeys((f"speedup_{factor}" for factor in FACTORS.values()), 1.0)
         before = 0.0
         for chain, technique in rows[0]["chain"].items():
             folders = [row["folder_of"][chain] for row in rows]
             now = 0.0 if folders[0] == rows[0]["same_runtime"] else self._ratio(rows, folders).mean
-            factors[FACTORS[technique]] *= float(np.exp(now - before))
+            factors[f"speedup_{FACTORS[technique]}"] *= float(np.exp(now - before))
             before = now
-        runtime = self._ratio(rows, [row["same_runtime"] for row in rows]).mean
-        named = {f"speedup_{name}": factor for name, factor in factors.items()}
-        return {"speedup_runtime": float(np.exp(runtime)), "speedup_compression": float(np.exp(before))} | named
+        return factors
+
+    def columns(self, rows: list[dict]) -> dict[str, float]:
+        """Return the speed-up, its two factors with their intervals, and the factors by kind of step."""
+        runtime, compression = self.runtime(rows), self.compression(rows)
+        parts = {"speedup": runtime + compression, "speedup_runtime": runtime, "speedup_compression": compression}
+        named = [with_interval(name, estimate) for name, estimate in parts.items()]
+        return {key: value for part in named for key, value in part.items()} | self.factors(rows)
+
+    def p_value(self, rows: list[dict]) -> float | None:
+        """Return the p-value that compression brings nothing, or of the runtime for the baseline variant; None for the baseline."""
+        if rows[0]["folder"] == rows[0]["baseline"]:
+            return None
+        alone = rows[0]["folder"] == rows[0]["same_runtime"]
+        return (self.runtime(rows) if alone else self.compression(rows)).p_value()
 
     def _ratio(self, rows: list[dict], folders: list[str]) -> Estimate:
         """Return the log of the partner's time over a row's, from all starts of all seeds; exactly 0 for a row without partner."""

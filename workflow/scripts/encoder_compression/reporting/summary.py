@@ -10,7 +10,7 @@ from encoder_compression import intervals, provenance, quality
 from encoder_compression.configuration import CONTROL
 from encoder_compression.reporting import comparison
 from encoder_compression.reporting.rows import Row
-from encoder_compression.reporting.speed import Speed, length_factor, with_interval
+from encoder_compression.reporting.speed import Speed, length_factor
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
@@ -71,8 +71,7 @@ class Table:
                 f"recall_{label}": share for label, share in enumerate(quality.recalls(this.labels, this.predictions, this.logits.shape[1]))
             },
             **{f"latency_ms_p{p}": value for p, value in zip((50, 90, 99), percentiles, strict=True)},
-            **with_interval("speedup", self.speed.of([row])),
-            **self.speed.factors([row]),
+            **self.speed.columns([row]),
             "throughput_per_s": this.throughput[0],
             "throughput_batch_size": this.throughput[1],
             **_contents(this.measurement),
@@ -86,19 +85,18 @@ class Table:
         variant, device, is_baseline = rows[0]["variant"], rows[0]["device"], rows[0]["folder"] == rows[0]["baseline"]
         each = self.by_seed.query("variant == @variant and device == @device").reset_index(drop=True)
         means = [*MEANS, *(name for name in each if name.startswith("recall_"))]
-        speedup = self.speed.of(rows)
         return {
             **{name: each[name][0] for name in ("experiment", "variant", "device", "runtime", "metric")},
             "seeds": len(rows),
             "is_baseline": is_baseline,
             "is_control": variant.endswith(CONTROL),
+            "runtime_alone": rows[0]["folder"] == rows[0]["same_runtime"],
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,
             **self._quality(rows, is_baseline),
             "passes_gate": bool(each["retained"].mean() >= self.gate),
-            **with_interval("speedup", speedup),
-            "speedup_p_value": None if is_baseline else speedup.p_value(),
-            **self.speed.factors(rows),
+            **self.speed.columns(rows),
+            "speedup_p_value": self.speed.p_value(rows),
             "speedup_length": length_factor(self.found[rows[0]["folder"]]),
             "throughput_batch_size": each["throughput_batch_size"][0],
             "spread_of_starts": self.speed.spread(device),

@@ -25,11 +25,6 @@ def is_different(p: float) -> bool:
     return p < ALPHA
 
 
-def gains_speed(row: dict) -> bool:
-    """Say whether a row is faster than the baseline, by more than chance and by more than nobody would notice."""
-    return is_different(row["speedup_p_holm"]) and row["speedup"] > 1 + NO_GAIN
-
-
 def baseline(row: dict, rows: list[dict], controls: dict) -> str | None:
     """Name the row that all others are compared with."""
     return "The baseline: all other rows are compared with it." if row["is_baseline"] else None
@@ -46,7 +41,7 @@ def quality(row: dict, rows: list[dict], controls: dict) -> str | None:
         return None
     change = _points(row, "difference")
     if not row["lost"] and not row["gained"]:
-        return f"It is right and wrong on the same sentences as the baseline: {row['metric']} is not distinguishable."
+        return f"{_title(row)} is not distinguishable: it is right and wrong on the same sentences as the baseline."
     if not is_different(row["p_holm"]):
         return f"{_title(row)} {change}: not distinguishable from the baseline ({_p(row['p_holm'])})."
     return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
@@ -68,21 +63,24 @@ def gate(row: dict, rows: list[dict], controls: dict) -> str | None:
 
 
 def speed(row: dict, rows: list[dict], controls: dict) -> str | None:
-    """Say how much faster it is, and how much of that the runtime alone brings; or that nothing is gained."""
+    """Say what compression brings in time, or that it brings nothing; and what the runtime alone brings."""
     if row["is_baseline"]:
         return None
-    ratio = f"{row['speedup']:.2f}x, interval {row['speedup_ci_low']:.2f}–{row['speedup_ci_high']:.2f}"
-    if not is_different(row["speedup_p_holm"]) or abs(row["speedup"] - 1) <= NO_GAIN:
-        return f"No gain in speed: not distinguishable from the baseline ({ratio})."
-    if row["speedup"] < 1:
-        return f"Slower than the baseline ({ratio})."
-    return f"Faster: {ratio}{_shares(row)}."
+    moved = row["runtime_alone"]
+    name = "runtime" if moved else "compression"
+    ratio = _ratio(row, f"speedup_{name}")
+    other_runtime = "" if moved or row["speedup_runtime"] == 1 else f" The runtime alone brings {_ratio(row, 'speedup_runtime')}."
+    if not is_different(row["speedup_p_holm"]) or abs(row[f"speedup_{name}"] - 1) <= NO_GAIN:
+        return f"No gain in speed by {name}: not distinguishable from the baseline in the same runtime ({ratio}).{other_runtime}"
+    if row[f"speedup_{name}"] < 1:
+        return f"Slower by {name}: {ratio}.{other_runtime}"
+    total = f"; {_ratio(row, 'speedup')} in all" if other_runtime else ""
+    return f"Faster by {name}: {ratio}{total}.{other_runtime}"
 
 
-def _shares(row: dict) -> str:
-    if abs(row["speedup_runtime"] - 1) <= NO_GAIN:
-        return ""
-    return f", of which the runtime alone brings {row['speedup_runtime']:.2f}x and compression {row['speedup_compression']:.2f}x"
+def _ratio(row: dict, name: str) -> str:
+    """Return a ratio with its interval: ``1.94x (1.88–2.01)``."""
+    return f"{row[name]:.2f}x ({row[name + '_ci_low']:.2f}–{row[name + '_ci_high']:.2f})"
 
 
 def zeros(row: dict, rows: list[dict], controls: dict) -> str | None:
@@ -98,7 +96,7 @@ def _time_of_zeros(row: dict) -> str:
     if row["noisy"]:
         return ", and its time is too disturbed to tell"
     factor = f"{row['speedup_weights']:.2f}x"
-    return f" and dense kernels gain nothing ({factor})" if abs(row["speedup_weights"] - 1) <= 2 * NO_GAIN else f"; their time is {factor}"
+    return f" and dense kernels gain nothing ({factor})" if abs(row["speedup_weights"] - 1) <= 2 * NO_GAIN else f"; they run at {factor}"
 
 
 def integer(row: dict, rows: list[dict], controls: dict) -> str | None:
