@@ -1,6 +1,6 @@
-"""Put the tables and pictures of a finished default study into the README, so that no figure there is typed by hand.
+"""Put the table, the verdicts and the pictures of a finished study into the README, so that no figure there is typed by hand.
 
-Run by `make publish` after `make run`.
+Run by `make publish` after `make results`.
 """
 
 import re
@@ -18,6 +18,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     for name in ("quality_latency.png", "quality_size.png", "training.png"):
         shutil.copyfile(RESULTS / "plots" / name, PICTURES / name)
+    shutil.copyfile(RESULTS / "summary.md", PICTURES / "summary.md")
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text().partition(START)
     after = rest.partition(END)[2]
@@ -25,12 +26,16 @@ def main() -> None:
 
 
 def results() -> str:
-    """Return the summary without its title, with the time that the whole run took and the pictures."""
+    """Return the summary's machine, answer and table, with the time that the whole run took and the pictures."""
     _, machine, table, *rest = (RESULTS / "summary.md").read_text().strip().split("\n\n")
+    answer = rest[next(index for index, part in enumerate(rest) if part.startswith("## At most")) :][:2]
+    title = f"**{answer[0].removeprefix('## ')}:**"
     pictures = "![Quality against latency](docs/results/quality_latency.png)"
-    links = "Also: [quality against size](docs/results/quality_size.png), [training curves](docs/results/training.png)."
-    text = "\n\n".join(rest).replace("## What it shows", "**What it shows**")
-    return "\n\n".join([f"{machine} The whole run took {elapsed()} (h:mm:ss).", table, pictures, links, text]) + "\n\n"
+    links = (
+        "Also: [verdicts and warnings](docs/results/summary.md), [quality against size](docs/results/quality_size.png), "
+        "[training curves](docs/results/training.png)."
+    )
+    return "\n\n".join([f"{machine}. The whole run took {elapsed()} (h:mm:ss).", title, answer[1], table, pictures, links]) + "\n\n"
 
 
 def elapsed() -> str:
@@ -39,7 +44,7 @@ def elapsed() -> str:
         text = log.read_text()
         if "rule finetune" in text and "(100%) done" in text and (found := re.search(r"Elapsed time: (\d+:\d\d:\d\d)", text)):
             return found[1]
-    raise SystemExit("Error: no log of a run that made the whole study; run: rm -rf results && make run")
+    raise SystemExit("Error: no log of a run that made the whole study; run: rm -rf results && make results")
 
 
 if __name__ == "__main__":
