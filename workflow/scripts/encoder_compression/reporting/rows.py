@@ -10,7 +10,6 @@ import pandas as pd
 
 from encoder_compression import quality
 
-
 SHORT_MS = 1000
 
 
