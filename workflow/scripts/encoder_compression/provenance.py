@@ -35,6 +35,11 @@ def write(folder: Path, *, options: dict, inputs: dict[str, str], seconds: float
     (Path(folder) / FILE_NAME).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
+def read(folder: Path) -> dict:
+    """Return the record of an artifact's folder."""
+    return json.loads((Path(folder) / FILE_NAME).read_text())
+
+
 def read_facts(folder: Path) -> dict:
     """Return what the job that made the artifact recorded about it."""
-    return json.loads((Path(folder) / FILE_NAME).read_text())["facts"]
+    return read(folder)["facts"]

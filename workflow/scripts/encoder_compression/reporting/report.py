@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from encoder_compression import provenance
 from encoder_compression.reporting import columns, details
 from encoder_compression.reporting.summary import Table
 
@@ -21,7 +22,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "metric": table.metric,
             "seeds": sorted({row["seed"] for row in table.rows}),
             "test_examples": len(next(iter(table.found.values())).labels),
-            "revisions": sorted({str(commit)[:7] for commit in table.by_seed["commit"]}),
+            "revisions": table.revisions,
             "gate": {"retained": options["gate"]},
             "budget_points": options["budget"],
             "columns": shown,
@@ -39,7 +40,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
 
 def _artifacts(table: Table) -> set[str]:
     """Return the measured artifacts' folders, by the inputs that the measurements recorded."""
-    records = [json.loads((Path(row["folder"]) / "provenance.json").read_text()) for row in table.rows]
+    records = [provenance.read(row["folder"]) for row in table.rows]
     return {path for record in records for path in record["inputs"] if (Path(path) / "provenance.json").exists()}
 
 
@@ -49,7 +50,7 @@ def _curve(model: Path) -> dict:
 
 
 def _origin(folder: Path) -> dict:
-    record = json.loads((folder / "provenance.json").read_text())
+    record = provenance.read(folder)
     wildcards = record["options"]["wildcards"]
     return {
         "variant": wildcards.get("variant", "all variants"),

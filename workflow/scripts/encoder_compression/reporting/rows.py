@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression import quality
+from encoder_compression import provenance, quality
 
 SHORT_MS = 1000
 
@@ -19,7 +19,7 @@ class Row:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.measurement = json.loads((self.folder / "measurement.json").read_text())
-        origin = json.loads((self.folder / "provenance.json").read_text())
+        origin = provenance.read(self.folder)
         self.revision, self.hardware = origin["git"], origin["hardware"]
         table = pd.read_parquet(self.folder / "predictions.parquet")
         self.labels, self.predictions, self.tokens = (table[name].to_numpy() for name in ("label", "prediction", "tokens"))

@@ -45,6 +45,13 @@ class Table:
             table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
         return table
 
+    @cached_property
+    def revisions(self) -> list[str]:
+        """The short git commits of all measurements and of all models behind them."""
+        models = {model for row in self.rows for model in row["trained"]}
+        records = [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in models]
+        return sorted({str(record["commit"])[:7] for record in records})
+
     def saved(self, rows: list[dict], key: str = "folder") -> list[Row]:
         """Return the saved results in the folders that ``key`` names in each row."""
         return [self.found[row[key]] for row in rows]

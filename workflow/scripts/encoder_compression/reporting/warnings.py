@@ -9,16 +9,15 @@ FEW_EXAMPLES = 200
 
 def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
     """Return sentences about revisions, disturbed rows, a small test split, and how close rows may be ranked."""
-    found = [_revisions(table.by_seed), _disturbed(aggregate), _few_examples(table), *_ranking(table, aggregate)]
+    found = [_revisions(table), _disturbed(aggregate), _few_examples(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
 
-def _revisions(by_seed: pd.DataFrame) -> str | None:
-    commits = sorted({str(commit)[:7] for commit in by_seed["commit"]})
-    modified = "Some rows were measured with uncommitted changes." if by_seed["modified"].any() else None
-    if len(commits) == 1:
+def _revisions(table: Table) -> str | None:
+    modified = "Some rows were measured with uncommitted changes." if table.by_seed["modified"].any() else None
+    if len(table.revisions) == 1:
         return modified
-    several = f"Rows were measured by different git revisions ({', '.join(commits)}); they may not be comparable."
+    several = f"Models and measurements come from different git revisions ({', '.join(table.revisions)}): rows may not be comparable."
     return f"{several} {modified}" if modified else several
 
 
