@@ -97,9 +97,9 @@ def test_the_grid_holds_every_shape_that_the_data_set_allows(artifacts, dataset,
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX, partner=ONNX)
     assert [(cell["batch_size"], cell["length"]) for cell in measured["grid"]] == [(1, 8), (1, 16), (3, 8), (3, 16)]
     assert {len(cell["latencies_ms"]) for cell in measured["grid"]} == {2}
-    ids, mask = Workload(dataset).block(3, 16)
-    assert ids.shape == mask.shape == (3, 16)
-    assert mask.all()
+    block = Workload(dataset).block(3, 16)
+    assert block["input_ids"].shape == block["attention_mask"].shape == (3, 16)
+    assert block["attention_mask"].all()
 
 
 def test_throughput_is_measured_at_each_batch_size(artifacts, dataset, tmp_path):
@@ -170,23 +170,21 @@ def test_memory_is_the_variants_own_whoever_is_its_partner(artifacts, dataset, t
 
 def test_single_calls_have_the_real_length_and_no_padding(dataset):
     work = Workload(dataset)
-    lengths = {index: len(sentence) for index, sentence in enumerate(work.sentences)}
-    assert len(set(lengths.values())) > 3
-    for index in work.order():
-        ids, mask = work.single(index)
-        assert ids.shape == mask.shape == (1, lengths[index])
-        assert mask.all()
+    for index, length in enumerate(work.lengths):
+        batch = work.single(index)
+        assert batch["input_ids"].shape == batch["attention_mask"].shape == (1, length)
+        assert batch["attention_mask"].all()
 
 
 def test_batches_are_sorted_by_length_and_cover_every_sentence_once(dataset):
     work = Workload(dataset)
     batches = list(work.batches(4))
-    assert sorted(index for chosen, _, _ in batches for index in chosen) == list(range(len(work.sentences)))
-    longest = [ids.shape[1] for _, ids, _ in batches]
+    assert sorted(index for chosen, _ in batches for index in chosen) == list(range(len(work.ids)))
+    longest = [batch["input_ids"].shape[1] for _, batch in batches]
     assert longest == sorted(longest)
-    for chosen, ids, mask in batches:
+    for chosen, batch in batches:
         for row, index in enumerate(chosen):
-            assert ids[row][mask[row] == 1].tolist() == work.sentences[index].tolist()
+            assert batch["input_ids"][row][batch["attention_mask"][row] == 1].tolist() == work.inputs["input_ids"][index].tolist()
 
 
 @pytest.mark.parametrize("device", [PYTORCH, ONNX])

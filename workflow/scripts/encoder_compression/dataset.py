@@ -7,13 +7,17 @@ from pathlib import Path
 import pandas as pd
 
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.features import INPUTS
 from encoder_compression.sources.table import read_tables
 
 SPLITS = ("train", "validation", "test")
+SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
 
 
 def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
     """Write ``{split}.parquet`` (id, text, label, input_ids) and ``dataset.json``; returns the counts as facts.
+
+    With a second sentence there are also text_pair, and token_type_ids where the tokenizer makes them.
 
     ``options`` is the section ``dataset`` of an experiment; ``encoder`` holds the tokenizer. Labels become 0…n-1 in
     the order of their sorted names, and are called by ``options["label_names"]`` where it is given. Rows without a side
@@ -31,8 +35,7 @@ def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
     longest = min(options["max_length"], tokenizer.model_max_length)
     for name, split in splits.items():
         split["label"] = split["label"].map(names.index).astype("int32")
-        split["input_ids"] = tokenizer(split["text"].tolist(), truncation=True, max_length=longest)["input_ids"]
-        split.to_parquet(output / f"{name}.parquet", index=False)
+        _tokenize(split, tokenizer, longest, _token_types(encoder)).to_parquet(output / f"{name}.parquet", index=False)
     facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
     tokens = {"pad_token_id": tokenizer.pad_token_id, "max_length": longest}
     description = facts | tokens | {"labels": shown}
@@ -41,22 +44,23 @@ def prepare_dataset(*, options: dict, encoder: Path, output: Path) -> dict:
 
 
 def _clean(table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
-    """Return id, text and label of a split's usable rows; how many were dropped, and why, stands in ``attrs``."""
+    """Return id, texts, label and a key of a split's usable rows; how many were dropped, and why, stands in ``attrs``."""
     for role, column in options["columns"].items():
         if column not in table:
             raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}")
-    text = table[options["columns"]["text"]].astype(str).str.strip()
-    label = table[options["columns"]["label"]]
-    rows = pd.DataFrame({"id": [f"{name}-{index}" for index in range(len(table))], "text": text, "label": label})
-    dropped = {"empty text": int((text == "").sum())}
-    rows = rows[text != ""]
+    texts = {role: table[column].astype(object).fillna("").astype(str).str.strip() for role, column in options["columns"].items() if role != "label"}
+    rows = pd.DataFrame({"id": [f"{name}-{index}" for index in range(len(table))], **texts, "label": table[options["columns"]["label"]]})
+    rows["key"] = rows[list(texts)].agg(SEPARATOR.join, axis=1)
+    empty = (rows[list(texts)] == "").any(axis=1)
+    dropped = {"empty text": int(empty.sum())}
+    rows = rows[~empty]
     if "threshold" in options:
         rating = pd.to_numeric(rows["label"], errors="coerce")
         usable = rating.notna() & rating.ne(options["threshold"])
         dropped["label is the threshold or no number"] = int((~usable).sum())
         rows = rows[usable].assign(label=rating[usable].gt(options["threshold"]).astype(int))
-    dropped["repeated text"] = int(rows["text"].duplicated().sum())
-    rows = rows.drop_duplicates("text").reset_index(drop=True)
+    dropped["repeated text"] = int(rows["key"].duplicated().sum())
+    rows = rows.drop_duplicates("key").reset_index(drop=True)
     rows.attrs["dropped"] = dropped
     return rows
 
@@ -64,23 +68,41 @@ def _clean(table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
 def _split(tables: dict[str, pd.DataFrame], *, validation: float, test: float) -> dict[str, pd.DataFrame]:
     """Return the three splits, cutting those that the source lacks from 'train' by a hash of the text.
 
-    A text keeps its split whatever else the data set holds.
+    A text keeps its split whatever else the data set holds. Texts of 'train' that a later split has too are taken out of it
+    and counted in its ``attrs``.
     """
     train = tables["train"]
-    position = train["text"].map(_position)
+    position = train["key"].map(_position)
     bounds = {"test": (0, test), "validation": (test, test + validation)}
     parts, cut = {}, pd.Series(False, index=train.index)
     for name, (low, high) in bounds.items():
         chosen = position.ge(low) & position.lt(high)
-        parts[name] = tables[name] if name in tables else train[chosen]
-        cut |= chosen if name not in tables else train["text"].isin(tables[name]["text"])
+        if name in tables:
+            parts[name], chosen = tables[name], train["key"].isin(tables[name]["key"])
+            train.attrs["dropped"][f"also in {name}"] = int(chosen.sum())
+        else:
+            parts[name] = train[chosen]
+        cut |= chosen
     parts["train"] = train[~cut]
-    return {name: parts[name].reset_index(drop=True) for name in SPLITS}
+    return {name: parts[name].drop(columns="key").reset_index(drop=True) for name in SPLITS}
 
 
 def _position(text: str) -> float:
     """Return where between 0 and 1 the hash of a text lies."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
+def _token_types(encoder: Path) -> int:
+    """Return how many sentences of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
+    return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
+
+
+def _tokenize(split: pd.DataFrame, tokenizer, longest: int, token_types: int) -> pd.DataFrame:
+    """Return the split with its inputs, see `features`; of two sentences the longer one is cut first."""
+    texts = [split[role].tolist() for role in ("text", "text_pair") if role in split]
+    told_apart = len(texts) == 2 and token_types > 1
+    encoded = tokenizer(*texts, truncation=True, max_length=longest, return_token_type_ids=told_apart)
+    return split.assign(**{name: encoded[name] for name in INPUTS if name in encoded})
 
 
 def _check(splits: dict[str, pd.DataFrame], labels: list) -> None:

@@ -138,6 +138,5 @@ def _require_proof(found: dict, device: dict) -> None:
 
 def _write_predictions(path: Path, workload: Workload, logits: list[list[float]]) -> None:
     classes = [max(range(len(row)), key=row.__getitem__) for row in logits]
-    lengths = [len(sentence) for sentence in workload.sentences]
-    columns = {"id": workload.ids, "label": workload.labels, "prediction": classes, "logits": logits, "tokens": lengths}
+    columns = {"id": workload.ids, "label": workload.labels, "prediction": classes, "logits": logits, "tokens": workload.lengths}
     parquet.write_table(pa.table(columns), path)

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.workload import Batch
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # operators that multiply by a weight matrix, or by another activation, after ONNX Runtime's own fusions
@@ -17,7 +18,7 @@ FLOAT_PRODUCTS = {"MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Attention", "Mu
 
 
 class Runtime:
-    """A loaded graph: int64 arrays in, logits out."""
+    """A loaded graph: a batch in, logits out."""
 
     def __init__(self, artifact: Path, *, hardware: str, threads: int):
         self.provider = PROVIDERS[hardware]
@@ -41,13 +42,13 @@ class Runtime:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if self.hardware == "cpu" else "1")
         return options
 
-    def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        """Return logits [batch, classes] for ids and mask [batch, length]."""
-        return self._run(self.session, input_ids, attention_mask)
+    def __call__(self, batch: Batch) -> np.ndarray:
+        """Return logits [batch, classes]."""
+        return self._run(self.session, batch)
 
-    def _run(self, session: onnxruntime.InferenceSession, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": np.zeros_like(input_ids)}
-        return session.run(["logits"], {name: inputs[name] for name in self.names})[0]
+    def _run(self, session: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
+        one_sentence = np.zeros_like(batch["input_ids"])  # what a model assumes that is told of no second one
+        return session.run(["logits"], {name: batch.get(name, one_sentence) for name in self.names})[0]
 
     def facts(self) -> dict:
         """Return what ran it: threads, library version and execution provider."""
@@ -57,14 +58,14 @@ class Runtime:
             "ran_on": self.session.get_providers()[0],
         }
 
-    def proof(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict:
+    def proof(self, batch: Batch) -> dict:
         """Return, from ONNX Runtime's own profile of a call, how many nodes ran on which provider and the products' format."""
         with tempfile.TemporaryDirectory() as folder:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = onnxruntime.InferenceSession(self.graph, options, providers=[self.provider])
-            self._run(session, input_ids, attention_mask)
+            self._run(session, batch)
             events = json.loads(Path(session.end_profiling()).read_text())
         ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event["args"]]
         operators = Counter(node["op_name"] for node in ran)

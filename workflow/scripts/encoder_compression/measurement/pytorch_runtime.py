@@ -8,10 +8,11 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.workload import Batch
 
 
 class Runtime:
-    """A loaded classifier: int64 arrays in, logits out, finished when the call returns."""
+    """A loaded classifier: a batch in, logits out, finished when the call returns."""
 
     def __init__(self, artifact: Path, *, hardware: str, threads: int):
         if hardware == "cuda" and not torch.cuda.is_available():
@@ -24,10 +25,9 @@ class Runtime:
         self.model.eval().to(hardware)
 
     @torch.inference_mode()  # by call, as it holds for one thread alone
-    def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        """Return logits [batch, classes] for ids and mask [batch, length]; reading them back waits for the device."""
-        batch = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(attention_mask)}
-        out = self.model(**{name: tensor.to(self.hardware) for name, tensor in batch.items()})
+    def __call__(self, batch: Batch) -> np.ndarray:
+        """Return logits [batch, classes]; reading them back waits for the device."""
+        out = self.model(**{name: torch.from_numpy(values).to(self.hardware) for name, values in batch.items()})
         return out.logits.float().cpu().numpy()
 
     def facts(self) -> dict:
@@ -38,7 +38,7 @@ class Runtime:
             "ran_on": torch.cuda.get_device_name() if self.hardware == "cuda" else "cpu",
         }
 
-    def proof(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> dict:
+    def proof(self, batch: Batch) -> dict:
         """Return how many modules with weights ran on which device, and in which number format the products were."""
         ran, matmuls = Counter(), Counter()
 
@@ -49,7 +49,7 @@ class Runtime:
                 matmuls[str(weight.dtype).removeprefix("torch.")] += 1
 
         hooks = [module.register_forward_hook(note) for module in self.model.modules() if hasattr(module, "weight")]
-        self(input_ids, attention_mask)
+        self(batch)
         for hook in hooks:
             hook.remove()
         return {"nodes": dict(ran), "matmuls": dict(matmuls)}

@@ -15,7 +15,7 @@ import psutil
 
 from encoder_compression.errors import UserError
 from encoder_compression.measurement import memory
-from encoder_compression.measurement.workload import Workload
+from encoder_compression.measurement.workload import Batch, Workload
 
 
 class Worker:
@@ -36,18 +36,18 @@ class Worker:
     def latency(self, *, first: int, calls: int) -> dict:
         """Time single sentences at positions first … first + calls - 1 of the fixed order."""
         positions = (self.order[position % len(self.order)] for position in range(first, first + calls))
-        return {"latencies_ms": [self._time_ms(*self.workload.single(index)) for index in positions]}
+        return {"latencies_ms": [self._time_ms(self.workload.single(index)) for index in positions]}
 
     def block(self, *, batch_size: int, length: int, calls: int) -> dict:
         """Time calls with a full batch of one length, without padding."""
         batch = self.workload.block(batch_size, length)
-        return {"latencies_ms": [self._time_ms(*batch) for _ in range(calls)]}
+        return {"latencies_ms": [self._time_ms(batch) for _ in range(calls)]}
 
     def throughput(self, *, batch_size: int, sentences: int) -> dict:
         """Time so many sentences of all lengths in length-sorted batches."""
         batches = list(self.workload.batches(batch_size, sentences))
-        milliseconds = sum(self._time_ms(ids, mask) for _, ids, mask in batches)
-        return {"sentences": sum(len(chosen) for chosen, _, _ in batches), "seconds": milliseconds / 1000}
+        milliseconds = sum(self._time_ms(batch) for _, batch in batches)
+        return {"sentences": sum(len(chosen) for chosen, _ in batches), "seconds": milliseconds / 1000}
 
     def predict(self, *, batch_size: int) -> dict:
         """Run the whole test split in length-sorted batches, several side by side; returns logits in its own order.
@@ -55,10 +55,10 @@ class Worker:
         It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches.
         """
         os.sched_setaffinity(0, self.all_cores)
-        logits: list = [None] * len(self.workload.sentences)
+        logits: list = [None] * len(self.workload.ids)
         batches = list(self.workload.batches(batch_size))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
-            for (chosen, *_), rows in zip(batches, pool.map(lambda batch: self.runtime(*batch[1:]), batches), strict=True):
+            for (chosen, _), rows in zip(batches, pool.map(lambda pair: self.runtime(pair[1]), batches), strict=True):
                 for index, row in zip(chosen, rows.tolist(), strict=True):
                     logits[index] = row
         os.sched_setaffinity(0, self.cores)
@@ -78,11 +78,11 @@ class Worker:
 
     def proof(self) -> dict:
         """Return which operators ran where, by the runtime's own account; the last command, as it loads things anew."""
-        return self.runtime.proof(*self.workload.single(0))
+        return self.runtime.proof(self.workload.single(0))
 
-    def _time_ms(self, ids, mask) -> float:
+    def _time_ms(self, batch: Batch) -> float:
         start = time.perf_counter()
-        self.runtime(ids, mask)
+        self.runtime(batch)
         return (time.perf_counter() - start) * 1000
 
     def _memory_mb(self) -> float:

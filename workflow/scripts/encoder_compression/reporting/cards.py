@@ -46,6 +46,7 @@ def _render(**facts) -> str:
     return _template().render(
         metadata=_metadata(**facts).to_yaml(),
         folder=Path(artifact["folder"]).name,
+        pair="text_pair" in facts["options"]["dataset"]["columns"],
         command=_command(experiment, artifact),
         **facts,
     )

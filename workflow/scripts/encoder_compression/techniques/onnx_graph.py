@@ -60,7 +60,8 @@ def _random_batch(generator: np.random.Generator, batch_size: int, length: int, 
     mask = np.ones_like(ids)
     mask[1:, length // 2 :] = 0
     ids[mask == 0] = config.pad_token_id
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    kinds = generator.integers(0, getattr(config, "type_vocab_size", 1), ids.shape)
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
 
 
 def quantize(*, parent: Path, options: dict, output: Path) -> dict:

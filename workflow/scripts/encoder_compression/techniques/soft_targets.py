@@ -6,7 +6,7 @@ import pyarrow as pa
 import torch
 from pyarrow import parquet
 
-from encoder_compression import encoders, progress
+from encoder_compression import encoders, features, progress
 
 BATCH_SIZE = 64
 
@@ -18,14 +18,14 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     """
     model = encoders.load_classifier(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
-    train = parquet.read_table(Path(dataset) / "train.parquet", columns=["id", "input_ids"])
-    sentences = train["input_ids"].to_pylist()
-    by_length = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
+    train = features.read(dataset, "train", "id")
+    sentences = train.drop_columns("id").to_pylist()
+    by_length = sorted(range(len(sentences)), key=lambda index: len(sentences[index]["input_ids"]))
     logits: list = [None] * len(sentences)
     with torch.inference_mode(), progress.bar(len(sentences), description=name, unit="sentence") as bar:
         for start in range(0, len(by_length), BATCH_SIZE):
             chosen = by_length[start : start + BATCH_SIZE]
-            batch = tokenizer.pad({"input_ids": [sentences[index] for index in chosen]}, return_tensors="pt")
+            batch = tokenizer.pad([sentences[index] for index in chosen], return_tensors="pt")
             for index, row in zip(chosen, model(**batch).logits.tolist(), strict=True):
                 logits[index] = row
             bar.update(len(chosen))

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, provenance
+from encoder_compression import encoders, features, provenance
 
 CURVE_COLUMNS = [
     "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second",
@@ -43,8 +42,7 @@ def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
     model = model.eval().cpu()
     encoders.save(model, tokenizer, folder)
     reloaded = encoders.load_classifier(folder).eval()
-    sentences = parquet.read_table(Path(dataset) / "validation.parquet", columns=["input_ids"])["input_ids"][:8].to_pylist()
-    batch = tokenizer.pad({"input_ids": sentences}, return_tensors="pt")
+    batch = tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
     with torch.inference_mode():
         difference = (model(**batch).logits - reloaded(**batch).logits).abs().max().item()
     if difference > 1e-6:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
-from pyarrow import compute, parquet
+from pyarrow import compute
 from safetensors.torch import load_model
 from transformers import (
     DataCollatorWithPadding,
@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from encoder_compression import environment, quality
+from encoder_compression import environment, features, quality
 from encoder_compression.errors import UserError
 from encoder_compression.training.objectives import Objective
 from encoder_compression.training.trainer import EncoderTrainer, ProgressBar
@@ -134,7 +134,7 @@ def last_complete_checkpoint(folder: Path) -> str | None:
 
 
 def _read_split(dataset: Path, split: str) -> Dataset:
-    table = parquet.read_table(dataset / f"{split}.parquet", columns=["input_ids", "label"]).rename_columns(["input_ids", "labels"])
+    table = features.read(dataset, split, "label").rename_columns({"label": "labels"})
     if split == "validation":  # the Trainer evaluates in this order: similar lengths together halve the padding
         table = table.take(np.argsort(compute.list_value_length(table["input_ids"]), kind="stable"))
     data = Dataset(table)
