@@ -48,7 +48,7 @@ def _clean(table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
     for role, column in options["columns"].items():
         if column not in table:
             raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}")
-    texts = {role: table[column].astype(object).fillna("").astype(str).str.strip() for role, column in options["columns"].items() if role != "label"}
+    texts = {role: _stripped(table[column]) for role, column in options["columns"].items() if role != "label"}
     rows = pd.DataFrame({"id": [f"{name}-{index}" for index in range(len(table))], **texts, "label": table[options["columns"]["label"]]})
     rows["key"] = rows[list(texts)].agg(SEPARATOR.join, axis=1)
     empty = (rows[list(texts)] == "").any(axis=1)
@@ -63,6 +63,11 @@ def _clean(table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
     rows = rows.drop_duplicates("key").reset_index(drop=True)
     rows.attrs["dropped"] = dropped
     return rows
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    """Return a column as texts without blanks around them; what is missing is empty."""
+    return column.astype(object).fillna("").astype(str).str.strip()
 
 
 def _split(tables: dict[str, pd.DataFrame], *, validation: float, test: float) -> dict[str, pd.DataFrame]:
