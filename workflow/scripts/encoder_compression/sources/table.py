@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from encoder_compression.errors import UserError, nearest
-from encoder_compression.sources import package
+from encoder_compression.sources import hub, package
 
 
 def read_tables(dataset: dict) -> dict[str, pd.DataFrame]:
@@ -28,14 +28,23 @@ def _from_package(source: dict, format: dict) -> dict[str, pd.DataFrame]:
 
 
 def _from_hub(source: dict, format: dict) -> dict[str, pd.DataFrame]:
-    from datasets import load_dataset
+    from datasets import config, load_dataset_builder
 
-    splits = source["splits"]
-    load = {"path": source["id"], "name": source["name"], "revision": source["revision"]}
-    try:
-        return {name: load_dataset(**load, split=split).to_pandas() for name, split in splits.items()}
-    except (OSError, ValueError) as error:
-        raise UserError(f"hub data set {source['id']} at {source['revision'][:8]}: {str(error).splitlines()[0]}") from None
+    what = f"hub data set {source['id']} at {source['revision'][:8]}"
+    # Where datasets cannot ask the hub, it takes the latest revision in its cache; this cache holds the wanted one only.
+    cache = Path(config.HF_DATASETS_CACHE) / source["revision"]
+
+    def fetch() -> dict[str, pd.DataFrame]:
+        try:  # with hf:// no folder of the same name is taken instead
+            builder = load_dataset_builder(
+                f"hf://datasets/{source['id']}", source["name"], revision=source["revision"], cache_dir=str(cache)
+            )
+        except RuntimeError as error:
+            raise UserError(f"{what}: {error}; no code is run, so take a revision or a copy in Parquet, CSV or JSON lines") from None
+        builder.download_and_prepare()
+        return {name: builder.as_dataset(split=split).to_pandas() for name, split in source["splits"].items()}
+
+    return hub.ask(what, fetch)
 
 
 def _from_files(splits: dict, format: dict) -> dict[str, pd.DataFrame]:
