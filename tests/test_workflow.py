@@ -165,6 +165,16 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
     [
         ((TINY, "epochs: 2", "epoch: 2"), [], "tiny.yaml: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
         ((TINY, "teacher+int8", "teacher+int"), [], "tiny: unknown step 'int'; did you mean 'int8'?"),
+        (
+            (TINY, "train: tests/data/tiny.csv", "train: tests/data/tyny.csv"),
+            [],
+            "tiny.yaml: 'tests/data/tyny.csv' does not exist; did you mean 'tests/data/tiny.csv'?",
+        ),
+        (
+            (TINY, "train: tests/data/tiny.csv", "train: $NOWHERE/tiny.csv"),
+            [],
+            "tiny.yaml: '$NOWHERE/tiny.csv' needs the environment variable NOWHERE; set it to the folder of the data",
+        ),
         (None, ["results/tiny/teacher+evn1/seed1/model"], "tiny: unknown step 'evn1'; did you mean 'even1'?"),
     ],
 )
@@ -178,10 +188,11 @@ def test_a_users_mistake_is_one_line_without_a_traceback(workspace, edit, argume
 
 
 def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
-    workspace.edit(TINY, "files: {train: tests/data/tiny.csv}", "files: {train: tests/data/tyny.csv}")
+    workspace.edit(TINY, "files: {train: tests/data/tiny.csv}", "files: {train: tests/data/tiny.csv}\n  columns: {label: lable}")
     done = workspace.run("--cores", "2", "results/tiny/dataset")
     assert done.returncode != 0
-    assert "Error: dataset file 'tests/data/tyny.csv' does not exist (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
+    line = "Error: dataset: split 'train' has no column 'lable' for the label; did you mean 'label'?"
+    assert f"{line} (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
     assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text()
 
 

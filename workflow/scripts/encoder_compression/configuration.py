@@ -1,6 +1,8 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 import copy
+import os
+import re
 from pathlib import Path
 
 import yaml
@@ -37,6 +39,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
+    _find_files(options, path.name)
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
     return canonical(options)
@@ -102,6 +105,24 @@ def _explain(error: ValidationError) -> str:
     if error.validator in ("minProperties", "maxProperties") and known:
         return f"{prefix}give exactly one of: {', '.join(known)}"
     return f"{prefix}{error.message}"
+
+
+def _find_files(options: dict, file: str) -> None:
+    """Put environment variables into the paths of local sources, and refuse paths where nothing lies."""
+    sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
+    for section in (part[key] for part, key in sources if key in part):
+        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from"}:
+            section[key] = _existing_path(section[key], file)
+
+
+def _existing_path(path: str, file: str) -> str:
+    found = os.path.expandvars(path)
+    if unset := re.search(r"\$\{?(\w+)", found):
+        raise UserError(f"{file}: '{path}' needs the environment variable {unset[1]}; set it to the folder of the data")
+    if not Path(found).exists():
+        beside = [str(other) for other in Path(found).parent.glob("*")]
+        raise UserError(f"{file}: '{found}' does not exist{nearest(found, beside)}")
+    return found
 
 
 def _refuse_duplicate_steps(options: dict, file: str) -> None:
