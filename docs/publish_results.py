@@ -42,7 +42,11 @@ def elapsed() -> str:
     """Return the wall time of the newest run that made the whole study, from Snakemake's own log."""
     for log in sorted((ROOT / ".snakemake" / "log").glob("*.log"), reverse=True):
         text = log.read_text()
-        if "rule finetune" in text and "(100%) done" in text and (found := re.search(r"Elapsed time: (\d+:\d\d:\d\d)", text)):
+        if (
+            "results/reviews/teacher/seed3/model" in text
+            and "(100%) done" in text
+            and (found := re.search(r"Elapsed time: (\d+:\d\d:\d\d)", text))
+        ):
             return found[1]
     raise SystemExit("Error: no log of a run that made the whole study; run: rm -rf results && make results")
 

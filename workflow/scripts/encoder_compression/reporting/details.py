@@ -30,8 +30,12 @@ def _parts(row: Row, labels: list[str]) -> list[tuple[str, str, np.ndarray]]:
     edges = np.unique(np.quantile(row.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
     edges[0] -= 1
     bounds = list(zip(edges[:-1], edges[1:], strict=True))
-    by_length = [("length", f"{low + 1}–{high} tokens", (row.tokens > low) & (row.tokens <= high)) for low, high in bounds]
+    by_length = [("length", _range(low + 1, high), (row.tokens > low) & (row.tokens <= high)) for low, high in bounds]
     return by_length + [("label", name, row.labels == index) for index, name in enumerate(labels)]
+
+
+def _range(first: int, last: int) -> str:
+    return f"{last} tokens" if first == last else f"{first}–{last} tokens"
 
 
 def _describe(kind: str, name: str, right: np.ndarray) -> dict:

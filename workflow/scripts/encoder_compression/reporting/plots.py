@@ -18,7 +18,7 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # O
 FAILED = "0.7"
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 CURVES = {
-    "loss": "training loss (weighted sum of its terms)",
+    "loss": "training loss (weighted: compare within a step)",
     "eval_score": "validation score",
     "learning_rate": "learning rate",
     "tokens_per_second": "tokens per second",
@@ -37,10 +37,11 @@ def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> d
     table = pd.read_csv(aggregate)
     _plot_tradeoff(table, "latency_ms_p50", "latency of one sentence, p50 (ms, log scale)", gate, folder / "quality_latency")
     _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", gate, folder / "quality_size")
-    curves = {f"{Path(model).parts[-3]} {Path(model).parts[-2]}": pd.read_csv(Path(model).parent / "training.csv") for model in models}
+    curves = {(Path(model).parts[-3], Path(model).parts[-2]): pd.read_csv(Path(model).parent / "training.csv") for model in models}
+    curves = dict(sorted(curves.items()))
     _plot_curves(curves, folder / "training")
-    for name, curve in curves.items():
-        _plot_step(name, curve, folder / f"training_{name.replace(' ', '_')}")
+    for (variant, seed), curve in curves.items():
+        _plot_step(f"{variant}, {seed}", curve, folder / f"training_{variant}_{seed}")
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 
@@ -48,8 +49,8 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path
     figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
     for number, (device, rows) in enumerate(table.groupby("device", sort=False)):
         style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)], "label": device}
-        _plot_points(axes, rows[rows["passes_gate"]], cost, **style)
-        _plot_points(axes, rows[~rows["passes_gate"]], cost, **style | {"color": FAILED, "label": f"{device}, below {gate:.1%}"})
+        _plot_points(axes, rows[rows["can_win"]], cost, **style)
+        _plot_points(axes, rows[~rows["can_win"]], cost, **style | {"color": FAILED, "label": f"{device}, below the gate ({gate:g})"})
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")
@@ -74,15 +75,16 @@ def _plot_points(axes, rows: pd.DataFrame, cost: str, **style) -> None:
 def _plot_targets(axes, table: pd.DataFrame) -> None:
     """Draw the lines of MLPerf's targets for the baseline's score."""
     baseline = table[table["is_baseline"]]
-    for share in MLPERF if len(baseline) else ():
-        axes.axhline(share * baseline["score"].iloc[0] * 100, color="0.5", linewidth=0.8, linestyle=":", zorder=1)
-        place = {"xy": (1, share * baseline["score"].iloc[0] * 100), "xycoords": ("axes fraction", "data")}
-        axes.annotate(f"{share:.1%} ", **place, ha="right", va="bottom", fontsize=7, color="0.4")
+    for share, side in zip(MLPERF, ("top", "bottom"), strict=True) if len(baseline) else ():
+        height = share * baseline["score"].iloc[0] * 100
+        axes.axhline(height, color="0.5", linewidth=0.8, linestyle=":", zorder=1)
+        text = f" {share * 100:g} % of the baseline"
+        axes.annotate(text, (0, height), xycoords=("axes fraction", "data"), va=side, fontsize=7, color="0.4")
 
 
 def _plot_front(axes, table: pd.DataFrame, cost: str) -> None:
-    """Draw the line through the rows that pass the gate and that no other beats; one point needs none."""
-    passing = table[table["passes_gate"]]
+    """Draw the line through the rows that no other beats, of those that may win; one point needs none."""
+    passing = table[table["can_win"]]
     front = passing.iloc[pareto_front(passing[cost].to_numpy(), passing["score"].to_numpy())]
     if len(front) > 1:
         axes.step(front[cost], front["score"] * 100, where="post", color="0.4", linestyle="--", zorder=2, label="Pareto front")
@@ -95,14 +97,18 @@ def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
     adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, expand=(1.2, 1.6), arrowprops=line)
 
 
-def _plot_curves(curves: dict[str, pd.DataFrame], path: Path) -> None:
+def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:
+    """Draw all curves over each other: a colour and dash per variant, a line per seed."""
     figure, panels = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    variants = list(dict.fromkeys(variant for variant, _ in curves))
     for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
-        for number, (name, curve) in enumerate(curves.items()):
+        for (variant, _), curve in curves.items():
+            number = variants.index(variant)
             color, line = COLORS[number % len(COLORS)], LINES[number // len(COLORS) % len(LINES)]
-            _draw(axes, curve, column, color=color, linestyle=line, label=name)
+            _draw(axes, curve, column, color=color, linestyle=line, label=variant)
         _label(axes, label)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
+    entries = dict(zip(*reversed(panels[0, 0].get_legend_handles_labels()), strict=True))  # one for all seeds of a variant
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, fontsize=8)
     _save(figure, path)
 
 
@@ -126,6 +132,7 @@ def _draw(axes, curve: pd.DataFrame, column: str, **style) -> None:
 
 def _label(axes, label: str) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlim(left=0)
     axes.grid(color="0.92")
     axes.set(xlabel="epoch", ylabel=label)
 

@@ -4,18 +4,22 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from encoder_compression import provenance
 from encoder_compression.reporting import columns, details
 from encoder_compression.reporting.summary import Table
+from encoder_compression.reporting.text import NOTES
 
 
 def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, labels: list[str], options: dict) -> dict:
     """Return what `page.render` shows of a table; ``options`` holds the gate and the budget. NaN becomes None."""
     shown = columns.of_table(table.metric, labels)
     models = sorted({model for row in table.rows for model in row["trained"]})
-    baselines = {device: table.found[rows[0]["baseline"]].score(table.metric) for (_, device), rows in table.groups.items()}
+    baselines = {
+        device: np.mean([row.score(table.metric) for row in table.saved(rows, "baseline")]) for (_, device), rows in table.groups.items()
+    }
     return _plain(
         {
             "experiment": table.experiment,
@@ -33,7 +37,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "curves": [_curve(Path(model)) for model in models],
             "proofs": details.proofs(table),
             "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
-            "method": [[column["label"], column["help"]] for column in shown],
+            "method": [["how to read it", " ".join(NOTES.split())]],
         }
     )
 

@@ -50,7 +50,7 @@ class Row:
 
     @cached_property
     def log_ratios(self) -> np.ndarray:
-        """Per start, the median over its rounds of log(partner's time / this row's time) on the same sentences; 0 if alone."""
+        """Per start, the median over its calls of log(partner's time / this row's time) on the same sentence; 0 if alone."""
         return np.array([_median_log_ratio(launch["rounds"]) for launch in self.measurement["launches"]])
 
     @property
@@ -77,4 +77,5 @@ class Row:
 def _median_log_ratio(rounds: list[dict]) -> float:
     if rounds[0]["partner_latencies_ms"] is None:
         return 0.0
-    return float(np.median([np.log(sum(one["partner_latencies_ms"]) / sum(one["latencies_ms"])) for one in rounds]))
+    mine, partner = (np.concatenate([one[side] for one in rounds]) for side in ("latencies_ms", "partner_latencies_ms"))
+    return float(np.median(np.log(partner / mine)))

@@ -72,9 +72,9 @@ class Speed:
 
 
 def with_interval(name: str, logarithm: Estimate) -> dict[str, float]:
-    """Return a ratio and its 95 % interval under ``name``, ``name_ci_low`` and ``name_ci_high``."""
-    low, high = logarithm.interval()
-    return {name: float(np.exp(logarithm.mean)), f"{name}_ci_low": float(np.exp(low)), f"{name}_ci_high": float(np.exp(high))}
+    """Return a ratio and its 95 % interval under ``name``, ``name_ci_low`` and ``name_ci_high``; None for what is 1 by definition."""
+    low, high = np.exp(logarithm.interval()).tolist() if logarithm.variance else (None, None)
+    return {name: float(np.exp(logarithm.mean)), f"{name}_ci_low": low, f"{name}_ci_high": high}
 
 
 def length_factor(row: Row) -> float | None:

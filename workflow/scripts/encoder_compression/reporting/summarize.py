@@ -46,7 +46,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
 def _judge(table: Table) -> pd.DataFrame:
     """Return the rows over all seeds with a verdict each, and whether any other beats them in both latency and score."""
     aggregate = table.over_seeds
-    passing = aggregate[aggregate["passes_gate"]]
+    passing = aggregate[aggregate["can_win"]]
     winners = passing.index[pareto_front(passing["latency_ms_p50"].to_numpy(), passing["score"].to_numpy())]
     return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate, _controls(table)))
 

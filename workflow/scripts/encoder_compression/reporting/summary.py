@@ -43,7 +43,7 @@ class Table:
         table = pd.DataFrame([self._group(rows) for rows in self.groups.values()])
         for name in ("p_value", "speedup_p_value"):
             table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
-        return table
+        return table.assign(can_win=table["passes_gate"] & (table["seeds_of_one_class"] == 0))
 
     @cached_property
     def revisions(self) -> list[str]:
@@ -109,7 +109,7 @@ class Table:
             "spread_of_starts": self.speed.spread(device),
             "foreign_cpu_share": each["foreign_cpu_share"].max(),
             "noisy": bool(each["foreign_cpu_share"].max() > NOISY_SHARE),
-            "classes_predicted": min(len(np.unique(row.predictions)) for row in self.saved(rows)),
+            "seeds_of_one_class": sum(len(np.unique(row.predictions)) == 1 for row in self.saved(rows)),
         }
 
     def _quality(self, rows: list[dict], is_baseline: bool) -> dict:

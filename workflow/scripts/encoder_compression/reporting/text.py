@@ -5,10 +5,11 @@ import pandas as pd
 NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
 baseline's. Latency is one sentence at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
-freshly started processes on the same sentences, and is the product of what the runtime and what the compression bring.
-Throughput uses length-sorted batches. Memory is the peak while running above the imported runtime; size is weights and graph on
-disk, and after gzip. Training counts every step of the chain. ✗ fails the quality gate and never wins; ~ was measured while
-other programs kept the machine busy; — is not measured. p-values are corrected for the rows of the table (Holm)."""
+freshly started processes on the same sentences, and is the product of what the runtime and what the compression bring. The p50 of
+different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
+while running above the imported runtime; size is weights and graph on disk, and after gzip. Training counts every step of the chain.
+✗ fails the quality gate or predicts one class only, and never wins; ~ was measured while other programs kept the machine busy; — is
+not measured. p-values are corrected for the rows of the table (Holm)."""
 
 
 def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
@@ -31,7 +32,7 @@ def _table(table: pd.DataFrame) -> str:
 
 def _cells(row) -> list[str]:
     return [
-        row.variant + ("" if row.passes_gate else " ✗"),
+        row.variant + ("" if row.can_win else " ✗"),
         row.device + (" ~" if row.noisy else ""),
         f"{_score(row)} ({row.score_ci_low:.1%}–{row.score_ci_high:.1%})",
         f"{row.retained:.1%}",
@@ -54,15 +55,21 @@ def latex(table: pd.DataFrame) -> str:
     """Return the table for a paper, with booktabs' rules; ± is the standard deviation over seeds, brackets hold 95 % intervals."""
     columns = {
         "Variant": [row.variant for row in table.itertuples()],
-        "Device": [row.device for row in table.itertuples()],
-        table["metric"][0].replace("_", " ").capitalize(): [_latex_score(row) for row in table.itertuples()],
-        "Speed-up": [f"{row.speedup:.2f} [{row.speedup_ci_low:.2f}, {row.speedup_ci_high:.2f}]" for row in table.itertuples()],
+        "Device": [row.device + (" (noisy)" if row.noisy else "") for row in table.itertuples()],
+        f"{table['metric'][0].replace('_', ' ').capitalize()} (%)": [_latex_score(row) for row in table.itertuples()],
+        "Retained": [f"{row.retained:.1%}" for row in table.itertuples()],
+        "Gate": ["passes" if row.passes_gate else "fails" for row in table.itertuples()],
+        "Speed-up": [_latex_speed(row) for row in table.itertuples()],
         "Latency (ms)": [f"{row.latency_ms_p50:.2f}" for row in table.itertuples()],
         "Memory (MB)": [f"{row.memory_run_mb:.0f}" for row in table.itertuples()],
-        "Size (MB)": [f"{row.size_mb:.1f}" for row in table.itertuples()],
+        "Size (MB)": [f"{row.size_mb:.3g}" for row in table.itertuples()],
     }
     styler = pd.DataFrame(columns).style.hide(axis="index").format(escape="latex")
     return "% needs \\usepackage{booktabs}\n" + styler.to_latex(hrules=True, column_format="ll" + "r" * (len(columns) - 2))
+
+
+def _latex_speed(row) -> str:
+    return "1" if row.is_baseline else f"{row.speedup:.2f} [{row.speedup_ci_low:.2f}, {row.speedup_ci_high:.2f}]"
 
 
 def _latex_score(row) -> str:

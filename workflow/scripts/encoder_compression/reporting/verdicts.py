@@ -32,16 +32,20 @@ def baseline(row: dict, rows: list[dict], controls: dict) -> str | None:
 
 def one_class(row: dict, rows: list[dict], controls: dict) -> str | None:
     """Warn of a model that gives every sentence the same answer."""
-    return "It predicts one class only, so its score says nothing." if row["classes_predicted"] == 1 else None
+    seeds = row["seeds_of_one_class"]
+    if not seeds:
+        return None
+    where = "It predicts" if row["seeds"] == 1 else f"With {seeds} of {row['seeds']} seeds it predicts"
+    return f"{where} one class only: it has learnt nothing, and its score says nothing."
 
 
 def quality(row: dict, rows: list[dict], controls: dict) -> str | None:
     """Say whether the score differs from the baseline's, beyond chance."""
     if row["is_baseline"]:
         return None
+    if row["agreement"] == 1:
+        return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every sentence."
     change = _points(row, "difference")
-    if not row["lost"] and not row["gained"]:
-        return f"{_title(row)} is not distinguishable: it is right and wrong on the same sentences as the baseline."
     if not is_different(row["p_holm"]):
         return f"{_title(row)} {change}: not distinguishable from the baseline ({_p(row['p_holm'])})."
     return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
@@ -66,16 +70,17 @@ def speed(row: dict, rows: list[dict], controls: dict) -> str | None:
     """Say what compression brings in time, or that it brings nothing; and what the runtime alone brings."""
     if row["is_baseline"]:
         return None
-    moved = row["runtime_alone"]
-    name = "runtime" if moved else "compression"
-    ratio = _ratio(row, f"speedup_{name}")
-    other_runtime = "" if moved or row["speedup_runtime"] == 1 else f" The runtime alone brings {_ratio(row, 'speedup_runtime')}."
-    if not is_different(row["speedup_p_holm"]) or abs(row[f"speedup_{name}"] - 1) <= NO_GAIN:
+    name = "runtime" if row["runtime_alone"] else "compression"
+    factor, ratio = row[f"speedup_{name}"], _ratio(row, f"speedup_{name}")
+    other_runtime = (
+        "" if row["runtime_alone"] or row["speedup_runtime"] == 1 else f" The runtime alone brings {_ratio(row, 'speedup_runtime')}."
+    )
+    if not is_different(row["speedup_p_holm"]):
         return f"No gain in speed by {name}: not distinguishable from the baseline in the same runtime ({ratio}).{other_runtime}"
-    if row[f"speedup_{name}"] < 1:
-        return f"Slower by {name}: {ratio}.{other_runtime}"
+    if abs(factor - 1) <= NO_GAIN:
+        return f"No gain in speed by {name}: a difference below {NO_GAIN:.0%} is too little to matter ({ratio}).{other_runtime}"
     total = f"; {_ratio(row, 'speedup')} in all" if other_runtime else ""
-    return f"Faster by {name}: {ratio}{total}.{other_runtime}"
+    return f"{'Faster' if factor > 1 else 'Slower'} by {name}: {ratio}{total}.{other_runtime}"
 
 
 def _ratio(row: dict, name: str) -> str:
@@ -88,15 +93,16 @@ def zeros(row: dict, rows: list[dict], controls: dict) -> str | None:
     share = row["matrix_zeros_share"]
     if share < MANY_ZEROS:
         return None
-    file = f"the file shrinks only when compressed (gzip {row['gzip_mb']:.0f} MB of {row['size_mb']:.0f})"
+    file = f"the file shrinks only when compressed (gzip {row['gzip_mb']:.3g} MB of {row['size_mb']:.3g})"
     return f"{share:.0%} of the weights of its layers are zero; {file}{_time_of_zeros(row)}."
 
 
 def _time_of_zeros(row: dict) -> str:
-    if row["noisy"]:
-        return ", and its time is too disturbed to tell"
-    factor = f"{row['speedup_weights']:.2f}x"
-    return f" and dense kernels gain nothing ({factor})" if abs(row["speedup_weights"] - 1) <= 2 * NO_GAIN else f"; they run at {factor}"
+    """Speak of the time of zeros only where nothing else was compressed and nobody disturbed it."""
+    alone = row["speedup_depth"] == row["speedup_precision"] == 1
+    if not alone or row["noisy"] or is_different(row["speedup_p_holm"]):
+        return ""
+    return f" and dense kernels gain nothing ({_ratio(row, 'speedup_compression')})"
 
 
 def integer(row: dict, rows: list[dict], controls: dict) -> str | None:
@@ -117,7 +123,7 @@ def beaten(row: dict, rows: list[dict], controls: dict) -> str | None:
 def _beats(other: dict, row: dict) -> bool:
     no_worse = other["score"] >= row["score"] and other["size_mb"] <= row["size_mb"] and other["speedup_ci_low"] >= row["speedup"]
     clearly = other["size_mb"] < 0.95 * row["size_mb"] or other["speedup_ci_low"] > row["speedup_ci_high"]
-    return other["passes_gate"] and no_worse and clearly
+    return other["can_win"] and no_worse and clearly
 
 
 def noise(row: dict, rows: list[dict], controls: dict) -> str | None:

@@ -1,15 +1,20 @@
 """What a reader should know before trusting a table."""
 
+import math
+
+import numpy as np
 import pandas as pd
 
 from encoder_compression.reporting.summary import Table
 
 FEW_EXAMPLES = 200
+HOPELESS = 0.5
 
 
 def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
     """Return sentences about revisions, disturbed rows, a small test split, and how close rows may be ranked."""
-    found = [_revisions(table), _disturbed(aggregate), _few_examples(table), *_ranking(table, aggregate)]
+    found = [_revisions(table), _one_class(aggregate), _disturbed(aggregate), _too_short(aggregate), _few_examples(table)]
+    found += _ranking(table, aggregate)
     return [sentence for sentence in found if sentence]
 
 
@@ -30,6 +35,20 @@ def _disturbed(aggregate: pd.DataFrame) -> str | None:
     return f"Other programs took up to {share:.0%} of the processors while {rows} measured: do not rely on the times."
 
 
+def _one_class(aggregate: pd.DataFrame) -> str | None:
+    count = int((aggregate["seeds_of_one_class"] > 0).sum())
+    if not count:
+        return None
+    return f"{count} of {len(aggregate)} rows predict one class only: they have learnt nothing, and cannot win."
+
+
+def _too_short(aggregate: pd.DataFrame) -> str | None:
+    count = int(aggregate["foreign_cpu_share"].isna().sum())
+    if not count:
+        return None
+    return f"The timed calls of {count} rows took less than a second: whether other programs disturbed them cannot be told."
+
+
 def _few_examples(table: Table) -> str | None:
     examples = len(next(iter(table.found.values())).labels)
     return f"The test split has {examples} examples: too few to tell variants apart." if examples < FEW_EXAMPLES else None
@@ -40,11 +59,14 @@ def _ranking(table: Table, aggregate: pd.DataFrame) -> list[str]:
     compared = aggregate[~aggregate["is_baseline"]]
     return [
         f"{device}: the ratio of the same two programs differs by {table.speed.spread(device):.1%} from start to start (standard "
-        f"deviation): too noisy to rank rows closer than {_resolution(rows):.0%}."
+        f"deviation): too noisy to rank {_unranked(rows)}."
         for device, rows in compared.groupby("device", sort=False)
     ]
 
 
-def _resolution(rows: pd.DataFrame) -> float:
-    """Return the median half width of the intervals of the speed-ups, as a share."""
-    return float(((rows["speedup_ci_high"] / rows["speedup_ci_low"]) ** 0.5 - 1).median())
+def _unranked(rows: pd.DataFrame) -> str:
+    """Name the rows that two intervals of the usual width, √2 apart, cannot tell from each other."""
+    names = rows["runtime_alone"].map({True: "speedup_runtime", False: "speedup_compression"})
+    ratios = [row[f"{name}_ci_high"] / row[f"{name}_ci_low"] for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
+    closest = math.sqrt(2) * (math.sqrt(np.median(ratios)) - 1)
+    return "its rows at all" if closest > HOPELESS else f"rows closer than {closest:.0%}"

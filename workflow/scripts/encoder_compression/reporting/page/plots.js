@@ -91,9 +91,12 @@ function costAxis(label, rows, key) {
   return axis(label, { type: "log", tickvals, ticktext: tickvals.map((value) => String(+value.toPrecision(2))), range });
 }
 
+/** A row that may not be called best: below the quality gate, or without a thing learnt. */
+const cannotWin = (row) => row.passes_gate === false || row.can_win === false;
+
 /** The rows that no other beats in both cost and score, cheapest first. */
 function frontOf(rows, key) {
-  const ordered = [...rows].sort((one, other) => one[key] - other[key] || other.score - one.score);
+  const ordered = rows.filter((row) => !cannotWin(row)).sort((one, other) => one[key] - other[key] || other.score - one.score);
   let best = -Infinity;
   return ordered.filter((row) => row.score > best && (best = row.score) !== null);
 }
@@ -121,7 +124,7 @@ const gateShape = ({ y, paint }) => ({
   type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, layer: "below", line: { color: paint, width: 1, dash: "dot" },
 });
 const gateName = ({ y, name, above }) => ({
-  xref: "paper", x: 1, xanchor: "left", y, yanchor: above ? "bottom" : "top", yshift: above ? -6 : 6,
+  xref: "paper", x: 1, xanchor: "left", y, yanchor: above ? "bottom" : "top",
   text: name, showarrow: false, font: { size: 11, color: color("--muted") },
 });
 
@@ -155,7 +158,7 @@ const nameNote = (row, key, { dx, dy }) => ({
 
 function tradeoffTraces(rows, front, key, label) {
   const groups = devices.flatMap((device) => [false, true].map((fails) => {
-    const own = rows.filter((row) => row.device === device && (row.passes_gate === false) === fails);
+    const own = rows.filter((row) => row.device === device && cannotWin(row) === fails);
     return own.length ? [points(own, device, fails, key, label)] : [];
   }));
   return [frontLine(front, key), ...groups.flat()];

@@ -8,10 +8,9 @@ const table = find("#results");
 const bodies = findAll("tbody[data-row]", table); // one for each row of the data, with its verdict, in the data's order
 const rowOf = (body) => data.rows[body.dataset.row];
 
-/** Points of score lost against the baseline of the same device; 0 where one of them is unknown, so that the row stays. */
+/** Points of score lost against the baseline; 0 where that is unknown, so that the row stays. */
 function pointsLost(row) {
-  const baseline = data.baseline_score[row.device];
-  return baseline == null || row.score == null ? 0 : (baseline - row.score) * 100;
+  return row.difference == null ? 0 : -row.difference * 100;
 }
 
 function matches(body, view) {
