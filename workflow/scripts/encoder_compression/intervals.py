@@ -33,17 +33,21 @@ class Estimate:
         """Return the estimate of the sum of two independent means (Satterthwaite 1946 for its degrees of freedom)."""
         parts = [(self.variance, self.freedom), (other.variance, other.freedom)]
         variance = sum(part for part, _ in parts)
-        freedom = variance**2 / sum(part**2 / freedom for part, freedom in parts) if variance else np.inf
-        return Estimate(self.mean + other.mean, variance, freedom)
+        doubt = sum(part**2 / freedom for part, freedom in parts)
+        return Estimate(self.mean + other.mean, variance, variance**2 / doubt if doubt else np.inf)
 
 
 def over_seeds(values: np.ndarray, replicates: np.ndarray) -> Estimate:
     """Return the estimate of the mean of ``values`` [seeds] whose bootstrap over examples is ``replicates`` [seeds, resamples].
 
-    Another training and another test split would both move the mean, so the two variances add up.
+    Another training and another test split would both move the mean, so the two variances add up. Two or three seeds say
+    little about their own variance; the sum's degrees of freedom forget that where seeds differ most, so the wider of the
+    sum and the seeds alone is taken.
     """
-    of_examples = Estimate(float(np.mean(values)), float(replicates.mean(axis=0).var(ddof=1)), np.inf)
-    return of_examples + Estimate(0.0, float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+    mean = float(np.mean(values))
+    of_seeds = Estimate(mean, float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+    of_examples = Estimate(0.0, float(replicates.mean(axis=0).var(ddof=1)), np.inf)
+    return max(of_seeds + of_examples, of_seeds, key=lambda estimate: estimate.interval()[1])
 
 
 def percentiles(replicates: np.ndarray) -> tuple[float, float]:

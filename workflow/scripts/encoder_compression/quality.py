@@ -39,7 +39,8 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def divergence(reference: np.ndarray, logits: np.ndarray) -> float:
     """Return the mean KL divergence of the classes' probabilities from the reference's, in nats; both logits [n, classes]."""
-    return float(special.rel_entr(special.softmax(reference, axis=1), special.softmax(logits, axis=1)).sum(axis=1).mean())
+    terms = special.rel_entr(special.softmax(reference, axis=1), special.softmax(logits, axis=1))
+    return max(0.0, float(terms.sum(axis=1).mean()))  # equal logits may round to less
 
 
 def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:

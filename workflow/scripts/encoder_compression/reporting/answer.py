@@ -2,6 +2,10 @@
 
 import pandas as pd
 
+from encoder_compression.reporting.text import points as in_words
+from encoder_compression.reporting.text import short
+
+ROUNDING = 1e-9  # differences of scores are not exact
 SAME_SIZE = 1.01  # files nearer than that differ in headers, not in weights
 
 
@@ -15,15 +19,15 @@ def answers(table: pd.DataFrame, points: float) -> list[dict[str, str]]:
 
 
 def _answer(rows: pd.DataFrame, points: float) -> dict[str, str]:
-    fitting = rows[rows["can_win"] & (rows["difference"].astype(float).fillna(0) >= -points / 100)]
+    fitting = rows[rows["can_win"] & (rows["difference"].astype(float).fillna(0) >= -points / 100 - ROUNDING)]
     if fitting.empty:
-        nothing = f"no variant loses at most {points:g} points and passes the quality gate"
+        nothing = f"none: no variant loses at most {in_words(points)} and passes the quality gate"
         return {"smallest": nothing, "fastest": nothing}
     small = fitting[fitting["size_mb"] <= SAME_SIZE * fitting["size_mb"].min()]
     fast = fitting[_fastest_end(fitting) >= fitting["speedup_ci_low"].fillna(fitting["speedup"]).max()]
     smallest, fastest = (tied.loc[tied["score"].idxmax()] for tied in (small, fast))
     return {
-        "smallest": f"{smallest['variant']}, {smallest['size_mb']:.3g} MB, {_loss(smallest, points)}{_ties(small, smallest, 'size')}",
+        "smallest": f"{smallest['variant']}, {short(smallest['size_mb'])} MB, {_loss(smallest, points)}{_ties(small, smallest, 'size')}",
         "fastest": f"{fastest['variant']}, {_speed(fastest)}, {_loss(fastest, points)}{_ties(fast, fastest, 'speed')}",
     }
 

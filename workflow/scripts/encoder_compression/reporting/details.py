@@ -28,8 +28,8 @@ def _slices_of(rows: list[Row], labels: list[str]) -> list[dict]:
 def _parts(row: Row, labels: list[str]) -> list[tuple[str, str, np.ndarray]]:
     """Return (kind, name, which examples) of every slice."""
     edges = np.unique(np.quantile(row.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
-    edges[0] -= 1
-    bounds = list(zip(edges[:-1], edges[1:], strict=True))
+    ends = edges[1:] if len(edges) > 1 else edges  # all of one length: one slice
+    bounds = list(zip([edges[0] - 1, *ends[:-1]], ends, strict=True))
     by_length = [("length", _range(low + 1, high), (row.tokens > low) & (row.tokens <= high)) for low, high in bounds]
     return by_length + [("label", name, row.labels == index) for index, name in enumerate(labels)]
 

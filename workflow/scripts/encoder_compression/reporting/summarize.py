@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from encoder_compression import intervals, provenance
-from encoder_compression.reporting import answer, comparison, details, page, report, text, verdicts
+from encoder_compression import provenance
+from encoder_compression.reporting import answer, details, page, report, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.pareto import pareto_front
 from encoder_compression.reporting.summary import Table
@@ -48,18 +47,7 @@ def _judge(table: Table) -> pd.DataFrame:
     aggregate = table.over_seeds
     passing = aggregate[aggregate["can_win"]]
     winners = passing.index[pareto_front(passing["latency_ms_p50"].to_numpy(), passing["score"].to_numpy())]
-    return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate, _controls(table)))
-
-
-def _controls(table: Table) -> dict[tuple[str, str], dict]:
-    """Return per (variant, device) of a student with a control the difference between the two, corrected for being several."""
-    found = {}
-    for (variant, device), rows in table.groups.items():
-        others = table.groups.get((verdicts.control_of(variant), device))
-        if others:
-            found[variant, device] = comparison.difference(table.metric, table.saved(rows), table.saved(others))
-    corrected = intervals.holm(np.array([one["p_value"] for one in found.values()], dtype=float))
-    return {names: one | {"p_value": float(p)} for (names, one), p in zip(found.items(), corrected, strict=True)}
+    return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate))
 
 
 def _machines(table: Table) -> str:

@@ -1,5 +1,6 @@
 """The tables of an experiment: a row per variant, seed and device, and a row per variant and device over all seeds."""
 
+import math
 from collections import defaultdict
 from functools import cached_property
 
@@ -41,16 +42,20 @@ class Table:
     def over_seeds(self) -> pd.DataFrame:
         """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline."""
         table = pd.DataFrame([self._group(rows) for rows in self.groups.values()])
-        for name in ("p_value", "speedup_p_value"):
+        for name in ("p_value", "speedup_p_value", "distillation_p_value"):
             table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
         return table.assign(can_win=table["passes_gate"] & (table["seeds_of_one_class"] == 0))
 
     @cached_property
+    def origins(self) -> list[dict]:
+        """The git commits of all measurements and of all models behind them, and whether files differed from them."""
+        models = sorted({model for row in self.rows for model in row["trained"]})
+        return [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in models]
+
+    @property
     def revisions(self) -> list[str]:
-        """The short git commits of all measurements and of all models behind them."""
-        models = {model for row in self.rows for model in row["trained"]}
-        records = [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in models]
-        return sorted({str(record["commit"])[:7] for record in records})
+        """The short git commits among the origins."""
+        return sorted({str(origin["commit"])[:7] for origin in self.origins})
 
     def saved(self, rows: list[dict], key: str = "folder") -> list[Row]:
         """Return the saved results in the folders that ``key`` names in each row."""
@@ -70,7 +75,7 @@ class Table:
             "score": this.score(self.metric),
             "score_ci_low": low,
             "score_ci_high": high,
-            "retained": this.score(self.metric) / baseline.score(self.metric),
+            "retained": _share(this.score(self.metric), baseline.score(self.metric)),
             **comparison.changes(this, baseline),
             "macro_f1": this.score("macro_f1"),
             "calibration_error": quality.calibration_error(this.logits, this.labels),
@@ -101,6 +106,7 @@ class Table:
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,
             **self._quality(rows, is_baseline),
+            **self._distillation(rows),
             "passes_gate": bool(each["retained"].mean() >= self.gate),
             **self.speed.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
@@ -119,6 +125,19 @@ class Table:
         if is_baseline:
             return result | dict.fromkeys(("difference", "difference_ci_low", "difference_ci_high", "p_value"))
         return result | comparison.difference(self.metric, self.saved(rows), self.saved(rows, "baseline"))
+
+    def _distillation(self, rows: list[dict]) -> dict:
+        """Return what a student's score gains over its control, with interval and p-value; None where there is no control."""
+        control = self.groups.get((rows[0]["variant"] + CONTROL, rows[0]["device"]))
+        if not control:
+            return dict.fromkeys(("distillation", "distillation_ci_low", "distillation_ci_high", "distillation_p_value"))
+        found = comparison.difference(self.metric, self.saved(rows), self.saved(control))
+        return {name.replace("difference", "distillation").replace("p_value", "distillation_p_value"): one for name, one in found.items()}
+
+
+def _share(score: float, of: float) -> float:
+    """Return the score as a share of the baseline's; NaN where that is 0 and nothing can be retained."""
+    return score / of if of else math.nan
 
 
 def _contents(measured: dict) -> dict:

@@ -8,8 +8,8 @@ baseline's. Latency is one sentence at a time over the real lengths; *speed-up* 
 freshly started processes on the same sentences, and is the product of what the runtime and what the compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
 while running above the imported runtime; size is weights and graph on disk, and after gzip. Training counts every step of the chain.
-✗ fails the quality gate or predicts one class only, and never wins; ~ was measured while other programs kept the machine busy; — is
-not measured. p-values are corrected for the rows of the table (Holm)."""
+✗ fails the quality gate or predicts one class only, and never wins; ~ was measured while other programs kept the machine busy.
+p-values are corrected for the rows of the table (Holm)."""
 
 
 def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
@@ -18,7 +18,7 @@ def markdown(*, experiment: str, machine: str, warnings: list[str], answers: lis
     sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
     parts = [f"# {experiment}", machine, _table(table), NOTES]
     parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
-    parts += [f"## At most {budget:g} points of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
+    parts += [f"## At most {points(budget)} of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,10 +41,20 @@ def _cells(row) -> list[str]:
         f"{row.speedup_runtime:.2f} × {row.speedup_compression:.2f}",
         f"{row.throughput_per_s:.0f}",
         f"{row.memory_run_mb:.0f}",
-        f"{row.size_mb:.3g} ({row.gzip_mb:.3g})",
-        f"{row.parameters / 1e6:.3g} ({row.nonzero_parameters / 1e6:.3g})",
-        f"{row.training_seconds:.3g}",
+        f"{short(row.size_mb)} ({short(row.gzip_mb)})",
+        f"{short(row.parameters / 1e6)} ({short(row.nonzero_parameters / 1e6)})",
+        short(row.training_seconds),
     ]
+
+
+def short(value: float) -> str:
+    """Return a number with three digits, or all of them before the point: 0.0665, 17.4, 1340."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def points(number: float) -> str:
+    """Return so many points in words."""
+    return f"{number:g} point" if number == 1 else f"{number:g} points"
 
 
 def _score(row) -> str:
@@ -58,13 +68,13 @@ def latex(table: pd.DataFrame) -> str:
         "Device": [row.device + (" (noisy)" if row.noisy else "") for row in table.itertuples()],
         f"{table['metric'][0].replace('_', ' ').capitalize()} (%)": [_latex_score(row) for row in table.itertuples()],
         "Retained": [f"{row.retained:.1%}" for row in table.itertuples()],
-        "Gate": ["passes" if row.passes_gate else "fails" for row in table.itertuples()],
+        "Gate": ["passes" if row.can_win else "fails" for row in table.itertuples()],
         "Speed-up": [_latex_speed(row) for row in table.itertuples()],
         "Latency (ms)": [f"{row.latency_ms_p50:.2f}" for row in table.itertuples()],
         "Memory (MB)": [f"{row.memory_run_mb:.0f}" for row in table.itertuples()],
-        "Size (MB)": [f"{row.size_mb:.3g}" for row in table.itertuples()],
+        "Size (MB)": [short(row.size_mb) for row in table.itertuples()],
     }
-    styler = pd.DataFrame(columns).style.hide(axis="index").format(escape="latex")
+    styler = pd.DataFrame(columns).style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
     return "% needs \\usepackage{booktabs}\n" + styler.to_latex(hrules=True, column_format="ll" + "r" * (len(columns) - 2))
 
 

@@ -4,20 +4,16 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from encoder_compression.configuration import CONTROL
 from encoder_compression.intervals import ALPHA
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
 
 
-def verdicts(table: pd.DataFrame, controls: dict[tuple[str, str], dict]) -> list[str]:
-    """Return per row of a `summary.Table.over_seeds` its sentences.
-
-    ``controls`` maps (variant, device) of distilled students to their difference from the control (`comparison.difference`).
-    """
+def verdicts(table: pd.DataFrame) -> list[str]:
+    """Return per row of a `summary.Table.over_seeds` its sentences."""
     rows = [row._asdict() for row in table.itertuples(index=False)]
-    return [" ".join(sentence for rule in RULES if (sentence := rule(row, rows, controls))) for row in rows]
+    return [" ".join(sentence for rule in RULES if (sentence := rule(row, rows))) for row in rows]
 
 
 def is_different(p: float) -> bool:
@@ -25,12 +21,12 @@ def is_different(p: float) -> bool:
     return p < ALPHA
 
 
-def baseline(row: dict, rows: list[dict], controls: dict) -> str | None:
+def baseline(row: dict, rows: list[dict]) -> str | None:
     """Name the row that all others are compared with."""
     return "The baseline: all other rows are compared with it." if row["is_baseline"] else None
 
 
-def one_class(row: dict, rows: list[dict], controls: dict) -> str | None:
+def one_class(row: dict, rows: list[dict]) -> str | None:
     """Warn of a model that gives every sentence the same answer."""
     seeds = row["seeds_of_one_class"]
     if not seeds:
@@ -39,7 +35,7 @@ def one_class(row: dict, rows: list[dict], controls: dict) -> str | None:
     return f"{where} one class only: it has learnt nothing, and its score says nothing."
 
 
-def quality(row: dict, rows: list[dict], controls: dict) -> str | None:
+def quality(row: dict, rows: list[dict]) -> str | None:
     """Say whether the score differs from the baseline's, beyond chance."""
     if row["is_baseline"]:
         return None
@@ -51,22 +47,22 @@ def quality(row: dict, rows: list[dict], controls: dict) -> str | None:
     return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
 
 
-def distillation(row: dict, rows: list[dict], controls: dict) -> str | None:
+def distillation(row: dict, rows: list[dict]) -> str | None:
     """Say what the teacher adds over the same student trained without it."""
-    found = controls.get((row["variant"], row["device"]))
-    if found is None:
+    if pd.isna(row["distillation"]):
         return None
-    clear = f"a {'gain' if found['difference'] > 0 else 'loss'}" if is_different(found["p_value"]) else "not distinguishable"
-    change = _points(found, "difference")
-    return f"Distillation changes it by {change} against the same student without a teacher: {clear} ({_p(found['p_value'])})."
+    p = row["distillation_p_holm"]
+    clear = f"a {'gain' if row['distillation'] > 0 else 'loss'}" if is_different(p) else "not distinguishable"
+    change = _points(row, "distillation")
+    return f"Distillation changes it by {change} against the same student without a teacher: {clear} ({_p(p)})."
 
 
-def gate(row: dict, rows: list[dict], controls: dict) -> str | None:
+def gate(row: dict, rows: list[dict]) -> str | None:
     """Say of a row below the quality gate that it cannot win."""
     return None if row["passes_gate"] else f"It fails the quality gate: it retains {row['retained']:.1%} of the baseline's {row['metric']}."
 
 
-def speed(row: dict, rows: list[dict], controls: dict) -> str | None:
+def speed(row: dict, rows: list[dict]) -> str | None:
     """Say what compression brings in time, or that it brings nothing; and what the runtime alone brings."""
     if row["is_baseline"]:
         return None
@@ -76,7 +72,8 @@ def speed(row: dict, rows: list[dict], controls: dict) -> str | None:
         "" if row["runtime_alone"] or row["speedup_runtime"] == 1 else f" The runtime alone brings {_ratio(row, 'speedup_runtime')}."
     )
     if not is_different(row["speedup_p_holm"]):
-        return f"No gain in speed by {name}: not distinguishable from the baseline in the same runtime ({ratio}).{other_runtime}"
+        reference = "the baseline" if row["runtime_alone"] else "the baseline in the same runtime"
+        return f"No gain in speed by {name}: not distinguishable from {reference} ({ratio}).{other_runtime}"
     if abs(factor - 1) <= NO_GAIN:
         return f"No gain in speed by {name}: a difference below {NO_GAIN:.0%} is too little to matter ({ratio}).{other_runtime}"
     total = f"; {_ratio(row, 'speedup')} in all" if other_runtime else ""
@@ -88,7 +85,7 @@ def _ratio(row: dict, name: str) -> str:
     return f"{row[name]:.2f}x ({row[name + '_ci_low']:.2f}–{row[name + '_ci_high']:.2f})"
 
 
-def zeros(row: dict, rows: list[dict], controls: dict) -> str | None:
+def zeros(row: dict, rows: list[dict]) -> str | None:
     """Say what zeros bring: a smaller file only when it is compressed, and no time on dense kernels where that is measured."""
     share = row["matrix_zeros_share"]
     if share < MANY_ZEROS:
@@ -105,13 +102,13 @@ def _time_of_zeros(row: dict) -> str:
     return f" and dense kernels gain nothing ({_ratio(row, 'speedup_compression')})"
 
 
-def integer(row: dict, rows: list[dict], controls: dict) -> str | None:
+def integer(row: dict, rows: list[dict]) -> str | None:
     """Say how much of a quantized graph really runs in integers."""
     share = row["integer_products_share"]
     return f"{share:.0%} of its matrix products run in INT8." if share else None
 
 
-def beaten(row: dict, rows: list[dict], controls: dict) -> str | None:
+def beaten(row: dict, rows: list[dict]) -> str | None:
     """Name a row of the same device that is better or equal in everything and surely smaller or faster."""
     better = [other for other in rows if other is not row and other["device"] == row["device"] and _beats(other, row)]
     if not better or row["is_baseline"]:
@@ -121,25 +118,21 @@ def beaten(row: dict, rows: list[dict], controls: dict) -> str | None:
 
 
 def _beats(other: dict, row: dict) -> bool:
-    no_worse = other["score"] >= row["score"] and other["size_mb"] <= row["size_mb"] and other["speedup_ci_low"] >= row["speedup"]
-    clearly = other["size_mb"] < 0.95 * row["size_mb"] or other["speedup_ci_low"] > row["speedup_ci_high"]
+    surely = other["speedup"] if other["is_baseline"] else other["speedup_ci_low"]
+    no_worse = other["score"] >= row["score"] and other["size_mb"] <= row["size_mb"] and surely >= row["speedup"]
+    clearly = other["size_mb"] < 0.95 * row["size_mb"] or surely > row["speedup_ci_high"]
     return other["can_win"] and no_worse and clearly
 
 
-def noise(row: dict, rows: list[dict], controls: dict) -> str | None:
+def noise(row: dict, rows: list[dict]) -> str | None:
     """Flag a row during whose measurement other programs kept the machine busy."""
     if not row["noisy"]:
         return None
     return f"Other programs took up to {row['foreign_cpu_share']:.0%} of the processors while it was measured: do not rely on its times."
 
 
-Rule = Callable[[dict, list[dict], dict], str | None]
+Rule = Callable[[dict, list[dict]], str | None]
 RULES: tuple[Rule, ...] = (baseline, one_class, quality, distillation, gate, speed, zeros, integer, beaten, noise)
-
-
-def control_of(variant: str) -> str:
-    """Return the name of a distilled student's control."""
-    return variant + CONTROL
 
 
 def _title(row: dict) -> str:

@@ -19,7 +19,7 @@ def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
 
 
 def _revisions(table: Table) -> str | None:
-    modified = "Some rows were measured with uncommitted changes." if table.by_seed["modified"].any() else None
+    modified = "Some models or measurements were made with uncommitted changes." if any(one["modified"] for one in table.origins) else None
     if len(table.revisions) == 1:
         return modified
     several = f"Models and measurements come from different git revisions ({', '.join(table.revisions)}): rows may not be comparable."
@@ -39,14 +39,14 @@ def _one_class(aggregate: pd.DataFrame) -> str | None:
     count = int((aggregate["seeds_of_one_class"] > 0).sum())
     if not count:
         return None
-    return f"{count} of {len(aggregate)} rows predict one class only: they have learnt nothing, and cannot win."
+    return f"Rows that predict one class only, have learnt nothing and cannot win: {count} of {len(aggregate)}."
 
 
 def _too_short(aggregate: pd.DataFrame) -> str | None:
     count = int(aggregate["foreign_cpu_share"].isna().sum())
     if not count:
         return None
-    return f"The timed calls of {count} rows took less than a second: whether other programs disturbed them cannot be told."
+    return f"Rows whose timed calls took less than a second, so that nobody can tell whether other programs disturbed them: {count}."
 
 
 def _few_examples(table: Table) -> str | None:

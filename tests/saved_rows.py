@@ -1,0 +1,158 @@
+"""A finished study whose every figure the test has chosen, and one row of its table."""
+
+import gc
+import json
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from conftest import load_tiny
+from encoder_compression.reporting.summarize import summarize
+from encoder_compression.reporting.summary import Table
+from encoder_compression.study import Study
+
+LABELS = np.arange(200) % 2
+COMMIT = {"commit": "a1b2c3d" + "0" * 33, "modified": False}
+MACHINE = {"processor": "Some processor", "cores": 2, "memory_gb": 8.0, "gpus": [], "isa": ["avx2"]}
+TORCH, ONNX = "cpu-pytorch", "cpu-onnxruntime"
+DEVICES = {TORCH: {"runtime": "pytorch"}, ONNX: {"runtime": "onnxruntime"}}
+MEASURED = {
+    "throughput": [{"batch_size": 4, "sentences": 80, "seconds": 1.0}],
+    "energy_j_per_sentence": None,
+    "library": "some library 1.0",
+    "threads": 1,
+    "ran_on": "cpu",
+    "memory_load_mb": 30.0,
+    "memory_run_mb": 40.0,
+    "size_mb": 4.0,
+    "gzip_mb": 3.0,
+    "parameters": 1_000_000,
+    "zeros": 0,
+    "matrices": 800_000,
+    "matrix_zeros": 0,
+    "dtypes": {"float32": 1_000_000},
+    "grid": [],
+    "proof": {"nodes": {"cpu": 5}, "matmuls": {"float32": 4}},
+    "cores": [0],
+}
+
+
+def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.0, ratios=None, foreign=0.0, git=COMMIT, **more):
+    """Save a row that errs on the examples ``wrong`` and is ``ratios[i]`` times as fast as its partner at start i.
+
+    One number instead of three ratios: around it, 0.1 % apart. None: the row is timed alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions = np.where(np.isin(np.arange(len(labels)), list(wrong)), 1 - labels, labels)
+    logits = [list(one) for one in 2.0 * np.eye(2)[predictions]]
+    tokens = np.full(len(labels), 8) if tokens is None else tokens
+    columns = {"id": [str(i) for i in range(len(labels))], "label": labels, "prediction": predictions, "logits": logits, "tokens": tokens}
+    pd.DataFrame(columns).to_parquet(folder / "predictions.parquet")
+    ratios = ratios * np.exp([-0.001, 0, 0.001]) if isinstance(ratios, (int, float)) else ratios
+    partners = [None] * 3 if ratios is None else [[ms * ratio] * 20 for ratio in ratios]
+    rounds = [[{"latencies_ms": [ms] * 20, "partner_latencies_ms": partner}] * 3 for partner in partners]
+    launches = [{"rounds": each, "foreign_cpu_share": foreign} for each in rounds]
+    (folder / "measurement.json").write_text(json.dumps(MEASURED | {"device": {"runtime": runtime}, "launches": launches} | more))
+    _write_provenance(folder, git=git, facts={})
+
+
+class Rooted(Study):
+    """A study whose results lie in the folder that its options name."""
+
+    def folder(self, variant: str, seed: int, part: str) -> str:
+        return f"{self.options['root']}/{super().folder(variant, seed, part)}"
+
+
+class SavedStudy:
+    """All rows of ``variants`` of the tiny study: as good as the baseline and exactly as fast, until a test saves one anew.
+
+    With seed 1 all err on the first 20 of the 200 examples, with seed 2 on the first 21, and so on.
+    """
+
+    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",)):
+        options = tiny_options()
+        devices = {name: options["devices"][TORCH] | device for name, device in DEVICES.items()}
+        steps = {name: options["finetune"]["teacher"] for name in finetune}
+        changes = {"variants": list(variants), "seeds": list(seeds), "metric": metric, "devices": devices, "finetune": steps}
+        self.root, self.study = root, Rooted("mine", options | changes | {"root": str(root)})
+        for artifact in self.study.artifacts():
+            self.train(artifact["variant"], artifact["seed"], artifact["form"])
+        for row in self.study.table_rows():
+            for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values()):
+                _, variant, seed, device = Path(folder).parts[-4:]
+                self.save(variant, device, seed=int(seed.removeprefix("seed")))
+
+    def train(self, variant: str, seed: int = 1, form: str = "model", git: dict = COMMIT) -> None:
+        """Leave what training leaves: 60 s for the first step of a chain, 30 s for the second, 20 s for the third."""
+        folder = Path(self.study.folder(variant, seed, form))
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_provenance(folder, git=git, facts={"training_seconds": 60 / len(variant.split("+"))})
+        (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n")
+
+    def save(self, variant: str, device: str, *, seed: int = 1, **figures) -> None:
+        """Save a row with other figures; those of `save_row`."""
+        alone = self.study.partner(variant, device) is None
+        given = {"runtime": DEVICES[device]["runtime"], "wrong": range(19 + seed), "ratios": None if alone else 1.0} | figures
+        save_row(Path(self.study.folder(variant, seed, device)), **given)
+
+    def table(self, gate: float = 0.9) -> Table:
+        return Table(experiment="mine", metric=self.study.options["metric"], gate=gate, rows=self.study.table_rows())
+
+    def aggregate(self, gate: float = 0.9) -> pd.DataFrame:
+        return self.table(gate).over_seeds.set_index(["variant", "device"])
+
+    def summarize(self, gate: float = 0.9, points: float = 1) -> SimpleNamespace:
+        """Run the whole summary; returns what it wrote and said."""
+        (self.root / "dataset.json").write_text(
+            json.dumps({"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]})
+        )
+        _write_provenance(self.root, git=COMMIT, facts={"weights_sha256": "0" * 64, "license": "mit"})
+        rest = {"quality_gate": {"retained": gate}, "budget": {"points": points}, "rows": self.study.table_rows()}
+        options = self.study.options | rest | {"artifacts": self.study.artifacts()}
+        tables = ("summary", "aggregate", "slices", "grid")
+        output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
+        facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, output=output)
+        read = {name: pd.read_csv(output[name]) for name in tables} | {name: output[name].read_text() for name in ("markdown", "latex")}
+        return SimpleNamespace(facts=facts, **read)
+
+
+def sample(**changes) -> dict:
+    """Return a row of `Table.over_seeds` that is not the baseline and differs in nothing from it, with changes."""
+    row = {"variant": "teacher+int8", "device": TORCH, "metric": "accuracy", "seeds": 1, "is_baseline": False, "runtime_alone": False}
+    row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
+    row |= {"passes_gate": True, "seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
+    row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
+    row |= dict.fromkeys(("distillation", "distillation_ci_low", "distillation_ci_high", "distillation_p_holm"))
+    for name in ("speedup", "speedup_runtime", "speedup_compression"):
+        row |= ratio(name, 1.0, 1.0, 1.0)
+    row |= {"speedup_depth": 1.0, "speedup_precision": 1.0, "speedup_weights": 1.0, "noisy": False, "foreign_cpu_share": 0.0}
+    row |= {"latency_ms_p50": 10.0, "throughput_per_s": 80.0, "training_seconds": 60.0, "memory_run_mb": 40.0, "size_mb": 40.0}
+    row |= {"gzip_mb": 30.0, "parameters": 1e6, "nonzero_parameters": 1e6, "matrix_zeros_share": 0.0, "integer_products_share": 0.0}
+    return row | changes
+
+
+def ratio(name: str, value: float, low: float, high: float) -> dict:
+    """Return a ratio with its interval, as changes of a `sample`."""
+    return {name: value, f"{name}_ci_low": low, f"{name}_ci_high": high}
+
+
+def change(value: float, low: float, high: float, p: float) -> dict:
+    """Return a difference of the score with its interval and p-value, as changes of a `sample`."""
+    return {"difference": value, "difference_ci_low": low, "difference_ci_high": high, "p_holm": p}
+
+
+def _write_provenance(folder: Path, *, git: dict, facts: dict) -> None:
+    record = {"git": git, "hardware": MACHINE, "facts": facts, "inputs": {}, "options": {"wildcards": {}}, "seconds": 1.0}
+    (folder / "provenance.json").write_text(json.dumps(record))
+
+
+@cache
+def tiny_options() -> dict:
+    """Return the complete options of the tiny study."""
+    import torchmetrics.functional.classification  # noqa: F401  what the table imports later
+
+    gc.freeze()  # statsmodels collects garbage at every correction of p-values; what the imports left is none
+    return load_tiny().options
