@@ -43,7 +43,7 @@ def elapsed() -> str:
     for log in sorted((ROOT / ".snakemake" / "log").glob("*.log"), reverse=True):
         text = log.read_text()
         if (
-            "results/reviews/teacher/seed3/model" in text
+            "output: results/reviews/teacher/seed3/model" in text
             and "(100%) done" in text
             and (found := re.search(r"Elapsed time: (\d+:\d\d:\d\d)", text))
         ):

@@ -62,7 +62,7 @@ def test_what_the_teacher_adds_is_said_of_the_student_that_has_a_control():
 
 
 def test_failing_the_gate_is_said():
-    assert "It fails the quality gate: it retains 85.0% of the baseline's accuracy." in say(sample(passes_gate=False, retained=0.85))
+    assert "It fails the quality gate: it retains 85.00% of the baseline's accuracy." in say(sample(passes_gate=False, retained=0.85))
     assert "gate" not in say(sample(retained=0.85))
 
 

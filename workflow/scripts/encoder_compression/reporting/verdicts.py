@@ -59,7 +59,7 @@ def distillation(row: dict, rows: list[dict]) -> str | None:
 
 def gate(row: dict, rows: list[dict]) -> str | None:
     """Say of a row below the quality gate that it cannot win."""
-    return None if row["passes_gate"] else f"It fails the quality gate: it retains {row['retained']:.1%} of the baseline's {row['metric']}."
+    return None if row["passes_gate"] else f"It fails the quality gate: it retains {row['retained']:.2%} of the baseline's {row['metric']}."
 
 
 def speed(row: dict, rows: list[dict]) -> str | None:
