@@ -24,9 +24,9 @@ from transformers import Trainer, TrainingArguments
 sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 
 from encoder_compression import encoders, environment
-from encoder_compression.techniques.finetune import new_classifier
+from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import objectives
-from encoder_compression.training.train import Task, train
+from encoder_compression.training.train import Goal, train
 
 OPTIONS = {"epochs": 1, "learning_rate": 5e-5, "warmup": 0.1, "weight_decay": 0.01, "patience": 1, "precision": "auto", "accumulation": 1}
 
@@ -91,14 +91,15 @@ def _sample(dataset: Path, sentences: int, scratch: Path) -> Path:
 
 def _ours(arguments: argparse.Namespace, dataset: Path, scratch: Path) -> float:
     base = arguments.experiment / "base"
-    task = Task(dataset=dataset, metric="accuracy", seed=1, name="this project")
+    goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="this project")
     _, facts = train(
-        model=new_classifier(base, task),
+        model=new_model(base, goal),
         tokenizer=encoders.load_tokenizer(base),
-        task=task,
+        goal=goal,
         options=OPTIONS | {"batch_size": arguments.batch_size},
         objective=objectives.from_labels,
         checkpoints=scratch / "checkpoints",
+        columns={},
     )
     shutil.rmtree(scratch / "checkpoints")
     return arguments.sentences / facts["training_seconds"]
@@ -111,7 +112,7 @@ def _plain(arguments: argparse.Namespace, dataset: Path, scratch: Path, *, bf16:
     rows = parquet.read_table(dataset / "train.parquet", columns=["text", "label"]).to_pydict()
     features = tokenizer(rows["text"], padding="max_length", truncation=True, max_length=128)
     trainer = Trainer(
-        model=new_classifier(base, Task(dataset=dataset, metric="accuracy", seed=1, name="plain")),
+        model=new_model(base, Goal(dataset=dataset, metric="accuracy", seed=1, name="plain")),
         args=TrainingArguments(
             output_dir=str(scratch / "plain"),
             num_train_epochs=1,

@@ -20,8 +20,8 @@ MACHINE = {"processor": "Some processor", "cores": 2, "memory_gb": 8.0, "gpus": 
 TORCH, ONNX = "cpu-pytorch", "cpu-onnxruntime"
 DEVICES = {TORCH: {"runtime": "pytorch"}, ONNX: {"runtime": "onnxruntime"}}
 MEASURED = {
-    "throughput": [{"batch_size": 4, "sentences": 80, "seconds": 1.0}],
-    "energy_j_per_sentence": None,
+    "throughput": [{"batch_size": 4, "examples": 80, "seconds": 1.0}],
+    "energy_j_per_example": None,
     "library": "some library 1.0",
     "threads": 1,
     "ran_on": "cpu",
@@ -99,7 +99,7 @@ class SavedStudy:
         save_row(Path(self.study.folder(variant, seed, device)), **given)
 
     def table(self, gate: float = 0.9) -> Table:
-        return Table(experiment="mine", metric=self.study.options["metric"], gate=gate, rows=self.study.table_rows())
+        return Table(experiment="mine", task="classification", metric=self.study.options["metric"], gate=gate, rows=self.study.table_rows())
 
     def aggregate(self, gate: float = 0.9) -> pd.DataFrame:
         return self.table(gate).over_seeds.set_index(["variant", "device"])
@@ -121,7 +121,7 @@ class SavedStudy:
 
 def sample(**changes) -> dict:
     """Return a row of `Table.over_seeds` that is not the baseline and differs in nothing from it, with changes."""
-    row = {"variant": "teacher+int8", "device": TORCH, "metric": "accuracy", "seeds": 1, "is_baseline": False, "runtime_alone": False}
+    row = {"variant": "teacher+int8", "device": TORCH, "metric": "accuracy", "unit": "sentence", "seeds": 1, "is_baseline": False, "runtime_alone": False}
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
     row |= {"passes_gate": True, "seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}

@@ -38,7 +38,7 @@ def saved(tmp_path_factory, encoder, tiny):
     folder = tmp_path_factory.mktemp("saved")
     torch.manual_seed(0)  # of the new head
     names = {"id2label": dict(enumerate(DATASET["labels"])), "label2id": {name: index for index, name in enumerate(DATASET["labels"])}}
-    encoders.save(encoders.load_classifier(encoder, **names), encoders.load_tokenizer(encoder), folder / "model")
+    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", names), encoders.load_tokenizer(encoder), folder / "model")
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder
 
@@ -85,7 +85,7 @@ def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answ
     (sentence,) = re.findall(r'^text = "(.*)"$', code, re.MULTILINE)
     inputs = encoders.load_tokenizer(folder / "model")(sentence, return_tensors="pt")
     with torch.inference_mode():
-        probability, label = encoders.load_classifier(folder / "model").eval()(**inputs).logits.softmax(-1)[0].max(0)
+        probability, label = encoders.load_model(folder / "model").eval()(**inputs).logits.softmax(-1)[0].max(0)
     name, printed = done.stdout.strip().split(": ")
     assert name == DATASET["labels"][int(label)]
     assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)

@@ -18,7 +18,7 @@ def prepare(tmp_path, encoder, table: pd.DataFrame, **changes) -> dict[str, pd.D
         "split": {"validation": 0.2, "test": 0.2},
         "max_length": 32,
     }
-    prepare_dataset(options=options | changes, encoder=encoder, output=tmp_path / "dataset")
+    prepare_dataset(options=options | changes, task="classification", encoder=encoder, output=tmp_path / "dataset")
     return {name: pd.read_parquet(tmp_path / "dataset" / f"{name}.parquet") for name in ("train", "validation", "test")}
 
 

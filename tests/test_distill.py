@@ -14,7 +14,7 @@ from encoder_compression.techniques.distill import choose_layers, distill, requi
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.training.objectives import Distillation
-from encoder_compression.training.train import Task
+from encoder_compression.training.train import Goal
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_layers_that_the_teacher_does_not_have_are_refused(rule, keep):
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
 def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architecture):
-    teacher = encoders.load_classifier(make_encoder(tmp_path, architecture, layers=6), num_labels=2)
+    teacher = encoders.add_head(make_encoder(tmp_path, architecture, layers=6), "AutoModelForSequenceClassification", {"num_labels": 2})
     student, layers = take_layers(teacher, "odd", 3)
     assert layers == [1, 3, 5]
     kept, original = encoders.layer_stack(student).layer, encoders.layer_stack(teacher).layer
@@ -58,9 +58,9 @@ def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architectu
 def taught(tmp_path_factory, encoder, dataset, tiny):
     """A folder with a fine-tuned teacher and its soft targets."""
     folder = tmp_path_factory.mktemp("taught")
-    task = Task(dataset=dataset, metric="accuracy", seed=1, name="test")
+    goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="test")
     facts = finetune(
-        encoder=encoder, task=task, options=tiny.options["finetune"]["teacher"], model=folder / "model", curve=folder / "training.csv"
+        encoder=encoder, goal=goal, options=tiny.options["finetune"]["teacher"], model=folder / "model", curve=folder / "training.csv"
     )
     provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
     predict_soft_targets(teacher=folder / "model", dataset=dataset, output=folder / "soft_targets", name="test")
@@ -68,7 +68,7 @@ def taught(tmp_path_factory, encoder, dataset, tiny):
 
 
 def test_soft_targets_are_the_frozen_teachers_logits_in_the_order_of_train(taught, dataset):
-    teacher = encoders.load_classifier(taught / "model").eval()
+    teacher = encoders.load_model(taught / "model").eval()
     train = parquet.read_table(dataset / "train.parquet")
     targets = parquet.read_table(taught / "soft_targets" / "logits.parquet")
     assert targets["id"].to_pylist() == train["id"].to_pylist()
@@ -91,7 +91,7 @@ def student(tmp_path_factory, taught, encoder, dataset, tiny):
         teacher=taught / "model",
         encoder=encoder,
         soft_targets=taught / "soft_targets",
-        task=Task(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=tiny.options["distill"]["even1"] | {"start": "best"},
         model=folder / "model",
         curve=folder / "training.csv",
@@ -113,7 +113,7 @@ def test_the_better_of_both_starts_is_kept(student):
 
 def test_the_saved_student_is_a_plain_smaller_model(student):
     folder, _ = student
-    model = encoders.load_classifier(folder / "model")
+    model = encoders.load_model(folder / "model")
     assert len(encoders.layer_stack(model).layer) == 1
     assert not [name for name in model.state_dict() if "matcher" in name]
     assert json.loads((folder / "model" / "config.json").read_text())["num_hidden_layers"] == 1
@@ -129,15 +129,15 @@ def test_every_loss_term_is_in_the_curve(student):
 
 
 def test_the_teacher_is_frozen_and_in_eval_mode(taught):
-    teacher = encoders.load_classifier(taught / "model").train()
+    teacher = encoders.load_model(taught / "model").train()
     Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=teacher)
     assert not teacher.training
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
 
 
 def test_padding_counts_in_no_term(taught):
-    teacher = encoders.load_classifier(taught / "model")
-    student, layers = take_layers(encoders.load_classifier(taught / "model"), "even", 1)
+    teacher = encoders.load_model(taught / "model")
+    student, layers = take_layers(encoders.load_model(taught / "model"), "even", 1)
     from encoder_compression.training.losses import HiddenStateMatcher
 
     student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)

@@ -8,6 +8,7 @@ from statsmodels.stats import contingency_tables
 from encoder_compression import intervals
 from encoder_compression.intervals import Estimate
 from encoder_compression.quality import score_replicates
+from encoder_compression.tasks import classification
 
 DRAWS = 400
 
@@ -34,7 +35,7 @@ def test_classifiers_with_equal_predictions_are_not_distinguishable():
 
 def test_the_interval_of_one_score_is_scipys_percentile_bootstrap():
     labels, one = predictions_of(3, right=0.85)
-    found = intervals.percentiles(score_replicates("accuracy", labels, one, resamples=5000))
+    found = intervals.percentiles(score_replicates(classification, "accuracy", labels, one, resamples=5000))
     expected = stats.bootstrap((one == labels,), np.mean, method="percentile", n_resamples=5000, rng=0).confidence_interval
     assert found == pytest.approx(tuple(expected), abs=0.004)
 
@@ -42,7 +43,7 @@ def test_the_interval_of_one_score_is_scipys_percentile_bootstrap():
 def test_the_interval_of_a_difference_is_scipys_paired_bootstrap():
     labels, one = predictions_of(3, right=0.85)
     other = np.where(np.random.default_rng(4).random(400) < 0.95, one, labels)
-    found = intervals.percentiles(score_replicates("accuracy", labels, other) - score_replicates("accuracy", labels, one))
+    found = intervals.percentiles(score_replicates(classification, "accuracy", labels, other) - score_replicates(classification, "accuracy", labels, one))
     gains = (other == labels).astype(float) - (one == labels)
     expected = stats.bootstrap((gains,), np.mean, method="percentile", rng=0).confidence_interval
     assert found == pytest.approx(tuple(expected), abs=0.003)
@@ -109,14 +110,14 @@ def test_two_starts_that_agree_by_luck_take_the_spread_of_all_rows():
 
 def test_equal_seeds_leave_the_interval_of_the_examples():
     labels, one = predictions_of(8, right=0.9)
-    replicates = np.array([score_replicates("accuracy", labels, one)] * 3)
+    replicates = np.array([score_replicates(classification, "accuracy", labels, one)] * 3)
     found = intervals.over_seeds(np.full(3, np.mean(one == labels)), replicates)
     assert found.interval() == pytest.approx(stats.norm.interval(0.95, found.mean, replicates[0].std(ddof=1)))
 
 
 def test_examples_only_add_to_the_doubt_that_seeds_leave():
     labels, one = predictions_of(8, right=0.9)
-    replicates = np.array([score_replicates("accuracy", labels, one)] * 3)
+    replicates = np.array([score_replicates(classification, "accuracy", labels, one)] * 3)
     scores = np.mean(one == labels) + np.array([-0.03, 0.0, 0.03])
     low, high = intervals.over_seeds(scores, replicates).interval()
     alone = stats.ttest_1samp(scores, 0).confidence_interval()
@@ -137,7 +138,7 @@ def test_intervals_over_three_seeds_hold_the_true_score_as_often_as_they_say(of_
     def draw() -> Estimate:
         ease, luck, both = generator.normal(size=(1, 200)), generator.normal(0, of_seed, (3, 1)), generator.normal(0, 0.3, (3, 200))
         right = (1.5 + ease + luck + both > 0).astype(int)
-        replicates = np.array([score_replicates("accuracy", np.ones(200, int), one, resamples=200) for one in right])
+        replicates = np.array([score_replicates(classification, "accuracy", np.ones(200, int), one, resamples=200) for one in right])
         return intervals.over_seeds(right.mean(axis=1), replicates)
 
     assert 0.92 <= share_that_holds(truth, [draw() for _ in range(DRAWS)]) <= 0.99

@@ -23,7 +23,7 @@ OPTIONS = {
     "seconds": 0,
     "warmup_calls": 3,
     "batch_size": 4,
-    "throughput": {"batch_sizes": [2, 4], "sentences": 8},
+    "throughput": {"batch_sizes": [2, 4], "examples": 8},
     "grid": {"batch_sizes": [1, 3], "lengths": [8, 16, 384], "calls": 2},
 }
 
@@ -31,7 +31,7 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory, encoder, dataset, tiny):
     folder = tmp_path_factory.mktemp("artifacts")
-    encoders.save(encoders.load_classifier(encoder, num_labels=2), encoders.load_tokenizer(encoder), folder / "model")
+    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}), encoders.load_tokenizer(encoder), folder / "model")
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder
 
@@ -104,7 +104,7 @@ def test_the_grid_holds_every_shape_that_the_data_set_allows(artifacts, dataset,
 
 def test_throughput_is_measured_at_each_batch_size(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
-    assert [(one["batch_size"], one["sentences"]) for one in measured["throughput"]] == [(2, 8), (4, 8)]
+    assert [(one["batch_size"], one["examples"]) for one in measured["throughput"]] == [(2, 8), (4, 8)]
     assert min(one["seconds"] for one in measured["throughput"]) > 0
 
 
@@ -179,7 +179,7 @@ def test_single_calls_have_the_real_length_and_no_padding(dataset):
 def test_batches_are_sorted_by_length_and_cover_every_sentence_once(dataset):
     work = Workload(dataset)
     batches = list(work.batches(4))
-    assert sorted(index for chosen, _ in batches for index in chosen) == list(range(len(work.ids)))
+    assert sorted(index for chosen, _ in batches for index in chosen) == list(range(len(work.examples)))
     longest = [batch["input_ids"].shape[1] for _, batch in batches]
     assert longest == sorted(longest)
     for chosen, batch in batches:

@@ -22,7 +22,7 @@ def options(tiny):
 def exported(request, tmp_path_factory, options):
     folder = tmp_path_factory.mktemp(request.param)
     encoder = make_encoder(folder / "encoder", request.param, hidden_size=128, intermediate_size=512)
-    model = encoders.load_classifier(encoder, num_labels=2)
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     for parameter in model.parameters():  # a fresh model has equal biases, which an exporter merges
         torch.nn.init.normal_(parameter, std=0.02)
     encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")

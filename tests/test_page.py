@@ -137,7 +137,7 @@ def sample() -> dict:
     smallest = "teacher+even3+int8: 17.6 MB, 85.0 %, 1.1 points below the baseline (interval −0.6 to 2.8)."
     fastest = "teacher+int8: 4.77× as fast, 86.2 %, none lost."
     return {
-        "experiment": "reviews", "metric": "accuracy", "seeds": [1, 2, 3], "test_examples": 1600,
+        "experiment": "reviews", "metric": "accuracy", "unit": "sentence", "right": "accuracy", "seeds": [1, 2, 3], "test_examples": 1600,
         "machine": "AMD EPYC, 2 cores, 23.5 GB; avx2, avx512_vnni", "revisions": ["2852d3c"],
         "warnings": ["teacher+odd3 on cpu-pytorch: other programs took 22 % of the processors; do not rely on its times."],
         "gate": {"retained": 0.98}, "budget_points": 1.0,

@@ -14,7 +14,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.techniques import finetune, onnx_graph, soft_targets
-from encoder_compression.training.train import Task
+from encoder_compression.training.train import Goal
 
 TRAINING = {
     "epochs": 1,
@@ -38,7 +38,7 @@ def prepare(folder, encoder, table: pd.DataFrame, **columns) -> dict:
         "split": {"validation": 0.2, "test": 0.3},
         "max_length": 32,
     }
-    return prepare_dataset(options=options, encoder=encoder, output=folder / "dataset")
+    return prepare_dataset(options=options, task="classification", encoder=encoder, output=folder / "dataset")
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def study(request, tmp_path_factory, pairs):
     folder = tmp_path_factory.mktemp(request.param)
     encoder = make_encoder(folder / "base", request.param)
     prepare(folder, encoder, pairs)
-    task = Task(dataset=folder / "dataset", metric="accuracy", seed=1, name="pairs")
-    finetune.finetune(encoder=encoder, task=task, options={"training": TRAINING}, model=folder / "model", curve=folder / "training.csv")
+    goal = Goal(dataset=folder / "dataset", metric="accuracy", seed=1, name="pairs")
+    finetune.finetune(encoder=encoder, goal=goal, options={"training": TRAINING}, model=folder / "model", curve=folder / "training.csv")
     return folder
 
 
@@ -74,11 +74,11 @@ def test_every_path_gives_the_logits_that_the_tokenizer_and_the_model_give(study
     for artifact, runtime in ((folder / "model", "pytorch"), (tmp_path / "onnx", "onnxruntime")):
         device = {"runtime": runtime, "hardware": "cpu", "threads": 1}
         with RemoteWorker(artifact=artifact, dataset=folder / "dataset", device=device) as worker:
-            np.testing.assert_allclose(worker.ask("predict", batch_size=4)["logits"], expected, atol=1e-4)
+            np.testing.assert_allclose(worker.ask("predict", batch_size=4, split="test")["logits"], expected, atol=1e-4)
 
 
 def reference_logits(folder, *, told_apart: bool) -> np.ndarray:
-    model, tokenizer = encoders.load_classifier(folder / "model").eval(), encoders.load_tokenizer(folder / "model")
+    model, tokenizer = encoders.load_model(folder / "model").eval(), encoders.load_tokenizer(folder / "model")
     test = pd.read_parquet(folder / "dataset/test.parquet")
     with torch.inference_mode():
         return np.concatenate(
@@ -92,7 +92,7 @@ def reference_logits(folder, *, told_apart: bool) -> np.ndarray:
 def test_a_teachers_soft_targets_see_both_sentences(study, tmp_path):
     folder = study
     facts = soft_targets.predict_soft_targets(teacher=folder / "model", dataset=folder / "dataset", output=tmp_path, name="pairs")
-    assert facts["sentences"] == len(pd.read_parquet(tmp_path / "logits.parquet"))
+    assert facts["inputs"] == len(pd.read_parquet(tmp_path / "logits.parquet"))
 
 
 def test_pairs_are_padded_together(study):

@@ -8,13 +8,13 @@ from encoder_compression import encoders
 from encoder_compression.measurement import contents
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.prune import make_permanent, mask_smallest, prune
-from encoder_compression.training.train import Task
+from encoder_compression.training.train import Goal
 
 
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory, encoder, dataset):
     folder = tmp_path_factory.mktemp("parent")
-    encoders.save(encoders.load_classifier(encoder, num_labels=2), encoders.load_tokenizer(encoder), folder)
+    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}), encoders.load_tokenizer(encoder), folder)
     return folder
 
 
@@ -23,7 +23,7 @@ def pruned(tmp_path_factory, parent, dataset, tiny):
     folder = tmp_path_factory.mktemp("pruned")
     facts = prune(
         parent=parent,
-        task=Task(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=tiny.options["prune"]["magnitude60"],
         model=folder / "model",
         curve=folder / "training.csv",
@@ -34,7 +34,7 @@ def pruned(tmp_path_factory, parent, dataset, tiny):
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_the_asked_share_of_encoder_weights_is_masked(tmp_path, architecture, scope):
-    model = encoders.load_classifier(make_encoder(tmp_path, architecture), num_labels=2)
+    model = encoders.add_head(make_encoder(tmp_path, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
     head = {name: tensor.clone() for name, tensor in model.state_dict().items() if "classifier" in name or "embedding" in name}
     mask_smallest(model, 0.6, scope)
     make_permanent(model)
@@ -44,7 +44,7 @@ def test_the_asked_share_of_encoder_weights_is_masked(tmp_path, architecture, sc
 
 
 def test_the_smallest_weights_go_first(encoder):
-    model = encoders.load_classifier(encoder, num_labels=2)
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     before = torch.cat([linear.weight.flatten() for linear in encoders.encoder_linears(model).values()]).abs()
     mask_smallest(model, 0.3, "global")
     make_permanent(model)
@@ -54,24 +54,24 @@ def test_the_smallest_weights_go_first(encoder):
 
 def test_zeros_survive_training_and_saving(pruned):
     model, facts = pruned
-    counted = encoders.count_zeros(encoders.load_classifier(model))
+    counted = encoders.count_zeros(encoders.load_model(model))
     assert counted == facts["zeros_after_recovery"] == facts["zeros_after_saving"]
     assert counted["zeros"] == round(0.6 * counted["weights"])
 
 
 def test_masks_are_baked_in(pruned):
-    names = encoders.load_classifier(pruned[0]).state_dict()
+    names = encoders.load_model(pruned[0]).state_dict()
     assert not [name for name in names if name.endswith(("_orig", "_mask"))]
 
 
 def test_recovery_really_trains_the_weights_that_are_left(pruned, parent):
-    before, after = (encoders.load_classifier(folder) for folder in (parent, pruned[0]))
+    before, after = (encoders.load_model(folder) for folder in (parent, pruned[0]))
     pairs = zip(encoders.encoder_linears(before).values(), encoders.encoder_linears(after).values(), strict=True)
     assert all(not torch.equal(one.weight[other.weight != 0], other.weight[other.weight != 0]) for one, other in pairs)
 
 
 def test_the_parent_is_left_as_it_was(pruned, parent, encoder):
-    assert encoders.count_zeros(encoders.load_classifier(parent))["zeros"] == 0
+    assert encoders.count_zeros(encoders.load_model(parent))["zeros"] == 0
 
 
 def test_zeros_survive_export_and_quantization(pruned, tiny, tmp_path):

@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy import special, stats
 from sklearn import metrics
-from torchmetrics.functional import classification
+from torchmetrics.functional import classification as torchmetrics
 
 from encoder_compression import quality
+from encoder_compression.tasks import classification, regression
 
 GENERATOR = np.random.default_rng(5)
 LABELS = GENERATOR.integers(0, 2, 400)
@@ -17,38 +18,38 @@ GOOD = np.where(GENERATOR.random(400) < 0.85, LABELS, 1 - LABELS)
 @pytest.mark.parametrize(
     ("metric", "reference"),
     [
-        ("accuracy", classification.binary_accuracy),
-        ("f1", classification.binary_f1_score),
-        ("macro_f1", lambda predicted, labels: classification.multiclass_f1_score(predicted, labels, num_classes=2)),
-        ("matthews", classification.binary_matthews_corrcoef),
+        ("accuracy", torchmetrics.binary_accuracy),
+        ("f1", torchmetrics.binary_f1_score),
+        ("macro_f1", lambda predicted, labels: torchmetrics.multiclass_f1_score(predicted, labels, num_classes=2)),
+        ("matthews", torchmetrics.binary_matthews_corrcoef),
     ],
 )
 def test_scores_are_those_of_torchmetrics(metric, reference):
     expected = float(reference(torch.tensor(GOOD), torch.tensor(LABELS)))
-    assert quality.score(metric, LABELS, GOOD) == pytest.approx(expected, rel=1e-6)
+    assert quality.score(classification, metric, LABELS, GOOD) == pytest.approx(expected, rel=1e-6)
 
 
 def test_one_answer_to_everything_scores_nothing_in_what_punishes_it():
-    assert quality.score("matthews", LABELS, np.zeros(400, int)) == 0
-    assert quality.score("macro_f1", LABELS, np.zeros(400, int)) < 0.4
+    assert quality.score(classification, "matthews", LABELS, np.zeros(400, int)) == 0
+    assert quality.score(classification, "macro_f1", LABELS, np.zeros(400, int)) < 0.4
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 def test_resamples_spread_around_the_score(metric):
-    replicates = quality.score_replicates(metric, LABELS, GOOD, resamples=200)
+    replicates = quality.score_replicates(classification, metric, LABELS, GOOD, resamples=200)
     assert replicates.shape == (200,)
-    assert replicates.mean() == pytest.approx(quality.score(metric, LABELS, GOOD), abs=0.005)
+    assert replicates.mean() == pytest.approx(quality.score(classification, metric, LABELS, GOOD), abs=0.005)
     assert replicates.std() == pytest.approx(np.sqrt(0.85 * 0.15 / 400), rel=0.2)
 
 
 def test_the_short_way_to_accuracy_takes_the_same_resamples():
-    macro = quality.score_replicates("macro_f1", LABELS, GOOD, resamples=100)
-    accuracy = quality.score_replicates("accuracy", LABELS, GOOD, resamples=100)
+    macro = quality.score_replicates(classification, "macro_f1", LABELS, GOOD, resamples=100)
+    accuracy = quality.score_replicates(classification, "accuracy", LABELS, GOOD, resamples=100)
     assert np.corrcoef(macro, accuracy)[0, 1] > 0.99
 
 
 def test_two_models_get_the_same_resamples_so_that_differences_are_paired():
-    one, other = (quality.score_replicates("accuracy", LABELS, predicted) for predicted in (GOOD, np.append(GOOD[:-1], 1 - GOOD[-1])))
+    one, other = (quality.score_replicates(classification, "accuracy", LABELS, predicted) for predicted in (GOOD, np.append(GOOD[:-1], 1 - GOOD[-1])))
     assert set(np.round(np.abs(one - other) * 400)) <= set(range(8))  # one example differs, and a resample holds it a few times
     assert (one != other).any()
 

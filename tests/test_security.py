@@ -51,7 +51,7 @@ def take(folder: Path) -> None:
     base = folder.parent / "base"
     prepare_encoder(source={"files": {"folder": str(folder)}}, output=base)
     tokenizer = encoders.load_tokenizer(base)
-    encoders.save(encoders.load_classifier(base), tokenizer, folder.parent / "checkpoint")
+    encoders.save(encoders.add_head(base, "AutoModelForSequenceClassification", {}), tokenizer, folder.parent / "checkpoint")
 
 
 def is_refused(folder: Path, message: str) -> None:
@@ -196,7 +196,7 @@ def test_trust_remote_code_is_never_true_in_the_source():
     values = [node.value for _, node in nodes(ast.keyword) if node.arg == "trust_remote_code"]
     for _, node in nodes(ast.Dict):
         values += [value for key, value in zip(node.keys, node.values, strict=True) if key and ast.unparse(key) == "'trust_remote_code'"]
-    assert len(values) >= 3
+    assert len(values) >= 2
     assert {ast.unparse(value) for value in values} == {"False"}
     assert "trust_remote_code" not in rules()
 

@@ -132,7 +132,7 @@ def test_training_counts_the_whole_chain(tmp_path):
 
 def test_times_memory_and_formats_are_those_measured(tmp_path):
     study = SavedStudy(tmp_path, "teacher+int8")
-    throughput = [{"batch_size": 1, "sentences": 40, "seconds": 2.0}, {"batch_size": 8, "sentences": 40, "seconds": 1.0}]
+    throughput = [{"batch_size": 1, "examples": 40, "seconds": 2.0}, {"batch_size": 8, "examples": 40, "seconds": 1.0}]
     proof = {"nodes": {"cpu": 3}, "matmuls": {"int8": 3, "float32": 1}}
     study.save("teacher+int8", ONNX, ms=5.0, throughput=throughput, proof=proof, zeros=250_000, matrix_zeros=200_000, memory_run_mb=17.5)
     row = study.aggregate().loc["teacher+int8", ONNX]

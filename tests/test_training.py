@@ -8,9 +8,9 @@ from pyarrow import parquet
 
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
-from encoder_compression.techniques.finetune import new_classifier
+from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.train import Task, last_complete_checkpoint, train
+from encoder_compression.training.train import Goal, last_complete_checkpoint, train
 from encoder_compression.training.trainer import EpochLengthSampler
 
 OPTIONS = {
@@ -26,15 +26,16 @@ OPTIONS = {
 
 
 def fit(encoder, dataset, checkpoints, **changes):
-    task = Task(dataset=dataset, metric="accuracy", seed=3, name="test")
-    model = new_classifier(encoder, task)
+    goal = Goal(dataset=dataset, metric="accuracy", seed=3, name="test")
+    model = new_model(encoder, goal)
     history, facts = train(
         model=model,
         tokenizer=encoders.load_tokenizer(encoder),
-        task=task,
+        goal=goal,
         options=OPTIONS | changes,
         objective=objectives.from_labels,
         checkpoints=checkpoints,
+        columns={},
     )
     return model, history, facts
 
@@ -146,11 +147,11 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch(encoder, dataset
     """Without dropout, the first logged loss and the weights after an epoch agree."""
     import encoder_compression.techniques.finetune as module
 
-    def without_dropout(folder, **options):
-        return load(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **options)
+    def without_dropout(folder, auto_class, head):
+        return add_head(folder, auto_class, head | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
 
-    load = encoders.load_classifier
-    monkeypatch.setattr(module.encoders, "load_classifier", without_dropout)
+    add_head = encoders.add_head
+    monkeypatch.setattr(module.encoders, "add_head", without_dropout)
     whole, *_ = fit(encoder, dataset, tmp_path / "whole", epochs=1)
     parts, *_ = fit(encoder, dataset, tmp_path / "parts", epochs=1, accumulation=2)
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
@@ -187,7 +188,7 @@ def test_checkpoints_lie_beside_the_declared_output_and_not_in_it(tmp_path):
 
 
 def test_a_model_that_changes_when_it_is_saved_is_an_error(encoder, dataset, tmp_path, monkeypatch):
-    model = encoders.load_classifier(encoder, num_labels=2)
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     save = encoders.save
 
     def forget_the_head(model, tokenizer, folder):

@@ -26,9 +26,9 @@ def test_only_the_baseline_is_called_so():
 
 
 def test_a_model_with_one_answer_is_called_out():
-    assert "It predicts one class only: it has learnt nothing, and its score says nothing." in say(sample(seeds_of_one_class=1))
-    assert "With 2 of 3 seeds it predicts one class only" in say(sample(seeds=3, seeds_of_one_class=2))
-    assert "one class" not in say(sample())
+    assert "It predicts the same for every sentence: it has learnt nothing, and its score says nothing." in say(sample(seeds_of_one_class=1))
+    assert "With 2 of 3 seeds it predicts the same" in say(sample(seeds=3, seeds_of_one_class=2))
+    assert "predicts" not in say(sample())
 
 
 def test_equal_answers_are_not_distinguishable():

@@ -84,7 +84,7 @@ def test_starts_too_different_to_rank_anything_are_said(study):
 
 def test_rows_of_one_answer_are_counted(study):
     study.save("teacher+even1", ONNX, wrong=range(0, 200, 2))
-    assert warn(study) == ["Rows that predict one class only, have learnt nothing and cannot win: 1 of 4."]
+    assert warn(study) == ["Rows that predict the same for every sentence, have learnt nothing and cannot win: 1 of 4."]
 
 
 def test_rows_too_short_to_notice_a_disturbance_are_counted(study):

@@ -31,7 +31,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     }
     unknown = {name for name in table if table[name].isna().any()}
     of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
-    assert unknown <= of_identities | {"energy_j_per_sentence", "foreign_cpu_share", "commit"}
+    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit"}
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
     names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures

@@ -108,7 +108,7 @@ def measure_options(wildcards):
     study = studies[wildcards.experiment]
     devices = study.options["devices"]
     partner = study.partner(wildcards.variant, wildcards.device)
-    options = study.options["measure"]
+    options = study.options["measure"] | {"metric": study.options["metric"]}
     if int(wildcards.seed) != study.options["seeds"][0]:  # the grid is a matter of shapes, which all seeds share
         options = options | {"grid": options["grid"] | {"batch_sizes": []}}
     return {
@@ -133,7 +133,7 @@ def trained_models(wildcards):
 def summary_options(wildcards):
     """Return what the tables, the report and the model cards need to know of the experiment."""
     study = studies[wildcards.experiment]
-    named = {name: study.options[name] for name in ("metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")}
+    named = {name: study.options[name] for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")}
     return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 
 

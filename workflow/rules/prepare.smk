@@ -34,5 +34,6 @@ rule prepare_dataset:
         "logs/{experiment}/prepare_dataset.log",
     params:
         options=section("dataset"),
+        task=section("task"),
     script:
         "../scripts/prepare_dataset.py"

@@ -1,6 +1,6 @@
 """Distil a student from its chain's teacher."""
 
-from encoder_compression.jobs import job, task
+from encoder_compression.jobs import goal, job
 from encoder_compression.techniques.distill import distill
 
 with job(snakemake) as facts:
@@ -9,7 +9,7 @@ with job(snakemake) as facts:
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
         soft_targets=snakemake.input.soft_targets,
-        task=task(snakemake),
+        goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,
         curve=snakemake.output.curve,

@@ -1,9 +1,15 @@
 """Fetch, split and tokenize the data set."""
 
 from encoder_compression.dataset import prepare_dataset
-from encoder_compression.environment import allow_network
+from encoder_compression.environment import allow_network, tokenize_in_parallel
 from encoder_compression.jobs import job
 
 with job(snakemake) as facts:
     allow_network()
-    facts |= prepare_dataset(options=snakemake.params.options, encoder=snakemake.input.encoder, output=snakemake.output[0])
+    tokenize_in_parallel()
+    facts |= prepare_dataset(
+        options=snakemake.params.options,
+        task=snakemake.params.task,
+        encoder=snakemake.input.encoder,
+        output=snakemake.output[0],
+    )

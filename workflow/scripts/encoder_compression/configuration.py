@@ -39,6 +39,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
+    _check_stride(options["dataset"], path.name)
     _find_files(options, path.name)
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
@@ -99,12 +100,19 @@ def _explain(error: ValidationError) -> str:
         unknown = sorted(set(error.instance) - set(known))[0]
         return f"{prefix}unknown key '{unknown}'{nearest(unknown, known)}"
     if error.validator == "enum" and isinstance(error.instance, str):
-        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, map(str, error.validator_value))}"
+        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
     if error.validator == "type" and error.validator_value == "number" and isinstance(error.instance, str):
         return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
+    if error.validator == "not":
+        return f"{prefix}not for this task; take it out or change 'task'"
     if error.validator in ("minProperties", "maxProperties") and known:
         return f"{prefix}give exactly one of: {', '.join(known)}"
     return f"{prefix}{error.message}"
+
+
+def _check_stride(dataset: dict, file: str) -> None:
+    if "stride" in dataset and 2 * dataset["stride"] > dataset["max_length"]:
+        raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length {dataset['max_length']}; lower it")
 
 
 def _find_files(options: dict, file: str) -> None:

@@ -1,21 +1,40 @@
-"""Encoders as the techniques see them: how to load one, where its layers are, what its weights are."""
+"""Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
 
+import json
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+import transformers
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
 
 from encoder_compression.errors import UserError
 
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load_classifier(folder: Path, **options) -> PreTrainedModel:
-    """Return the encoder of a folder with its classification head, a new random one where it has none.
+def load_model(folder: Path) -> PreTrainedModel:
+    """Return the encoder of a folder with the head that it was saved with; only safetensors weights are read."""
+    return add_head(folder, auto_class(folder), {})
 
-    ``options`` go to ``from_pretrained``, for example ``num_labels``. Only safetensors weights are read.
+
+def auto_class(folder: Path) -> str:
+    """Return the class of transformers that loads a folder with its head, such as AutoModelForQuestionAnswering."""
+    (architecture,) = json.loads((Path(folder) / "config.json").read_text())["architectures"]
+    return f"AutoModel{architecture[architecture.index('For') :]}"
+
+
+def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
+    """Return the encoder of a folder with a head of the class, a new random one where it has none such.
+
+    ``head`` goes to ``from_pretrained``, for example ``{"num_labels": 2}``.
     """
-    return AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, **SAFE, **options)
+    return getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, **SAFE, **head)
+
+
+def logits(out: ModelOutput) -> torch.Tensor:
+    """Return what a model answers: logits [batch, classes], or of a span's start and end [batch, 2, length]."""
+    return out["logits"] if "logits" in out else torch.stack([out["start_logits"], out["end_logits"]], dim=1)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

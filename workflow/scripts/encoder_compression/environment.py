@@ -83,6 +83,11 @@ def apply_process_settings() -> None:
         os.environ.setdefault(key, value)
 
 
+def tokenize_in_parallel() -> None:
+    """Let tokenizers use every core; for a process that starts no others."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+
 def allow_network() -> None:
     """Let this process ask the hub, unless the user forbade it; call before any of the hub's libraries is imported."""
     if os.environ.get("HF_HUB_OFFLINE") == PROCESS_SETTINGS["HF_HUB_OFFLINE"]:

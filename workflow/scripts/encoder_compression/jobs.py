@@ -41,11 +41,11 @@ def title(snakemake) -> str:
     return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])
 
 
-def task(snakemake):
+def goal(snakemake):
     """Return what a training job trains for."""
-    from encoder_compression.training.train import Task
+    from encoder_compression.training.train import Goal
 
-    return Task(
+    return Goal(
         dataset=Path(snakemake.input.dataset),
         metric=snakemake.params.metric,
         seed=int(snakemake.wildcards.seed),

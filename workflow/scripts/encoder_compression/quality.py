@@ -1,31 +1,57 @@
-"""How good predictions are: scores and what else their logits tell, from scikit-learn, scipy and torchmetrics."""
+"""How good predictions are: scores, their bootstrap, and what else logits tell."""
+
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from scipy import special
-from sklearn import metrics
 
-SCORES = {
-    "accuracy": metrics.accuracy_score,
-    "f1": metrics.f1_score,
-    "macro_f1": lambda labels, predictions: metrics.f1_score(labels, predictions, average="macro", zero_division=0),
-    "matthews": metrics.matthews_corrcoef,
-}
+from encoder_compression import tasks
 
-
-def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Return the score of predicted classes [n] against labels [n], as a share and not in percent."""
-    return float(SCORES[metric](labels, predictions))
+def score(task: ModuleType, metric: str, labels, predictions) -> float:
+    """Return the score of predictions against labels, one per example: a share and not in percent."""
+    if metric in task.CREDITS:
+        return float(np.mean(task.CREDITS[metric](labels, predictions)))
+    return float(task.SCORES[metric](labels, predictions))
 
 
-def score_replicates(metric: str, labels: np.ndarray, predictions: np.ndarray, *, resamples: int = 1000) -> np.ndarray:
-    """Return the score [resamples] on bootstrap resamples of the examples (Efron 1979).
+def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:
+    """Return the score of the logits of a split of a prepared data set, in its order; a threshold is the split's own best."""
+    task = tasks.of_dataset(dataset)
+    found = task.decode(dataset, split, logits)
+    if task.is_tuned(tasks.describe(dataset)):
+        found, _ = task.tune(found, found, metric)
+    return score(task, metric, *_columns(found))
 
-    The resamples are the same for all predictions of a test split, so differences of replicates are paired.
+
+def _columns(found: dict) -> tuple[np.ndarray | list, np.ndarray | list]:
+    """Return labels and predictions, as arrays where they are numbers."""
+    return tuple(found[name] if isinstance(found[name][0], (str, list)) else np.array(found[name]) for name in ("label", "prediction"))
+
+
+def score_replicates(
+    task: ModuleType, metric: str, labels: np.ndarray, predictions: np.ndarray, *, groups: np.ndarray | None = None, resamples: int = 1000
+) -> np.ndarray:
+    """Return the score [resamples] on bootstrap resamples of the examples (Efron 1979), or of whole ``groups`` of them.
+
+    Examples of one group, such as questions on one article, are alike, so that they would understate the interval if each
+    were drawn alone. The resamples are the same for all predictions of a test split: differences of replicates are paired.
     """
-    chosen = np.random.default_rng(0).integers(0, len(labels), (resamples, len(labels)))
-    if metric == "accuracy":
-        return (labels == predictions)[chosen].mean(axis=1)
-    return np.array([score(metric, labels[rows], predictions[rows]) for rows in chosen])
+    generator = np.random.default_rng(0)
+    if groups is not None:
+        chosen = generator.integers(0, len(np.unique(groups)), (resamples, len(np.unique(groups))))
+        return _means_of_groups(task.CREDITS[metric](labels, predictions), groups, chosen)
+    chosen = generator.integers(0, len(labels), (resamples, len(labels)))
+    if metric in task.CREDITS:
+        return task.CREDITS[metric](labels, predictions)[chosen].mean(axis=1)
+    return np.array([score(task, metric, labels[rows], predictions[rows]) for rows in chosen])
+
+
+def _means_of_groups(credits: np.ndarray, groups: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the mean credit [resamples] of all examples of the ``chosen`` groups [resamples, groups]."""
+    _, member = np.unique(groups, return_inverse=True)
+    sums, sizes = np.bincount(member, weights=credits), np.bincount(member)
+    return sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1)
 
 
 def calibration_error(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -45,4 +71,6 @@ def divergence(reference: np.ndarray, logits: np.ndarray) -> float:
 
 def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
     """Return per class the share of its examples that were found."""
-    return [float(one) for one in metrics.recall_score(labels, predictions, labels=range(classes), average=None, zero_division=0)]
+    from sklearn.metrics import recall_score
+
+    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=0)]

@@ -10,13 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from encoder_compression import progress
+from encoder_compression import progress, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.measurement import contents
 from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker
-from encoder_compression.measurement.workload import Workload
 
 
 def measure(
@@ -33,13 +32,12 @@ def measure(
     """Write raw timings, memory and size to ``measurement`` and the test predictions to ``predictions``.
 
     ``device`` holds runtime, hardware and threads; ``partner`` is the (artifact, device) timed in turns with the
-    variant on the same sentences, each in a process of its own, or None for the baseline. Both start afresh
+    variant on the same examples, each in a process of its own, or None for the baseline. Both start afresh
     ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start
     also predicts, and runs batches and the grid. Returns facts.
     """
     artifact, dataset = Path(artifact), Path(dataset)
     sides = [(artifact, device)] + ([(Path(partner[0]), partner[1])] if partner else [])
-    workload = Workload(dataset)
     launches: list[dict] = []
     with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar:
         for number in range(options["launches"]):
@@ -47,10 +45,10 @@ def measure(
                 load = ForeignLoad(workers)
                 launches.append({"rounds": _take_turns(workers, options, number, bar), "foreign_cpu_share": load.share()})
                 if number == 0:
-                    logits, once = _measure_once(workers, artifact, workload.max_length, options)
+                    predicted, once = _measure_once(workers, artifact, dataset, options)
                     bar.update()
     _require_proof(once, device)
-    _write_predictions(predictions, workload, logits)
+    parquet.write_table(pa.table(predicted), predictions)
     result = once | {"device": device, "launches": launches}
     Path(measurement).write_text(json.dumps(result) + "\n")
     return {"launches": len(launches), "largest_foreign_cpu_share": max(one["foreign_cpu_share"] for one in launches)}
@@ -67,7 +65,7 @@ def _started(sides: list[tuple[Path, dict]], dataset: Path) -> Iterator[list[Rem
 
 
 def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) -> list[dict]:
-    """Return per round the latencies of the variant and of its partner on the same sentences.
+    """Return per round the latencies of the variant and of its partner on the same examples.
 
     Who goes first alternates. Rounds go on until this launch's share of the calls and of the seconds has been reached.
     """
@@ -92,23 +90,34 @@ def _ask_in_turn(workers: list[RemoteWorker], number: int, command: str, **argum
     return {"latencies_ms": mine, "partner_latencies_ms": partners[0] if partners else None}
 
 
-def _measure_once(workers: list[RemoteWorker], artifact: Path, longest: int, options: dict) -> tuple[list, dict]:
-    """Return the logits of the test split, and what one start can tell: throughput, memory, size, grid, proof."""
+def _measure_once(workers: list[RemoteWorker], artifact: Path, dataset: Path, options: dict) -> tuple[dict, dict]:
+    """Return the predictions on the test split, and what one start can tell: throughput, memory, size, grid, proof."""
     subject = workers[0]
     facts = _measure_throughput(subject, **options["throughput"]) | subject.ask("facts")
     with ThreadPoolExecutor(1) as pool:
         described = pool.submit(contents.describe, artifact)  # predictions are not timed, so a neighbour does no harm
-        logits = subject.ask("predict", batch_size=options["batch_size"])["logits"]
-        facts |= described.result()
-    return logits, facts | {"grid": _measure_grid(workers, options["grid"], longest), "proof": subject.ask("proof")}
+        predicted, tuned = _predict(subject, dataset, options)
+        facts |= described.result() | tuned
+    grid = _measure_grid(workers, options["grid"], tasks.describe(dataset)["max_length"])
+    return predicted, facts | {"grid": grid, "proof": subject.ask("proof")}
 
 
-def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], sentences: int) -> dict:
-    """Return the seconds for so many sentences by batch size, and the energy of one sentence where the machine counts it."""
+def _predict(subject: RemoteWorker, dataset: Path, options: dict) -> tuple[dict, dict]:
+    """Return the predictions on the test split, and the threshold that validation chose where the task has one."""
+    task = tasks.of_dataset(dataset)
+    predicted = subject.ask("predict", batch_size=options["batch_size"], split="test")
+    if not task.is_tuned(tasks.describe(dataset)):
+        return predicted, {}
+    validation = subject.ask("predict", batch_size=options["batch_size"], split="validation")
+    return task.tune(predicted, validation, options["metric"])
+
+
+def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], examples: int) -> dict:
+    """Return the seconds for so many examples by batch size, and the energy of one example where the machine counts it."""
     energy = EnergyCounter()
-    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, sentences=sentences)} for size in batch_sizes]
+    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples)} for size in batch_sizes]
     joules = energy.joules()
-    return {"throughput": found, "energy_j_per_sentence": joules and joules / sum(one["sentences"] for one in found)}
+    return {"throughput": found, "energy_j_per_example": joules and joules / sum(one["examples"] for one in found)}
 
 
 def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list[dict]:
@@ -134,9 +143,3 @@ def _require_proof(found: dict, device: dict) -> None:
     stored = found["dtypes"].get("int8", 0) / sum(found["dtypes"].values())
     if stored > 0.1 and "int8" not in proof["matmuls"]:
         raise UserError("the weights are INT8, but no matrix product ran in INT8; choose another 'isa' for the quantize step")
-
-
-def _write_predictions(path: Path, workload: Workload, logits: list[list[float]]) -> None:
-    classes = [max(range(len(row)), key=row.__getitem__) for row in logits]
-    columns = {"id": workload.ids, "label": workload.labels, "prediction": classes, "logits": logits, "tokens": workload.lengths}
-    parquet.write_table(pa.table(columns), path)

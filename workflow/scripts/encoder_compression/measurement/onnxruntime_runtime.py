@@ -43,12 +43,13 @@ class Runtime:
         return options
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        """Return logits [batch, classes]."""
+        """Return logits [batch, classes], or of a span's start and end [batch, 2, length]."""
         return self._run(self.session, batch)
 
     def _run(self, session: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
         one_sentence = np.zeros_like(batch["input_ids"])  # what a model assumes that is told of no second one
-        return session.run(["logits"], {name: batch.get(name, one_sentence) for name in self.names})[0]
+        found = session.run(None, {name: batch.get(name, one_sentence) for name in self.names})
+        return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
     def facts(self) -> dict:
         """Return what ran it: threads, library version and execution provider."""

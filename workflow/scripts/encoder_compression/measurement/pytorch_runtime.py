@@ -5,30 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification
 
+from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.workload import Batch
 
 
 class Runtime:
-    """A loaded classifier: a batch in, logits out, finished when the call returns."""
+    """A loaded model: a batch in, logits out, finished when the call returns."""
 
     def __init__(self, artifact: Path, *, hardware: str, threads: int):
         if hardware == "cuda" and not torch.cuda.is_available():
             raise UserError("the device asks for CUDA, but torch finds no usable GPU here; take the device out of 'devices'")
         torch.set_num_threads(threads)
         self.hardware = hardware
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            artifact, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
-        self.model.eval().to(hardware)
+        self.model = encoders.load_model(artifact).eval().to(hardware)
 
     @torch.inference_mode()  # by call, as it holds for one thread alone
     def __call__(self, batch: Batch) -> np.ndarray:
-        """Return logits [batch, classes]; reading them back waits for the device."""
+        """Return logits [batch, classes] or [batch, 2, length]; reading them back waits for the device."""
         out = self.model(**{name: torch.from_numpy(values).to(self.hardware) for name, values in batch.items()})
-        return out.logits.float().cpu().numpy()
+        return encoders.logits(out).float().cpu().numpy()
 
     def facts(self) -> dict:
         """Return what ran it: threads, library version and device."""

@@ -11,18 +11,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 
+from encoder_compression import tasks
 from encoder_compression.errors import UserError
 from encoder_compression.measurement import memory
 from encoder_compression.measurement.workload import Batch, Workload
 
 
 class Worker:
-    """One loaded artifact and the test sentences it runs on."""
+    """One loaded artifact and the test examples it runs on."""
 
     def __init__(self, *, artifact: str, dataset: str, runtime: str, hardware: str, threads: int):
-        self.workload = Workload(Path(dataset))
+        self.dataset = Path(dataset)
+        self.workload = Workload(self.dataset)
         self.order = self.workload.order()
         module = importlib.import_module(f"encoder_compression.measurement.{runtime}_runtime")
         self.before_mb = memory.resident_mb()
@@ -34,7 +37,7 @@ class Worker:
         self.cores = _pin(threads)
 
     def latency(self, *, first: int, calls: int) -> dict:
-        """Time single sentences at positions first … first + calls - 1 of the fixed order."""
+        """Time single examples at positions first … first + calls - 1 of the fixed order."""
         positions = (self.order[position % len(self.order)] for position in range(first, first + calls))
         return {"latencies_ms": [self._time_ms(self.workload.single(index)) for index in positions]}
 
@@ -43,26 +46,27 @@ class Worker:
         batch = self.workload.block(batch_size, length)
         return {"latencies_ms": [self._time_ms(batch) for _ in range(calls)]}
 
-    def throughput(self, *, batch_size: int, sentences: int) -> dict:
-        """Time so many sentences of all lengths in length-sorted batches."""
-        batches = list(self.workload.batches(batch_size, sentences))
-        milliseconds = sum(self._time_ms(batch) for _, batch in batches)
-        return {"sentences": sum(len(chosen) for chosen, _ in batches), "seconds": milliseconds / 1000}
+    def throughput(self, *, batch_size: int, examples: int) -> dict:
+        """Time so many examples of all lengths in length-sorted batches of their inputs."""
+        chosen = self.workload.sample(examples)
+        batches = list(self.workload.batches(batch_size, np.concatenate(chosen)))
+        return {"examples": len(chosen), "seconds": sum(self._time_ms(batch) for _, batch in batches) / 1000}
 
-    def predict(self, *, batch_size: int) -> dict:
-        """Run the whole test split in length-sorted batches, several side by side; returns logits in its own order.
+    def predict(self, *, batch_size: int, split: str) -> dict:
+        """Run a whole split in length-sorted batches, several side by side; returns the columns of its predictions.
 
         It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches.
         """
         os.sched_setaffinity(0, self.all_cores)
-        logits: list = [None] * len(self.workload.ids)
-        batches = list(self.workload.batches(batch_size))
+        workload = Workload(self.dataset, split)
+        logits: list = [None] * len(workload.lengths)
+        batches = list(workload.batches(batch_size))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
             for (chosen, _), rows in zip(batches, pool.map(lambda pair: self.runtime(pair[1]), batches), strict=True):
-                for index, row in zip(chosen, rows.tolist(), strict=True):
+                for index, row in zip(chosen, rows, strict=True):
                     logits[index] = row
         os.sched_setaffinity(0, self.cores)
-        return {"logits": logits}
+        return tasks.of_dataset(self.dataset).decode(self.dataset, split, logits)
 
     def facts(self) -> dict:
         """Return peak memory above the imported runtime, the process's own processor seconds, and what ran where."""

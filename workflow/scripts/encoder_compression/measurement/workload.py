@@ -1,53 +1,57 @@
-"""The test sentences as a runtime gets them: one by one in a fixed order, in batches of similar length, or on a fixed grid."""
+"""The examples of a split as a runtime gets them: one by one in a fixed order, in batches of similar length, or on a fixed grid."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from encoder_compression import features
+from encoder_compression import features, tasks
 
 Batch = dict[str, np.ndarray]  # input_ids, attention_mask and perhaps token_type_ids, each int64 [size, length]
 
 
 class Workload:
-    """The tokenized test split of a prepared data set."""
+    """A tokenized split of a prepared data set. An example is one input, or all windows of a question."""
 
-    def __init__(self, dataset: Path):
-        table = features.read(dataset, "test", "id", "label").to_pydict()
-        self.ids, self.labels = table.pop("id"), table.pop("label")
+    def __init__(self, dataset: Path, split: str = "test"):
+        table = features.read(dataset, split, "id").to_pydict()
+        ids = np.array(table.pop("id"))
         self.inputs = {name: [np.array(values, dtype=np.int64) for values in rows] for name, rows in table.items()}
-        self.lengths = [len(ids) for ids in self.inputs["input_ids"]]
-        description = json.loads((dataset / "dataset.json").read_text())
+        self.lengths = np.array([len(row) for row in self.inputs["input_ids"]])
+        first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+        self.examples = np.split(np.arange(len(ids)), first[1:])  # the inputs of each example
+        description = tasks.describe(dataset)
         self.pad_token_id, self.max_length = description["pad_token_id"], description["max_length"]
 
     def order(self) -> np.ndarray:
         """Return the order of single calls: shuffled with a fixed seed, the same for every variant."""
-        return np.random.default_rng(0).permutation(len(self.ids))
+        return np.random.default_rng(0).permutation(len(self.examples))
 
     def single(self, index: int) -> Batch:
-        """Return one sentence as a batch [1, length], without padding; indices beyond the last start again."""
-        return self._pad([index % len(self.ids)])
+        """Return one example as a batch [its inputs, length]; indices beyond the last start again."""
+        return self._pad(self.examples[index % len(self.examples)])
 
-    def batches(self, size: int, sentences: int | None = None):
-        """Yield (indices, batch [size, length]), sorted by length and padded to the longest.
+    def sample(self, count: int) -> list[np.ndarray]:
+        """Return the inputs of so many examples, spread evenly over their lengths."""
+        by_length = np.argsort([self.lengths[inputs].sum() for inputs in self.examples], kind="stable")
+        return [self.examples[index] for index in by_length[np.linspace(0, len(by_length) - 1, min(count, len(by_length)), dtype=int)]]
 
-        ``sentences`` takes that many, spread evenly over the lengths, instead of all.
-        """
-        by_length = np.argsort(self.lengths, kind="stable")
-        if sentences is not None:
-            by_length = by_length[np.linspace(0, len(by_length) - 1, min(sentences, len(by_length)), dtype=int)]
+    def batches(self, size: int, inputs: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield (inputs, batch [size, length]) of some inputs, or all, sorted by length and padded to the longest."""
+        inputs = np.arange(len(self.lengths)) if inputs is None else inputs
+        by_length = inputs[np.argsort(self.lengths[inputs], kind="stable")]
         for start in range(0, len(by_length), size):
             chosen = by_length[start : start + size]
             yield chosen, self._pad(chosen)
 
     def block(self, size: int, length: int) -> Batch:
         """Return a batch [size, length] without padding, filled with the tokens of the split one after another."""
-        blocks = {name: np.resize(np.concatenate(rows), (size, length)) for name, rows in self.inputs.items()}
+        enough = max(1, size * length // int(self.lengths.mean()) + 1)
+        blocks = {name: np.resize(np.concatenate(rows[:enough]), (size, length)) for name, rows in self.inputs.items()}
         return blocks | {"attention_mask": np.ones((size, length), dtype=np.int64)}
 
-    def _pad(self, chosen) -> Batch:
-        shape = len(chosen), max(self.lengths[index] for index in chosen)
+    def _pad(self, chosen: np.ndarray) -> Batch:
+        shape = len(chosen), max(self.lengths[chosen])
         batch = {name: np.full(shape, self.pad_token_id if name == "input_ids" else 0, dtype=np.int64) for name in self.inputs}
         batch["attention_mask"] = np.zeros(shape, dtype=np.int64)
         for row, index in enumerate(chosen):

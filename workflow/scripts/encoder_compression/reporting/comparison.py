@@ -37,11 +37,12 @@ def _p_value(metric: str, row: Row, other: Row, replicates: np.ndarray) -> float
 
 
 def changes(row: Row, baseline: Row) -> dict[str, float]:
-    """Return how predictions and logits differ from the baseline's: shares of the examples, and nats."""
-    right, right_before = row.predictions == row.labels, baseline.predictions == baseline.labels
-    return {
-        "agreement": float(np.mean(row.predictions == baseline.predictions)),
-        "lost": float(np.mean(right_before & ~right)),
-        "gained": float(np.mean(right & ~right_before)),
-        "logit_kl": quality.divergence(baseline.logits, row.logits),
-    }
+    """Return how predictions and logits differ from the baseline's: shares of the examples, and nats; None where none are saved."""
+    changed = dict.fromkeys(("agreement", "lost", "gained"))
+    if row.right is not None:
+        changed = {
+            "agreement": float(np.mean(row.predictions == baseline.predictions)),
+            "lost": float(np.mean(baseline.right & ~row.right)),
+            "gained": float(np.mean(row.right & ~baseline.right)),
+        }
+    return changed | {"logit_kl": None if row.logits is None else quality.divergence(baseline.logits, row.logits)}

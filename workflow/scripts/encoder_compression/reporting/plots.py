@@ -35,7 +35,7 @@ def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> d
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.read_csv(aggregate)
-    _plot_tradeoff(table, "latency_ms_p50", "latency of one sentence, p50 (ms, log scale)", gate, folder / "quality_latency")
+    _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", gate, folder / "quality_latency")
     _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", gate, folder / "quality_size")
     curves = {(Path(model).parts[-3], Path(model).parts[-2]): pd.read_csv(Path(model).parent / "training.csv") for model in models}
     curves = dict(sorted(curves.items()))

@@ -10,12 +10,11 @@ import pandas as pd
 from encoder_compression import provenance
 from encoder_compression.reporting import columns, details
 from encoder_compression.reporting.summary import Table
-from encoder_compression.reporting.text import NOTES
+from encoder_compression.reporting.text import notes
 
 
-def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, labels: list[str], options: dict) -> dict:
-    """Return what `page.render` shows of a table; ``options`` holds the gate and the budget. NaN becomes None."""
-    shown = columns.of_table(table.metric, labels)
+def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, description: dict, options: dict) -> dict:
+    """Return what `page.render` shows of a table; ``description`` is dataset.json, ``options`` holds the gate and the budget. NaN becomes None."""
     models = sorted({model for row in table.rows for model in row["trained"]})
     baselines = {
         device: np.mean([row.score(table.metric) for row in table.saved(rows, "baseline")]) for (_, device), rows in table.groups.items()
@@ -29,7 +28,9 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "revisions": table.revisions,
             "gate": {"retained": options["gate"]},
             "budget_points": options["budget"],
-            "columns": shown,
+            "unit": table.task.UNIT,
+            "right": table.task.RIGHT,
+            "columns": columns.of_table(aggregate, description.get("labels", [])),
             "rows": aggregate.to_dict("records"),
             "baseline_score": baselines,
             "slices": slices.to_dict("records"),
@@ -37,7 +38,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "curves": [_curve(Path(model)) for model in models],
             "proofs": details.proofs(table),
             "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
-            "method": [["how to read it", " ".join(NOTES.split())]],
+            "method": [["how to read it", " ".join(notes(table.task.UNIT).split())]],
         }
     )
 

@@ -4,6 +4,7 @@ import json
 import math
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,15 @@ SHORT_MS = 1000
 class Row:
     """The measurement and the predictions in a row's folder."""
 
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, task: ModuleType):
+        self.folder, self.task = Path(folder), task
         self.measurement = json.loads((self.folder / "measurement.json").read_text())
         origin = provenance.read(self.folder)
         self.revision, self.hardware = origin["git"], origin["hardware"]
         table = pd.read_parquet(self.folder / "predictions.parquet")
         self.labels, self.predictions, self.tokens = (table[name].to_numpy() for name in ("label", "prediction", "tokens"))
-        self.logits = np.stack(table["logits"])
+        self.groups = table["group"].to_numpy() if "group" in table else None
+        self.logits = np.stack(table["logits"]) if "logits" in table else None
         self._replicates: dict[str, np.ndarray] = {}
 
     @property
@@ -35,22 +37,32 @@ class Row:
 
     def score(self, metric: str) -> float:
         """Return the score of the saved predictions on the test split."""
-        return quality.score(metric, self.labels, self.predictions)
+        return quality.score(self.task, metric, self.labels, self.predictions)
+
+    @cached_property
+    def right(self) -> np.ndarray | None:
+        """Which examples of the test split got a right prediction; None where that is no yes or no."""
+        return self.task.right(self.labels, self.predictions)
 
     def replicates(self, metric: str) -> np.ndarray:
-        """Return the score on bootstrap resamples of the test split [resamples], the same resamples for all rows."""
+        """Return the score on bootstrap resamples of the test split [resamples], the same resamples for all rows.
+
+        Examples that belong together, such as the questions on one article, are resampled together.
+        """
         if metric not in self._replicates:
-            self._replicates[metric] = quality.score_replicates(metric, self.labels, self.predictions)
+            self._replicates[metric] = quality.score_replicates(
+                self.task, metric, self.labels, self.predictions, groups=self.groups
+            )
         return self._replicates[metric]
 
     @cached_property
     def latencies_ms(self) -> np.ndarray:
-        """All timed calls with one sentence."""
+        """All timed calls with one example."""
         return np.concatenate([one["latencies_ms"] for launch in self.measurement["launches"] for one in launch["rounds"]])
 
     @cached_property
     def log_ratios(self) -> np.ndarray:
-        """Per start, the median over its calls of log(partner's time / this row's time) on the same sentence; 0 if alone."""
+        """Per start, the median over its calls of log(partner's time / this row's time) on the same example; 0 if alone."""
         return np.array([_median_log_ratio(launch["rounds"]) for launch in self.measurement["launches"]])
 
     @property
@@ -70,8 +82,8 @@ class Row:
 
     @cached_property
     def throughput(self) -> tuple[float, int]:
-        """The most sentences per second in length-sorted batches, and the batch size that gave it."""
-        return max((one["sentences"] / one["seconds"], one["batch_size"]) for one in self.measurement["throughput"])
+        """The most examples per second in length-sorted batches, and the batch size that gave it."""
+        return max((one["examples"] / one["seconds"], one["batch_size"]) for one in self.measurement["throughput"])
 
 
 def _median_log_ratio(rounds: list[dict]) -> float:

@@ -78,7 +78,7 @@ def with_interval(name: str, logarithm: Estimate) -> dict[str, float]:
 
 
 def length_factor(row: Row) -> float | None:
-    """Return how much faster real lengths run than one sentence of the longest length of the grid; None without a grid."""
+    """Return how much faster real lengths run than one input of the longest length of the grid; None without a grid."""
     singles = [cell for cell in row.measurement["grid"] if cell["batch_size"] == 1]
     if not singles:
         return None

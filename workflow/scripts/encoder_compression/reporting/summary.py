@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from encoder_compression import intervals, provenance, quality
+from encoder_compression import intervals, provenance, quality, tasks
 from encoder_compression.configuration import CONTROL
 from encoder_compression.reporting import comparison
 from encoder_compression.reporting.rows import Row
@@ -15,8 +15,8 @@ from encoder_compression.reporting.speed import Speed, length_factor
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
-    "score", "retained", "agreement", "lost", "gained", "logit_kl", "calibration_error", "macro_f1", "latency_ms_p50", "latency_ms_p90",
-    "latency_ms_p99", "throughput_per_s", "energy_j_per_sentence", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters",
+    "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
+    "throughput_per_s", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters",
     "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
 ]  # fmt: skip
 
@@ -24,10 +24,11 @@ MEANS = [
 class Table:
     """The rows of an experiment, as `study.Study.table_rows` names them, with everything that was saved about them."""
 
-    def __init__(self, *, experiment: str, metric: str, gate: float, rows: list[dict]):
+    def __init__(self, *, experiment: str, task: str, metric: str, gate: float, rows: list[dict]):
         self.experiment, self.metric, self.gate, self.rows = experiment, metric, gate, rows
+        self.task = tasks.load(task)
         folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
-        self.found = {folder: Row(folder) for folder in folders}
+        self.found = {folder: Row(folder, self.task) for folder in folders}
         self.speed = Speed(rows, self.found)
         self.groups: dict[tuple[str, str], list[dict]] = defaultdict(list)  # (variant, device) -> its rows by seed
         for row in rows:
@@ -77,11 +78,8 @@ class Table:
             "score_ci_high": high,
             "retained": _share(this.score(self.metric), baseline.score(self.metric)),
             **comparison.changes(this, baseline),
-            "macro_f1": this.score("macro_f1"),
-            "calibration_error": quality.calibration_error(this.logits, this.labels),
-            **{
-                f"recall_{label}": share for label, share in enumerate(quality.recalls(this.labels, this.predictions, this.logits.shape[1]))
-            },
+            **{metric: this.score(metric) for metric in self.task.SHOWN if metric != self.metric},
+            **(_of_classes(this) if this.logits is not None else {}),
             **{f"latency_ms_p{p}": value for p, value in zip((50, 90, 99), percentiles, strict=True)},
             **self.speed.columns([row]),
             "throughput_per_s": this.throughput[0],
@@ -96,9 +94,10 @@ class Table:
     def _group(self, rows: list[dict]) -> dict:
         variant, device, is_baseline = rows[0]["variant"], rows[0]["device"], rows[0]["folder"] == rows[0]["baseline"]
         each = self.by_seed.query("variant == @variant and device == @device").reset_index(drop=True)
-        means = [*MEANS, *(name for name in each if name.startswith("recall_"))]
+        means = [*MEANS, *(name for name in each if name in (*self.task.SHOWN, "calibration_error") or name.startswith("recall_"))]
         return {
             **{name: each[name][0] for name in ("experiment", "variant", "device", "runtime", "metric")},
+            "unit": self.task.UNIT,
             "seeds": len(rows),
             "is_baseline": is_baseline,
             "is_control": variant.endswith(CONTROL),
@@ -140,9 +139,17 @@ def _share(score: float, of: float) -> float:
     return score / of if of else math.nan
 
 
+def _of_classes(row: Row) -> dict:
+    """Return what the logits of classes tell, as columns."""
+    recalls = quality.recalls(row.labels, row.predictions, row.logits.shape[1])
+    return {"calibration_error": quality.calibration_error(row.logits, row.labels)} | {
+        f"recall_{label}": share for label, share in enumerate(recalls)
+    }
+
+
 def _contents(measured: dict) -> dict:
     """Return memory, size and number formats of a measurement, as columns."""
-    copied = ("energy_j_per_sentence", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters")
+    copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters")
     products = measured["proof"]["matmuls"]
     return {name: measured[name] for name in copied} | {
         "nonzero_parameters": measured["parameters"] - measured["zeros"],

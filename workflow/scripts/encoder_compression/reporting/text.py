@@ -2,29 +2,34 @@
 
 import pandas as pd
 
-NOTES = """\
+_NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
-baseline's. Latency is one sentence at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
-freshly started processes on the same sentences, and is the product of what the runtime and what the compression bring. The p50 of
+baseline's. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
+freshly started processes on the same {unit}s, and is the product of what the runtime and what the compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
 while running above the imported runtime; size is weights and graph on disk, and after gzip. Training counts every step of the chain.
-✗ fails the quality gate or predicts one class only, and never wins; ~ was measured while other programs kept the machine busy.
+✗ fails the quality gate or predicts the same for every {unit}, and never wins; ~ was measured while other programs kept the machine busy.
 p-values are corrected for the rows of the table (Holm)."""
+
+
+def notes(unit: str) -> str:
+    """Return how to read a table whose examples are called ``unit``."""
+    return _NOTES.format(unit=unit)
 
 
 def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
     """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"."""
     wins = [f"- {one['device']}: smallest {one['smallest']}. Fastest {one['fastest']}." for one in answers]
     sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
-    parts = [f"# {experiment}", machine, _table(table), NOTES]
+    parts = [f"# {experiment}", machine, _table(table), notes(table["unit"][0])]
     parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
     return "\n\n".join(parts) + "\n"
 
 
 def _table(table: pd.DataFrame) -> str:
-    header = ["variant", "device", table["metric"][0], "retained", "p50 ms", "speed-up", "= runtime × compression", "sentences/s"]
-    header += ["memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
+    header = ["variant", "device", table["metric"][0], "retained", "p50 ms", "speed-up", "= runtime × compression"]
+    header += [f"{table['unit'][0]}s/s", "memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
     lines += [_cells(row) for row in table.itertuples()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

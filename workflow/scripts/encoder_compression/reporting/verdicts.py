@@ -27,12 +27,12 @@ def baseline(row: dict, rows: list[dict]) -> str | None:
 
 
 def one_class(row: dict, rows: list[dict]) -> str | None:
-    """Warn of a model that gives every sentence the same answer."""
+    """Warn of a model that gives every example the same answer."""
     seeds = row["seeds_of_one_class"]
     if not seeds:
         return None
     where = "It predicts" if row["seeds"] == 1 else f"With {seeds} of {row['seeds']} seeds it predicts"
-    return f"{where} one class only: it has learnt nothing, and its score says nothing."
+    return f"{where} the same for every {row['unit']}: it has learnt nothing, and its score says nothing."
 
 
 def quality(row: dict, rows: list[dict]) -> str | None:
@@ -40,7 +40,7 @@ def quality(row: dict, rows: list[dict]) -> str | None:
     if row["is_baseline"]:
         return None
     if row["agreement"] == 1:
-        return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every sentence."
+        return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
     change = _points(row, "difference")
     if not is_different(row["p_holm"]):
         return f"{_title(row)} {change}: not distinguishable from the baseline ({_p(row['p_holm'])})."

@@ -39,7 +39,7 @@ def _one_class(aggregate: pd.DataFrame) -> str | None:
     count = int((aggregate["seeds_of_one_class"] > 0).sum())
     if not count:
         return None
-    return f"Rows that predict one class only, have learnt nothing and cannot win: {count} of {len(aggregate)}."
+    return f"Rows that predict the same for every {aggregate['unit'][0]}, have learnt nothing and cannot win: {count} of {len(aggregate)}."
 
 
 def _too_short(aggregate: pd.DataFrame) -> str | None:

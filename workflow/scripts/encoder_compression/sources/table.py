@@ -1,7 +1,8 @@
-"""Labelled texts of an experiment as pandas tables: from a package, the hub or local files."""
+"""Labelled texts, or questions with their texts, of an experiment as pandas tables: from a package, the hub or local files."""
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -75,11 +76,32 @@ def _parse_text(file: io.BytesIO, format: dict) -> pd.DataFrame:
     )
 
 
+def _parse_json(file: io.BytesIO, format: dict) -> pd.DataFrame:
+    """Return a table of records, or the questions of a file in SQuAD's own form, with the column names of the hub."""
+    content = json.load(file)
+    if not isinstance(content, dict) or "data" not in content:
+        return pd.DataFrame(content)
+    try:
+        return pd.DataFrame(
+            {"id": question["id"], "title": article["title"], "context": paragraph["context"], **_question(question)}
+            for article in content["data"]
+            for paragraph in article["paragraphs"]
+            for question in paragraph["qas"]
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not in SQuAD's form (data, paragraphs, qas), {error} is missing") from None
+
+
+def _question(question: dict) -> dict:
+    answers = [] if question.get("is_impossible") else question["answers"]
+    return {"question": question["question"], "answers": answers}
+
+
 PARSERS = {
     ".csv": _parse_text,
     ".tsv": _parse_text,
     ".txt": _parse_text,
-    ".json": lambda file, format: pd.read_json(file),
+    ".json": _parse_json,
     ".jsonl": lambda file, format: pd.read_json(file, lines=True),
     ".parquet": lambda file, format: pd.read_parquet(file),
 }

@@ -4,17 +4,18 @@ import copy
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
-from encoder_compression.techniques.finetune import new_classifier
+from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
-from encoder_compression.training.train import Task, train
+from encoder_compression.training.train import Goal, train
 
 
 def distill(
@@ -23,7 +24,7 @@ def distill(
     teacher: Path,
     encoder: Path,
     soft_targets: Path | None,
-    task: Task,
+    goal: Goal,
     options: dict,
     model: Path,
     curve: Path,
@@ -35,17 +36,17 @@ def distill(
     whole budget, and the one with the better validation score is kept.
     """
     require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, encoder, task.dataset]
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=task.seed, inputs=inputs)
+    inputs = [parent, teacher, encoder, goal.dataset]
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     starts = ("finetuned", "pretrained") if options["start"] == "best" else (options["start"],)
     candidates = []
     for start in starts:
-        whole = encoders.load_classifier(parent) if start == "finetuned" else new_classifier(encoder, task)
-        candidates.append(_train_student(whole, teacher, tokenizer, soft_targets, task, options, checkpoints / start))
+        whole = encoders.load_model(parent) if start == "finetuned" else new_model(encoder, goal)
+        candidates.append(_train_student(whole, teacher, tokenizer, soft_targets, goal, options, checkpoints / start))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
     best = scores.index(max(scores))
-    artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=task.dataset)
+    artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=goal.dataset)
     artifacts.write_curve(candidates[best]["history"], curve)
     shutil.rmtree(checkpoints)
     return candidates[best]["facts"] | {
@@ -60,7 +61,7 @@ def _train_student(
     teacher: Path,
     tokenizer: PreTrainedTokenizerBase,
     soft_targets: Path | None,
-    task: Task,
+    goal: Goal,
     options: dict,
     checkpoints: Path,
 ) -> dict:
@@ -69,7 +70,7 @@ def _train_student(
     history, facts = train(
         model=student,
         tokenizer=tokenizer,
-        task=task,
+        goal=goal,
         options=options["training"],
         objective=_objective(student, teacher, layer_map, options),
         checkpoints=checkpoints,
@@ -124,12 +125,12 @@ def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tup
 
 def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
     """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
-    live = encoders.load_classifier(teacher) if options["loss"]["hidden"] else None
+    live = encoders.load_model(teacher) if options["loss"]["hidden"] else None
     if live is not None:
         widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
         student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)
     return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
 
 
-def _read_logits(path: Path) -> list[list[float]]:
-    return parquet.read_table(Path(path) / "logits.parquet", columns=["logits"])["logits"].to_pylist()
+def _read_logits(path: Path) -> pa.ChunkedArray:
+    return parquet.read_table(Path(path) / "logits.parquet", columns=["logits"])["logits"]

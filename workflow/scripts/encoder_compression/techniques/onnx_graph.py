@@ -17,15 +17,16 @@ from encoder_compression.sources.encoder import TOKENIZER_FILES
 
 log = logging.getLogger(__name__)
 GRAPH = "model.onnx"
+EXPORTED_AS = {"AutoModelForSequenceClassification": "text-classification", "AutoModelForQuestionAnswering": "question-answering"}
 
 
 def export(*, model: Path, options: dict, output: Path) -> dict:
-    """Write the ONNX graph of a classifier, with free batch size and length, beside its config and tokenizer.
+    """Write the ONNX graph of a model, with free batch size and length, beside its config and tokenizer.
 
     Returns facts. Raises RuntimeError where its logits differ from PyTorch's by more than ``options["tolerance"]``,
     or where the graph does not hold exactly the model's zeros.
     """
-    main_export(str(model), str(output), task="text-classification", opset=options["opset"], do_validation=False, local_files_only=True)
+    main_export(str(model), str(output), task=EXPORTED_AS[encoders.auto_class(model)], opset=options["opset"], do_validation=False, local_files_only=True)
     difference = largest_difference(model, Path(output))
     if not difference <= options["tolerance"]:
         raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
@@ -40,7 +41,7 @@ def largest_difference(model: Path, graph: Path) -> float:
 
     Each batch is padded, so a graph that ignores the mask or has a fixed length cannot pass.
     """
-    network = encoders.load_classifier(model).eval()
+    network = encoders.load_model(model).eval()
     session = onnxruntime.InferenceSession(graph / GRAPH, providers=["CPUExecutionProvider"])
     longest = min(network.config.max_position_embeddings - 2, 512)
     names = [node.name for node in session.get_inputs()]
@@ -49,9 +50,9 @@ def largest_difference(model: Path, graph: Path) -> float:
     for batch_size, length in ((1, 5), (3, 17), (2, longest)):
         batch = _random_batch(generator, batch_size, length, network.config)
         with torch.inference_mode():
-            expected = network(**{name: torch.from_numpy(batch[name]) for name in names}).logits.numpy()
-        (found,) = session.run(["logits"], {name: batch[name] for name in names})
-        differences.append(float(np.abs(expected - found).max()))
+            expected = network(**{name: torch.from_numpy(batch[name]) for name in names}).to_tuple()
+        found = session.run(None, {name: batch[name] for name in names})
+        differences += [float(np.abs(one.numpy() - other).max()) for one, other in zip(expected, found, strict=True)]
     return max(differences)
 
 

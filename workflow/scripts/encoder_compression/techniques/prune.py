@@ -8,29 +8,30 @@ from transformers import PreTrainedModel
 
 from encoder_compression import encoders
 from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.train import Task, train
+from encoder_compression.training.train import Goal, train
 
 
-def prune(*, parent: Path, task: Task, options: dict, model: Path, curve: Path) -> dict:
+def prune(*, parent: Path, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
     """Write the pruned model after its recovery training to ``model``; returns facts with the zeros counted twice.
 
     The zeros are counted after recovery and in the reloaded model; RuntimeError where the two differ.
     """
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=task.seed, inputs=[parent, task.dataset])
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[parent, goal.dataset])
     tokenizer = encoders.load_tokenizer(parent)
-    network = encoders.load_classifier(parent)
+    network = encoders.load_model(parent)
     mask_smallest(network, options["sparsity"], options["scope"])
     history, facts = train(
         model=network,
         tokenizer=tokenizer,
-        task=task,
+        goal=goal,
         options=options["training"],
         objective=objectives.from_labels,
         checkpoints=checkpoints,
+        columns={},
     )
     make_permanent(network)
     recovered = encoders.count_zeros(network)
-    saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=task.dataset))
+    saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))
     if saved != recovered:
         raise RuntimeError(f"zeros after recovery and after saving differ: {recovered} and {saved}")
     artifacts.write_curve(history, curve)

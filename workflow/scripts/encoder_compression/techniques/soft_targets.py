@@ -2,33 +2,37 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import torch
 from pyarrow import parquet
 
-from encoder_compression import encoders, features, progress
+from encoder_compression import encoders, features, progress, tasks
 
 BATCH_SIZE = 64
 
 
 def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: str) -> dict:
-    """Write ``output/logits.parquet``: the logits of the frozen teacher, in eval mode, for every sentence of train.
+    """Write ``output/logits.parquet``: the logits of the frozen teacher, in eval mode, for every input of train.
 
-    Its columns are id and logits [classes], in the order of train. Returns facts.
+    Its columns are id and logits, in the order of train: [classes], or of a span's start and end [2, length], -inf where
+    none can be. Returns facts.
     """
-    model = encoders.load_classifier(teacher).eval()
+    model = encoders.load_model(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
-    train = features.read(dataset, "train", "id")
-    sentences = train.drop_columns("id").to_pylist()
-    by_length = sorted(range(len(sentences)), key=lambda index: len(sentences[index]["input_ids"]))
-    logits: list = [None] * len(sentences)
-    with torch.inference_mode(), progress.bar(len(sentences), description=name, unit="sentence") as bar:
-        for start in range(0, len(by_length), BATCH_SIZE):
+    possible = tasks.of_dataset(dataset).possible
+    inputs, rows = features.read(dataset, "train"), parquet.read_table(Path(dataset) / "train.parquet")
+    lengths = pa.compute.list_value_length(inputs["input_ids"]).to_numpy()
+    by_length = np.argsort(lengths, kind="stable")
+    logits: list = [None] * len(inputs)
+    with torch.inference_mode(), progress.bar(len(inputs), description=name, unit="input") as bar:
+        for start in range(0, len(inputs), BATCH_SIZE):
             chosen = by_length[start : start + BATCH_SIZE]
-            batch = tokenizer.pad([sentences[index] for index in chosen], return_tensors="pt")
-            for index, row in zip(chosen, model(**batch).logits.tolist(), strict=True):
-                logits[index] = row
+            batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_tensors="pt")
+            found = encoders.logits(model(**batch)).float().numpy()
+            for index, row, one in zip(chosen, rows.take(chosen).to_pylist(), found, strict=True):
+                logits[index] = possible(one[..., : lengths[index]] if one.ndim == 2 else one, row).tolist()
             bar.update(len(chosen))
     Path(output).mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.table({"id": train["id"], "logits": logits}), Path(output) / "logits.parquet")
-    return {"sentences": len(sentences)}
+    parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / "logits.parquet")
+    return {"inputs": len(inputs)}

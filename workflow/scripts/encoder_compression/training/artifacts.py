@@ -41,10 +41,10 @@ def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
     """
     model = model.eval().cpu()
     encoders.save(model, tokenizer, folder)
-    reloaded = encoders.load_classifier(folder).eval()
+    reloaded = encoders.load_model(folder).eval()
     batch = tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
     with torch.inference_mode():
-        difference = (model(**batch).logits - reloaded(**batch).logits).abs().max().item()
+        difference = (encoders.logits(model(**batch)) - encoders.logits(reloaded(**batch))).abs().max().item()
     if difference > 1e-6:
         raise RuntimeError(f"the saved model differs from the trained one by {difference:.2g} in its logits")
     return reloaded

@@ -6,13 +6,24 @@ from torch.nn import functional
 
 
 def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """KL(teacher || student) of logits [batch, classes] softened by T, times T² (Hinton et al. 2015, section 2).
+    """KL(teacher || student) of logits [..., choices] softened by T, times T² (Hinton et al. 2015, section 2).
 
-    The factor keeps the size of the gradient when T changes. Mean over the batch.
+    The factor keeps the size of the gradient when T changes. Choices for which the teacher has -inf are none: padding, or
+    words of the question where a span is sought. Mean over the distributions.
     """
-    student = functional.log_softmax(student.float() / temperature, dim=-1)
+    possible = teacher.isfinite()
+    student = functional.log_softmax(student.float().masked_fill(~possible, -torch.inf) / temperature, dim=-1)
     teacher = functional.log_softmax(teacher.float() / temperature, dim=-1)
-    return functional.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+    terms = functional.kl_div(student[possible], teacher[possible], reduction="sum", log_target=True)
+    return terms / teacher[..., 0].numel() * temperature**2
+
+
+def span_loss(logits: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of start and end logits [batch, 2, length] with their positions [batch, 2], mean over both.
+
+    As in BERT (Devlin et al. 2019, section 4.2), but padding, where mask [batch, length] is 0, is no choice.
+    """
+    return functional.cross_entropy(logits.float().masked_fill(mask[:, None] == 0, -torch.inf).transpose(1, 2), positions)
 
 
 def hidden_state_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:

@@ -4,24 +4,36 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from transformers.utils import ModelOutput
 
-from encoder_compression.training.losses import HiddenStateMatcher, soft_target_loss
+from encoder_compression import encoders, features
+from encoder_compression.training.losses import HiddenStateMatcher, soft_target_loss, span_loss
 
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
 Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
+def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
+    """Return the loss towards the labels: the model's own for classes and numbers, that without padding for spans."""
+    if "start_positions" not in batch:
+        return out.loss
+    positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
+    return span_loss(encoders.logits(out), positions, batch["attention_mask"])
+
+
 def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Cross-entropy with the labels, as the model computes it."""
-    return {"hard": model(**batch).loss}
+    """Return the loss towards the labels alone."""
+    return {"hard": hard_loss(model(**batch), batch)}
 
 
 class Distillation:
-    """Weighted sum of cross-entropy, softened KL and hidden-state loss; terms of weight 0 are not computed.
+    """Weighted sum of the hard loss, the soft one and the hidden-state loss; terms of weight 0 are not computed.
 
-    The batch carries ``teacher_logits`` [batch, classes] where the soft term counts. ``teacher`` is needed for the
-    hidden term only; it is frozen and in eval mode. The matcher's projection is trained as a part of the student,
-    under the name ``hidden_matcher``, and taken off before saving.
+    The batch carries ``teacher_logits``, shaped like the student's, where the soft term counts: softened KL, or the
+    squared difference where the model answers with a number. ``teacher`` is needed for the hidden term only; it is frozen
+    and in eval mode. The matcher's projection is trained as a part of the student, under the name ``hidden_matcher``, and
+    taken off before saving.
     """
 
     def __init__(self, *, weights: dict[str, float], temperature: float, teacher: nn.Module | None):
@@ -34,15 +46,20 @@ class Distillation:
         batch = dict(batch)
         soft_targets = batch.pop("teacher_logits", None)
         out = model(**batch, output_hidden_states=self.teacher is not None)
-        terms = {"hard": out.loss}
+        terms = {"hard": hard_loss(out, batch)}
         if self.weights["soft"]:
-            terms["soft"] = soft_target_loss(out.logits, soft_targets, self.temperature)
+            terms["soft"] = self._soft_term(encoders.logits(out), soft_targets)
         if self.weights["hidden"]:
             terms["hidden"] = self._hidden_term(model.hidden_matcher, out.hidden_states, batch)
         return {name: self.weights[name] * term for name, term in terms.items()}
 
+    def _soft_term(self, student: Tensor, teacher: Tensor) -> Tensor:
+        if student.shape[-1] == 1:  # one number, which has no distribution
+            return functional.mse_loss(student.float(), teacher)
+        return soft_target_loss(student, teacher, self.temperature)
+
     def _hidden_term(self, matcher: HiddenStateMatcher, states: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        inputs = {name: batch[name] for name in (*features.INPUTS, "attention_mask") if name in batch}
         with torch.no_grad():
             teacher_states = self.teacher(**inputs, output_hidden_states=True).hidden_states
         return matcher(states, teacher_states, batch["attention_mask"])

@@ -1,4 +1,4 @@
-"""Train a classifier on a prepared data set; the same way for every technique that trains."""
+"""Train a model on a prepared data set; the same way for every technique that trains."""
 
 import json
 import logging
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from datasets import Dataset
 from pyarrow import compute
 from safetensors.torch import load_model
 from transformers import (
-    DataCollatorWithPadding,
     EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -22,16 +22,16 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from encoder_compression import environment, features, quality
+from encoder_compression import environment, features, quality, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training.objectives import Objective
-from encoder_compression.training.trainer import EncoderTrainer, ProgressBar
+from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Task:
+class Goal:
     """What a job trains for: the prepared data set, the metric that chooses the epoch, the seed, a name for the bar."""
 
     dataset: Path
@@ -44,26 +44,23 @@ def train(
     *,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    task: Task,
+    goal: Goal,
     options: dict,
     objective: Objective,
     checkpoints: Path,
-    columns: dict[str, list] | None = None,
+    columns: dict[str, pa.ChunkedArray],
 ) -> tuple[list[dict], dict]:
     """Train ``model`` in place and leave it with the weights of its best epoch; returns its curve and facts.
 
     Validation alone chooses the epoch. ``options`` are those of a step's ``training`` section; ``columns`` are
-    further per-sentence inputs of the objective. A run that was killed goes on from ``checkpoints``, which the
+    further inputs of the objective, a row per input of train. A run that was killed goes on from ``checkpoints``, which the
     caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
         return _recall(ended, model)
-    set_seed(task.seed)
-    data = _read_split(task.dataset, "train")
-    for name, values in (columns or {}).items():
-        data = data.add_column(name, values)
-    trainer = _trainer(model, data, tokenizer, task, objective, options, checkpoints)
+    set_seed(goal.seed)
+    trainer = _trainer(model, _read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints)
     last = last_complete_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
@@ -86,21 +83,22 @@ def _trainer(
     model: PreTrainedModel,
     data: Dataset,
     tokenizer: PreTrainedTokenizerBase,
-    task: Task,
+    goal: Goal,
     objective: Objective,
     options: dict,
     checkpoints: Path,
 ) -> EncoderTrainer:
+    validation = Validation(goal)
     return EncoderTrainer(
         model=model,
-        args=_arguments(options, task.seed, checkpoints, len(data)),
+        args=_arguments(options, goal.seed, checkpoints, len(data)),
         objective=objective,
         lengths=[len(ids) for ids in data["input_ids"]],
         train_dataset=data,
-        eval_dataset=_read_split(task.dataset, "validation"),
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda out: {"score": quality.score(task.metric, out.label_ids, out.predictions.argmax(-1))},
-        callbacks=[ProgressBar(task.name), EarlyStoppingCallback(options["patience"])],
+        eval_dataset=validation.data,
+        data_collator=Collator(tokenizer),
+        compute_metrics=lambda out: {"score": validation.score(out.predictions)},
+        callbacks=[ProgressBar(goal.name), EarlyStoppingCallback(options["patience"])],
     )
 
 
@@ -133,12 +131,37 @@ def last_complete_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _read_split(dataset: Path, split: str) -> Dataset:
-    table = features.read(dataset, split, "label").rename_columns({"label": "labels"})
-    if split == "validation":  # the Trainer evaluates in this order: similar lengths together halve the padding
-        table = table.take(np.argsort(compute.list_value_length(table["input_ids"]), kind="stable"))
-    data = Dataset(table)
-    return data.add_column("attention_mask", [[1] * len(ids) for ids in data["input_ids"]])
+def _read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
+    table = _read_split(dataset, "train")
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    return Dataset(table)
+
+
+def _read_split(dataset: Path, split: str) -> pa.Table:
+    targets = tasks.of_dataset(dataset).TARGETS
+    table = features.read(dataset, split, *targets).rename_columns(targets)
+    return table.append_column("attention_mask", [[[1] * length for length in _lengths(table)]])
+
+
+def _lengths(table: pa.Table) -> np.ndarray:
+    return compute.list_value_length(table["input_ids"]).to_numpy()
+
+
+class Validation:
+    """The validation split in the order of its lengths, where similar ones together halve the padding."""
+
+    def __init__(self, goal: Goal):
+        self.goal = goal
+        table = _read_split(goal.dataset, "validation")
+        self.order = np.argsort(_lengths(table), kind="stable")
+        self.data = Dataset(table.take(self.order))
+
+    def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
+        """Return the score of the Trainer's predictions: logits [n, classes], or [n, length] of starts and of ends."""
+        logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
+        in_order = list(logits[np.argsort(self.order)])
+        return quality.score_logits(self.goal.dataset, "validation", self.goal.metric, in_order)
 
 
 def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:

@@ -3,11 +3,12 @@
 import time
 
 import torch
-from transformers import Trainer, TrainerCallback
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from encoder_compression import progress
-from encoder_compression.training.objectives import Objective
+from encoder_compression.training.objectives import Objective, hard_loss
 
 
 class EpochLengthSampler(LengthGroupedSampler):
@@ -42,9 +43,10 @@ class EncoderTrainer(Trainer):
         return EpochLengthSampler(batch_size=batch_size, lengths=self.lengths, seed=self.args.seed)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Return the sum of the objective's terms while training, the model's own loss while evaluating."""
+        """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
-            return super().compute_loss(model, inputs, return_outputs=True)
+            out = model(**inputs)
+            return hard_loss(out, inputs), out
         terms = self.objective(model, inputs)
         self._count(terms, inputs)
         return sum(terms.values())
@@ -81,6 +83,23 @@ class Stopwatch:
         if self.before is None:
             self.before = log_history[-1]["seconds"] if log_history else 0.0
         return self.before + time.monotonic() - self.start
+
+
+class Collator:
+    """Pads the inputs of a batch, and the teacher's logits with -inf where those are of tokens."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+
+    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """Return a tensor of every column; ``teacher_logits`` become [batch, classes] or [batch, 2, length]."""
+        logits = [torch.tensor(row.pop("teacher_logits")) for row in rows if "teacher_logits" in row]
+        batch = self.tokenizer.pad(rows, return_tensors="pt")
+        if logits:
+            longest = max(one.shape[-1] for one in logits)
+            padded = [functional.pad(one, (0, longest - one.shape[-1]), value=-torch.inf) for one in logits]
+            batch["teacher_logits"] = torch.stack(padded)
+        return batch
 
 
 class ProgressBar(TrainerCallback):

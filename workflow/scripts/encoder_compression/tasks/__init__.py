@@ -1,0 +1,42 @@
+"""What the models of a study learn: one module per task, all with the same names.
+
+AUTO_CLASS    the class of transformers that gives an encoder the task's head
+HUB_NAME      what the hub and its exporter call the task
+UNIT          what one example is called
+TARGETS       column of a prepared split -> argument of the model that holds the label
+CREDITS       metric -> credit from 0 to 1 of each example: the score is their mean
+SCORES        metric -> score of all examples at once, where it is no such mean
+clean         table of the source -> its usable rows with "id", "key", "source" and "group", checked
+write         rows of all splits -> {split}.parquet, what the encoder reads; returns what dataset.json should know
+head          dataset.json -> arguments of the new head
+possible      logits of one input -> the same with -inf where there is nothing to choose
+decode        logits of a split -> a column each of "id", "label", "prediction", "tokens" and more, a row per example
+is_tuned      dataset.json -> whether predictions depend on a threshold that validation chooses
+tune          predictions of a split and of validation -> final predictions, and the threshold
+SHOWN         metrics that tables show beside the one that heads them
+right         labels and predictions -> whether each example is right; None where that is no yes or no
+RIGHT         what the share of right examples is called
+kinds         labels and dataset.json -> name of a kind of example -> which examples are of it; SLICED names the kinds
+
+They are read by measured processes too, so no module here imports torch, transformers or scikit-learn with itself.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+
+def load(name: str) -> ModuleType:
+    """Return the module of a task by its name in the config: "question-answering"."""
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def describe(dataset: Path) -> dict:
+    """Return what dataset.json says of a prepared data set."""
+    return json.loads((Path(dataset) / "dataset.json").read_text())
+
+
+def of_dataset(dataset: Path) -> ModuleType:
+    """Return the module of the task that a data set was prepared for."""
+    return load(describe(dataset)["task"])

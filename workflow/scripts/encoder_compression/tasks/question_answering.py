@@ -1,0 +1,171 @@
+"""The answer to a question as a span of a text, or that the text holds none (SQuAD; Rajpurkar et al. 2016, 2018)."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from encoder_compression import features
+from encoder_compression.errors import UserError
+from encoder_compression.tasks import spans, squad, windows
+
+AUTO_CLASS = "AutoModelForQuestionAnswering"
+HUB_NAME = "question-answering"
+UNIT = "question"
+SHOWN = ("f1", "exact_match")
+RIGHT, SLICED = "exact match", "answer"
+TARGETS = {"start_position": "start_positions", "end_position": "end_positions"}
+ROLES = ("id", "question", "context", "answers", "group")
+PLACES = ("context_first", "token_starts", "token_ends")
+CHUNK = 1000  # questions that are held as Python objects at a time
+LONGEST_ANSWER = 30  # tokens, as in the official scripts of BERT
+
+
+def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
+    """Return id, question, context, answers (texts) and answer_start of the first; UserError where an answer is not at its place.
+
+    Nothing is dropped: the official scores count every question. Questions on one text never come into two splits.
+    """
+    rows = pd.DataFrame({role: table[options["columns"][role]] for role in ROLES})
+    rows["answers"] = [_read_answers(answers, split) for answers in rows["answers"]]
+    rows = rows.assign(id=rows["id"].astype(str), question=rows["question"].astype(str).str.strip(), context=rows["context"].astype(str))
+    _require(rows, split, rows["id"].duplicated(), "the id of an earlier one; ids must differ")
+    _require(rows, split, (rows["question"] == "") | (rows["context"].str.strip() == ""), "an empty question or context; take them out")
+    _require(rows, split, ~rows.apply(_has_answers_in_place, axis=1), "an answer that is not at its offset in the context; mend the file")
+    starts = [answers[0][1] if answers else 0 for answers in rows["answers"]]
+    texts = [[text for text, _ in answers] for answers in rows["answers"]]
+    rows = rows.assign(answers=texts, answer_start=starts, key=rows["id"], source=rows["context"], group=rows["group"].astype(str))
+    rows.attrs["dropped"] = {}
+    return rows
+
+
+def _read_answers(answers, split: str) -> list[tuple[str, int]]:
+    """Return (text, offset) of each answer from either form of SQuAD: lists by name as on the hub, or a list of answers."""
+    try:
+        if isinstance(answers, dict):
+            return [(str(text), int(start)) for text, start in zip(answers["text"], answers["answer_start"], strict=True)]
+        return [(str(answer["text"]), int(answer["answer_start"])) for answer in answers]
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UserError(
+            f"dataset: split '{split}' has answers such as {str(answers)[:60]!r}; give {{text: […], answer_start: […]}} in JSON lines, "
+            "Parquet or SQuAD's own JSON"
+        ) from None
+
+
+def _has_answers_in_place(row: pd.Series) -> bool:
+    return all(row["context"][start : start + len(text)] == text for text, start in row["answers"])
+
+
+def _require(rows: pd.DataFrame, split: str, wrong: pd.Series, problem: str) -> None:
+    if wrong.any():
+        first = ", ".join(rows["id"][wrong].head(3))
+        raise UserError(f"dataset: {int(wrong.sum())} questions of split '{split}' (first: {first}) have {problem}")
+
+
+def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+    """Write the windows of the splits, and their questions beside them; returns whether some have no answer."""
+    facts = {"windows": {}, "unanswerable": any((split["answers"].str.len() == 0).any() for split in splits.values())}
+    for name, split in splits.items():
+        split[["id", "group", "question", "context", "answers"]].to_parquet(_questions(folder, name), index=False)
+        tables = _windows(split, tokenizer=tokenizer, max_length=options["max_length"], stride=options["stride"], told_apart=told_apart)
+        facts["windows"][name] = _write_tables(tables, folder / f"{name}.parquet")
+    return facts
+
+
+def _questions(folder: Path, split: str) -> Path:
+    return Path(folder) / f"{split}_questions.parquet"
+
+
+def _windows(split: pd.DataFrame, **how) -> Iterator[pa.Table]:
+    """Yield the windows of a thousand questions at a time, labelled with the tokens of the first answer."""
+    for first in range(0, len(split), CHUNK):
+        part = split.iloc[first : first + CHUNK]
+        found = windows.cut(part["question"].tolist(), part["context"].tolist(), **how)
+        answers = [answers[0] if answers else "" for answers in part["answers"]]
+        starts, ends = windows.positions(found, answer_starts=part["answer_start"].tolist(), answer_texts=answers)
+        ids = part["id"].to_numpy()[found.pop("example")]
+        yield pa.table({"id": ids, **found, "start_position": starts, "end_position": ends})
+
+
+def _write_tables(tables: Iterator[pa.Table], path: Path) -> int:
+    """Write tables of one schema into one file as they come; returns how many rows they have."""
+    count, writer = 0, None
+    for table in tables:
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+        count += len(table)
+    writer.close()
+    return count
+
+
+def head(description: dict) -> dict:
+    """Return nothing: a start and an end need no more than the class says."""
+    return {}
+
+
+def possible(logits: np.ndarray, row: dict) -> np.ndarray:
+    """Return logits [2, length] of a window with -inf where no answer can begin or end: all but the context and the first token."""
+    masked = np.full_like(logits, -np.inf)
+    context = slice(row["context_first"], row["context_first"] + len(row["token_starts"]))
+    masked[:, 0], masked[:, context] = logits[:, 0], logits[:, context]
+    return masked
+
+
+def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
+    """Return the best span of each question over all its windows, and how much more likely "no answer" is; see `spans.decode`.
+
+    ``logits`` [2, length] are those of the windows, in the split's order. "label" holds the texts of all answers.
+    """
+    questions = parquet.read_table(_questions(dataset, split)).to_pydict()
+    table = features.read(dataset, split, "id", *PLACES)
+    place = {identity: index for index, identity in enumerate(questions["id"])}
+    example = [place[identity] for identity in table["id"].to_pylist()]
+    found = spans.decode(
+        {"example": example, **{name: table[name].to_pylist() for name in PLACES}, "logits": logits},
+        questions["context"],
+        longest=LONGEST_ANSWER,
+    )
+    tokens = np.bincount(example, weights=pa.compute.list_value_length(table["input_ids"]), minlength=len(place)).astype(int)
+    names = {"id": questions["id"], "group": questions["group"], "label": questions["answers"]}
+    return names | {"prediction": found["answer"], "null_odds": found["null_odds"], "tokens": tokens.tolist()}
+
+
+def is_tuned(description: dict) -> bool:
+    """Where some questions have no answer, validation says how likely that must be."""
+    return description["unanswerable"]
+
+
+def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
+    """Return the predictions with "" where the odds of no answer are over the threshold that is best on validation."""
+    credit = CREDITS[metric]
+    labels = validation["label"]
+    with_answer, without_answer = credit(labels, validation["prediction"]), credit(labels, [""] * len(labels))
+    threshold, _ = squad.best_threshold(np.array(validation["null_odds"]), with_answer, without_answer)
+    pairs = zip(predictions["prediction"], predictions["null_odds"], strict=True)
+    return predictions | {"prediction": ["" if odds > threshold else text for text, odds in pairs]}, {"null_threshold": threshold}
+
+
+def right(labels: list, predictions: list) -> np.ndarray:
+    """Return which predictions equal an answer after normalization."""
+    return CREDITS["exact_match"](labels, predictions) == 1
+
+
+def kinds(labels: list, description: dict) -> dict[str, np.ndarray]:
+    """Return which questions have a first answer of so many words, or none."""
+    words = np.array([len(answers[0].split()) if len(answers) else 0 for answers in labels])
+    bounds = {"no answer": (0, 0), "1 word": (1, 1), "2 words": (2, 2), "3–4 words": (3, 4), "5 words and more": (5, np.inf)}
+    return {name: (words >= low) & (words <= high) for name, (low, high) in bounds.items()}
+
+
+def _credits(credit: Callable, labels: list, predictions: list) -> np.ndarray:
+    """Return the credit of each prediction; a data set that has a question without answer is counted as SQuAD 2.0 counts."""
+    unanswerable = any(len(answers) == 0 for answers in labels)
+    return np.array([credit(text, answers, unanswerable=unanswerable) for text, answers in zip(predictions, labels, strict=True)])
+
+
+CREDITS = {"f1": partial(_credits, squad.f1), "exact_match": partial(_credits, squad.exact_match)}
+SCORES: dict = {}

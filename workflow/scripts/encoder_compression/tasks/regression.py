@@ -1,0 +1,81 @@
+"""A number for a sentence or a pair of sentences, such as how similar the two are (STS-B)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from encoder_compression.tasks import sentences
+
+AUTO_CLASS = "AutoModelForSequenceClassification"
+HUB_NAME = "text-classification"  # so the hub calls it; a head of one output
+UNIT = "sentence"
+SHOWN = ("pearson", "spearman")
+RIGHT, SLICED = "", ""
+TARGETS = {"label": "labels"}
+
+
+def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
+    """Return the rows with a text, of repeated texts the first; UserError where a label is no number."""
+    rows = sentences.read(table, split, options["columns"])
+    numbers = pd.to_numeric(rows["label"], errors="coerce")
+    sentences.require_labels(rows, split, ~np.isfinite(numbers), "a regression needs a number in every row")
+    return sentences.without_repeats(rows.assign(label=numbers.astype("float32")))
+
+
+def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+    """Write the splits; there is nothing more to know about the labels than their range on train."""
+    for name, split in splits.items():
+        sentences.write(split, folder / f"{name}.parquet", tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
+    return {"label_range": [float(splits["train"]["label"].min()), float(splits["train"]["label"].max())]}
+
+
+def head(description: dict) -> dict:
+    """Return that there is one output, trained by its squared error."""
+    return {"num_labels": 1, "problem_type": "regression"}
+
+
+def possible(logits: np.ndarray, row: dict) -> np.ndarray:
+    """Return the output [1] as it is."""
+    return logits
+
+
+def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
+    """Return the predicted number of each example."""
+    return sentences.read_labels(dataset, split) | {"prediction": [float(row[0]) for row in logits]}
+
+
+def is_tuned(description: dict) -> bool:
+    """A number needs no threshold."""
+    return False
+
+
+def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
+    """Return the predictions as they are, and nothing about them."""
+    return predictions, {}
+
+
+def right(labels: np.ndarray, predictions: np.ndarray) -> None:
+    """No number is right or wrong."""
+    return None
+
+
+def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:
+    """Return none: numbers have no kinds."""
+    return {}
+
+
+def _pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
+    from scipy.stats import pearsonr
+
+    return 0.0 if np.ptp(predictions) == 0 else pearsonr(labels, predictions).statistic
+
+
+def _spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return 0.0 if np.ptp(predictions) == 0 else spearmanr(labels, predictions).statistic
+
+
+CREDITS: dict = {}
+SCORES = {"pearson": _pearson, "spearman": _spearman}

@@ -1,0 +1,59 @@
+"""Tables of one or two sentences and a label, which classification and regression share."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from encoder_compression import features
+from encoder_compression.errors import UserError
+
+SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
+
+
+def read(table: pd.DataFrame, split: str, columns: dict[str, str]) -> pd.DataFrame:
+    """Return id, text(s), label and key of a split's rows that have a text; ``attrs["dropped"]`` counts the others."""
+    texts = {role: _stripped(table[columns[role]]) for role in ("text", "text_pair") if role in columns}
+    rows = pd.DataFrame({"id": [f"{split}-{index}" for index in range(len(table))], **texts, "label": table[columns["label"]]})
+    rows["key"] = rows[list(texts)].agg(SEPARATOR.join, axis=1)
+    empty = (rows[list(texts)] == "").any(axis=1)
+    rows.attrs["dropped"] = {"empty text": int(empty.sum())}
+    return rows[~empty]
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    """Return a column as texts without blanks around them; what is missing is empty."""
+    return column.astype(object).fillna("").astype(str).str.strip()
+
+
+def require_labels(rows: pd.DataFrame, split: str, wrong: pd.Series, remedy: str) -> None:
+    """Raise UserError with the count and the first three ids of the rows whose label is ``wrong``."""
+    if wrong.any():
+        examples = ", ".join(f"{row.id} ({row.label!r})" for row in rows[wrong].head(3).itertuples())
+        raise UserError(f"dataset: {int(wrong.sum())} rows of split '{split}' have no usable label: {examples}; {remedy}")
+
+
+def without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each text once, counted in ``attrs``; every text is its own source and its own group."""
+    dropped = rows.attrs["dropped"] | {"repeated text": int(rows["key"].duplicated().sum())}
+    rows = rows.drop_duplicates("key").reset_index(drop=True)
+    rows = rows.assign(source=rows["key"], group=rows["key"])
+    rows.attrs["dropped"] = dropped
+    return rows
+
+
+def write(split: pd.DataFrame, path: Path, *, tokenizer, max_length: int, told_apart: bool) -> None:
+    """Write id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first."""
+    texts = [split[role].tolist() for role in ("text", "text_pair") if role in split]
+    pair = len(texts) == 2
+    encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=pair and told_apart)
+    inputs = {name: encoded[name] for name in features.INPUTS if name in encoded}
+    kept = [name for name in ("id", "text", "text_pair", "label") if name in split]
+    split[kept].assign(**inputs).to_parquet(path, index=False)
+
+
+def read_labels(dataset: Path, split: str) -> dict[str, list]:
+    """Return id, label and the number of tokens of each example."""
+    table = features.read(dataset, split, "id", "label")
+    return {"id": table["id"].to_pylist(), "label": table["label"].to_pylist(), "tokens": pa.compute.list_value_length(table["input_ids"]).to_pylist()}
