@@ -73,7 +73,7 @@ def test_the_text_has_the_scores_with_intervals_the_costs_and_the_verdict(folder
     assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 91 | 22.7 | 16.3 |" in text
     assert "- cpu-pytorch: 1 thread, measured on AMD EPYC, 2 cores\n" in text
     assert "- cpu-pytorch: as good as its teacher.\n" in text
-    assert "7,940 texts for training" in text
+    assert "7,940 sentences for training" in text
 
 
 @pytest.mark.parametrize("form", ["model", "onnx"])

@@ -9,12 +9,12 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from encoder_compression import tasks
 from encoder_compression.configuration import CONTROL
 from encoder_compression.errors import UserError
 from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
-TASK = "text-classification"
 LIBRARIES = {"model": "transformers", "onnx": "onnxruntime"}
 TAGS = {"distill": ["knowledge-distillation"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
@@ -23,7 +23,7 @@ HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where th
 def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: list[dict], dataset: dict, base: dict) -> dict:
     """Write README.md into the folder of each artifact; returns how many as facts.
 
-    ``options`` holds encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
+    ``options`` holds task, encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
     (model or onnx), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are those of the
     table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and text
     in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
@@ -47,6 +47,7 @@ def _render(**facts) -> str:
         metadata=_metadata(**facts).to_yaml(),
         folder=Path(artifact["folder"]).name,
         pair="text_pair" in facts["options"]["dataset"]["columns"],
+        unit=tasks.load(facts["options"]["task"]).UNIT,
         command=_command(experiment, artifact),
         **facts,
     )
@@ -65,7 +66,7 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
         base_model=options["encoder"].get("hub", {}).get("id"),
         library_name=LIBRARIES[artifact["form"]],
         license=base.get("license"),
-        pipeline_tag=TASK,
+        pipeline_tag=tasks.load(options["task"]).HUB_NAME,
         tags=_tags(artifact),
         datasets=[options["dataset"]["hub"]["id"]] if "hub" in options["dataset"] else None,
         metrics=[_hub_metric(options["metric"])],
@@ -84,7 +85,7 @@ def _tags(artifact: dict) -> list[str]:
 def _result(experiment: str, options: dict, row: dict) -> EvalResult:
     """Return a row's score as an entry of the hub's model-index."""
     return EvalResult(
-        task_type=TASK,
+        task_type=tasks.load(options["task"]).HUB_NAME,
         metric_type=_hub_metric(row["metric"]),
         metric_name=f"{row['metric']} on {row['device']}",
         metric_value=round(float(row["score"]), 6),
@@ -117,7 +118,7 @@ def _command(experiment: str, artifact: dict) -> str:
 @cache
 def _template() -> Template:
     """Return the template of a card with its filters; a name that it misspells is an error."""
-    loader = FileSystemLoader(Path(__file__).parent)
+    loader = FileSystemLoader(Path(__file__).parent / "card")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters |= {"plain": _plain, "figure": _figure, "flat": _flat, "name": lambda path: Path(path).name}
     return environment.get_template("card.md.j2")

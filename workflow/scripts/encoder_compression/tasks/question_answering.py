@@ -108,8 +108,11 @@ def head(description: dict) -> dict:
 
 
 def possible(logits: np.ndarray, row: dict) -> np.ndarray:
-    """Return logits [2, length] of a window with -inf where no answer can begin or end: all but the context and the first token."""
-    masked = np.full_like(logits, -np.inf)
+    """Return the logits [2, length] of a window, given with padding, with -inf where no answer can begin or end.
+
+    It can in the context, and at the first token, which stands for no answer.
+    """
+    masked = np.full_like(logits[:, : len(row["input_ids"])], -np.inf)
     context = slice(row["context_first"], row["context_first"] + len(row["token_starts"]))
     masked[:, 0], masked[:, context] = logits[:, 0], logits[:, context]
     return masked

@@ -22,8 +22,7 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     tokenizer = encoders.load_tokenizer(teacher)
     possible = tasks.of_dataset(dataset).possible
     inputs, rows = features.read(dataset, "train"), parquet.read_table(Path(dataset) / "train.parquet")
-    lengths = pa.compute.list_value_length(inputs["input_ids"]).to_numpy()
-    by_length = np.argsort(lengths, kind="stable")
+    by_length = np.argsort(pa.compute.list_value_length(inputs["input_ids"]).to_numpy(), kind="stable")
     logits: list = [None] * len(inputs)
     with torch.inference_mode(), progress.bar(len(inputs), description=name, unit="input") as bar:
         for start in range(0, len(inputs), BATCH_SIZE):
@@ -31,8 +30,13 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
             batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_tensors="pt")
             found = encoders.logits(model(**batch)).float().numpy()
             for index, row, one in zip(chosen, rows.take(chosen).to_pylist(), found, strict=True):
-                logits[index] = possible(one[..., : lengths[index]] if one.ndim == 2 else one, row).tolist()
+                logits[index] = _in_rows(possible(one, row))
             bar.update(len(chosen))
     Path(output).mkdir(parents=True, exist_ok=True)
     parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / "logits.parquet")
     return {"inputs": len(inputs)}
+
+
+def _in_rows(logits: np.ndarray) -> np.ndarray | list[np.ndarray]:
+    """Return logits as Arrow takes them: an array of one dimension, or a list of such."""
+    return logits if logits.ndim == 1 else list(logits)
