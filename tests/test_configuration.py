@@ -44,6 +44,43 @@ def test_an_unknown_experiment_is_answered_with_the_nearest(tmp_path):
         load(tmp_path, TINY, {"experiments": ["mime"]})
 
 
+def extend(tmp_path, own: dict, **others: dict) -> dict:
+    """Return the options of an experiment that says ``own``, beside other experiments of these names."""
+    (tmp_path / "experiments").mkdir()
+    for name, other in others.items():
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other))
+    return load(tmp_path, own)
+
+
+def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
+    own = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
+    options = extend(tmp_path, own, study=TINY)
+    before = TINY["finetune"]["teacher"]["training"]
+    training = options["finetune"]["teacher"]["training"]
+    assert (training["epochs"], training["learning_rate"]) == (7, before["learning_rate"])
+    assert options["variants"] == ["teacher"]
+    assert options["dataset"]["max_length"] == TINY["dataset"]["max_length"]
+    assert "extends" not in options
+
+
+def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp_path):
+    hub = {"id": "somebody/something", "revision": "0" * 40}
+    study = TINY | {"encoder": {"hub": hub}, "dataset": {"hub": hub | {"splits": {"train": "train"}}, "columns": {"text": "sentence"}}}
+    own = {"extends": "study", "encoder": TINY["encoder"], "dataset": TINY["dataset"]}
+    assert extend(tmp_path, own, study=study) == load(tmp_path, TINY)
+
+
+def test_an_unknown_name_to_extend_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(UserError, match="^mine.yaml: unknown experiment 'stdy'; did you mean 'study'\\?$"):
+        extend(tmp_path, {"extends": "stdy"}, study=TINY)
+
+
+def test_what_extends_cannot_be_extended(tmp_path):
+    message = "^mine.yaml: 'twin' itself extends 'study'; extend that one and repeat here what 'twin' changes$"
+    with pytest.raises(UserError, match=message):
+        extend(tmp_path, {"extends": "twin"}, study=TINY, twin={"extends": "study"})
+
+
 def test_broken_yaml_is_one_line(tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [")
