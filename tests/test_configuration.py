@@ -28,6 +28,7 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"prune": {"int8": {"sparsity": 0.6}}}, "step 'int8' stands in 'prune' and in 'quantize'; rename one"),
         ({"metric": "acuracy"}, "metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
         ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),
+        ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
         ({"seeds": []}, "seeds"),
     ],
 )

@@ -123,6 +123,8 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
     if error.validator in ("minProperties", "maxProperties") and known:
         return f"{prefix}give exactly one of: {', '.join(known)}"
+    if error.validator == "oneOf":  # each branch requires one key
+        return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
     return f"{prefix}{error.message}"
 
 
@@ -130,7 +132,7 @@ def _find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources, and refuse paths where nothing lies."""
     sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
     for section in (part[key] for part, key in sources if key in part):
-        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from"}:
+        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
             section[key] = _existing_path(section[key], file)
 
 
