@@ -124,9 +124,3 @@ def test_a_student_asked_to_have_no_control_gets_none(tmp_path):
     options = load(tmp_path, merge(TINY, {"distill": {"even1": {"control": False}}}))
     assert "even1-control" not in options["distill"]
     assert not [variant for variant in options["variants"] if "control" in variant]
-
-
-@pytest.mark.parametrize("name", ["reviews", "tiny"])  # not the user's own, which lie beside them
-def test_every_experiment_that_comes_along_is_valid(name):
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": [name]}
-    assert load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
