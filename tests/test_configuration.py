@@ -28,6 +28,7 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"prune": {"int8": {"sparsity": 0.6}}}, "step 'int8' stands in 'prune' and in 'quantize'; rename one"),
         ({"metric": "acuracy"}, "metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
         ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),
+        ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
         ({"seeds": []}, "seeds"),
     ],
 )
@@ -42,6 +43,43 @@ def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, mes
 def test_an_unknown_experiment_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(UserError, match="unknown experiment 'mime'; did you mean 'mine'?"):
         load(tmp_path, TINY, {"experiments": ["mime"]})
+
+
+def extend(tmp_path, own: dict, **others: dict) -> dict:
+    """Return the options of an experiment that says ``own``, beside other experiments of these names."""
+    (tmp_path / "experiments").mkdir()
+    for name, other in others.items():
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other))
+    return load(tmp_path, own)
+
+
+def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
+    own = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
+    options = extend(tmp_path, own, study=TINY)
+    before = TINY["finetune"]["teacher"]["training"]
+    training = options["finetune"]["teacher"]["training"]
+    assert (training["epochs"], training["learning_rate"]) == (7, before["learning_rate"])
+    assert options["variants"] == ["teacher"]
+    assert options["dataset"]["max_length"] == TINY["dataset"]["max_length"]
+    assert "extends" not in options
+
+
+def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp_path):
+    hub = {"id": "somebody/something", "revision": "0" * 40}
+    study = TINY | {"encoder": {"hub": hub}, "dataset": {"hub": hub | {"splits": {"train": "train"}}, "columns": {"text": "sentence"}}}
+    own = {"extends": "study", "encoder": TINY["encoder"], "dataset": TINY["dataset"]}
+    assert extend(tmp_path, own, study=study) == load(tmp_path, TINY)
+
+
+def test_an_unknown_name_to_extend_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(UserError, match="^mine.yaml: unknown experiment 'stdy'; did you mean 'study'\\?$"):
+        extend(tmp_path, {"extends": "stdy"}, study=TINY)
+
+
+def test_what_extends_cannot_be_extended(tmp_path):
+    message = "^mine.yaml: 'twin' itself extends 'study'; extend that one and repeat here what 'twin' changes$"
+    with pytest.raises(UserError, match=message):
+        extend(tmp_path, {"extends": "twin"}, study=TINY, twin={"extends": "study"})
 
 
 def test_broken_yaml_is_one_line(tmp_path):
@@ -86,9 +124,3 @@ def test_a_student_asked_to_have_no_control_gets_none(tmp_path):
     options = load(tmp_path, merge(TINY, {"distill": {"even1": {"control": False}}}))
     assert "even1-control" not in options["distill"]
     assert not [variant for variant in options["variants"] if "control" in variant]
-
-
-@pytest.mark.parametrize("name", ["reviews", "tiny"])  # not the user's own, which lie beside them
-def test_every_experiment_that_comes_along_is_valid(name):
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": [name]}
-    assert load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")

@@ -13,6 +13,8 @@ from encoder_compression.errors import UserError, nearest
 
 TECHNIQUES = ("finetune", "distill", "prune", "quantize")
 CONTROL = "-control"
+# Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
+WHOLE = ("encoder", "dataset")
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
@@ -31,11 +33,8 @@ def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) 
 
 
 def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
-    path = config_folder / "experiments" / f"{name}.yaml"
-    if not path.exists():
-        known = {file.stem for file in path.parent.glob("*.yaml")}
-        raise UserError(f"config.yaml: unknown experiment '{name}'{nearest(name, known)}")
-    options = merge(shared, _read_yaml(path))
+    path = _experiment_file(name, config_folder / "experiments", "config.yaml")
+    options = merge(shared, _read_experiment(path))
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
@@ -44,6 +43,26 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
     return canonical(options)
+
+
+def _experiment_file(name: str, folder: Path, asker: str) -> Path:
+    """Return the file of an experiment that the file ``asker`` names."""
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise UserError(f"{asker}: unknown experiment '{name}'{nearest(str(name), {file.stem for file in folder.glob('*.yaml')})}")
+    return path
+
+
+def _read_experiment(path: Path) -> dict:
+    """Return what an experiment's file says, laid over the file that it extends, if it extends one."""
+    own = _read_yaml(path)
+    if "extends" not in own:
+        return own
+    name = own.pop("extends")
+    other = _read_yaml(_experiment_file(name, path.parent, path.name))
+    if "extends" in other:
+        raise UserError(f"{path.name}: '{name}' itself extends '{other['extends']}'; extend that one and repeat here what '{name}' changes")
+    return merge({key: value for key, value in other.items() if key not in own or key not in WHOLE}, own)
 
 
 def _read_yaml(path: Path) -> dict:
@@ -107,6 +126,8 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}not for this task; take it out or change 'task'"
     if error.validator in ("minProperties", "maxProperties") and known:
         return f"{prefix}give exactly one of: {', '.join(known)}"
+    if error.validator == "oneOf":  # each branch requires one key
+        return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
     return f"{prefix}{error.message}"
 
 
@@ -119,7 +140,7 @@ def _find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources, and refuse paths where nothing lies."""
     sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
     for section in (part[key] for part, key in sources if key in part):
-        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from"}:
+        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
             section[key] = _existing_path(section[key], file)
 
 

@@ -1,14 +1,13 @@
 """The pretrained encoder of an experiment: from a package, the hub, a folder, or random."""
 
-import re
 import shutil
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
 from encoder_compression.sources import hub, package
+from encoder_compression.sources.random_encoder import make_random_encoder
 from encoder_compression.sources.safety import require_harmless
 
 WEIGHTS = "model.safetensors"
@@ -75,38 +74,4 @@ def _from_files(scratch: Path, *, folder: str) -> Path:
     return Path(folder)
 
 
-def _random(scratch: Path, *, architecture: str, vocabulary_from: str, vocabulary_size: int, seed: int, **shape) -> Path:
-    from transformers import AutoConfig, AutoModel, BertTokenizerFast, set_seed
-
-    vocabulary = _word_pieces(Path(vocabulary_from).read_text(), vocabulary_size)
-    (scratch / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    tokenizer = BertTokenizerFast(str(scratch / "vocab.txt"), model_max_length=shape["positions"] - 2)
-    tokenizer.save_pretrained(scratch)
-    config = AutoConfig.for_model(
-        architecture,
-        vocab_size=len(tokenizer),
-        num_hidden_layers=shape["layers"],
-        hidden_size=shape["hidden_size"],
-        num_attention_heads=shape["heads"],
-        max_position_embeddings=shape["positions"],
-        pad_token_id=tokenizer.pad_token_id,
-        **{"hidden_dim" if architecture == "distilbert" else "intermediate_size": shape["intermediate_size"]},
-    )
-    set_seed(seed)
-    AutoModel.from_config(config).save_pretrained(scratch)
-    return scratch
-
-
-def _word_pieces(text: str, size: int) -> list[str]:
-    """Return special tokens, every character as a beginning and as a continuation, and the commonest words.
-
-    The trainer of the tokenizers library breaks ties at random, so that two runs would not compare.
-    """
-    words = re.findall(r"\w+|[^\w\s]", text.lower())
-    characters = sorted(set("".join(words)))
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{character}" for character in characters)]
-    common = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
-    return list(dict.fromkeys([*pieces, *(word for word, _ in common)]))[:size]
-
-
-READERS = {"package": _from_package, "hub": _from_hub, "files": _from_files, "random": _random}
+READERS = {"package": _from_package, "hub": _from_hub, "files": _from_files, "random": make_random_encoder}
