@@ -77,14 +77,20 @@ def _parse_text(file: io.BytesIO, format: dict) -> pd.DataFrame:
 
 
 def _parse_json(file: io.BytesIO, format: dict) -> pd.DataFrame:
-    """Return a table of records, or the questions of a file in SQuAD's own form, with the column names of the hub."""
-    content = json.load(file)
-    if not isinstance(content, dict) or "data" not in content:
-        return pd.DataFrame(content)
+    """Return a table of records, in one list or a line each, or the questions of a file in SQuAD's own form, as on the hub."""
+    text = file.read().decode()
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        return pd.read_json(io.StringIO(text), lines=True)
+    return _questions(content["data"]) if isinstance(content, dict) and "data" in content else pd.DataFrame(content)
+
+
+def _questions(articles: list[dict]) -> pd.DataFrame:
     try:
         return pd.DataFrame(
             {"id": question["id"], "title": article["title"], "context": paragraph["context"], **_question(question)}
-            for article in content["data"]
+            for article in articles
             for paragraph in article["paragraphs"]
             for question in paragraph["qas"]
         )
