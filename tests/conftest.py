@@ -44,7 +44,9 @@ def encoder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory, tiny, encoder) -> Path:
     folder = tmp_path_factory.mktemp("dataset")
-    prepare_dataset(options=tiny.options["dataset"] | {"files": {"train": str(TINY_CSV)}}, task="classification", encoder=encoder, output=folder)
+    prepare_dataset(
+        options=tiny.options["dataset"] | {"files": {"train": str(TINY_CSV)}}, task="classification", encoder=encoder, output=folder
+    )
     return folder
 
 

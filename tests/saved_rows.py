@@ -121,7 +121,15 @@ class SavedStudy:
 
 def sample(**changes) -> dict:
     """Return a row of `Table.over_seeds` that is not the baseline and differs in nothing from it, with changes."""
-    row = {"variant": "teacher+int8", "device": TORCH, "metric": "accuracy", "unit": "sentence", "seeds": 1, "is_baseline": False, "runtime_alone": False}
+    row = {
+        "variant": "teacher+int8",
+        "device": TORCH,
+        "metric": "accuracy",
+        "unit": "sentence",
+        "seeds": 1,
+        "is_baseline": False,
+        "runtime_alone": False,
+    }
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
     row |= {"passes_gate": True, "seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}

@@ -38,7 +38,9 @@ def saved(tmp_path_factory, encoder, tiny):
     folder = tmp_path_factory.mktemp("saved")
     torch.manual_seed(0)  # of the new head
     names = {"id2label": dict(enumerate(DATASET["labels"])), "label2id": {name: index for index, name in enumerate(DATASET["labels"])}}
-    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", names), encoders.load_tokenizer(encoder), folder / "model")
+    encoders.save(
+        encoders.add_head(encoder, "AutoModelForSequenceClassification", names), encoders.load_tokenizer(encoder), folder / "model"
+    )
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder
 

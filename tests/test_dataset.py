@@ -83,3 +83,26 @@ def test_one_label_only_is_refused(tmp_path, encoder):
 def test_sentences_are_cut_at_max_length_and_not_padded(tmp_path, encoder):
     splits = prepare(tmp_path, encoder, table(60).assign(text=lambda rows: rows["text"] + " film" * 100), max_length=16)
     assert set(splits["train"]["input_ids"].map(len)) == {16}
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (-1, "60 rows of split 'train' have no usable label: train-0 (-1), train-1 (-1), train-2 (-1); -1 is how the hub hides"),
+        ("", "60 rows of split 'train' have no usable label: train-0 (''), train-1 (''), train-2 (''); -1 is how the hub hides"),
+        (
+            0.5,
+            "60 rows of split 'train' have no usable label: train-0 (0.5), train-1 (0.5), train-2 (0.5); classes are whole numbers or names",
+        ),
+    ],
+)
+def test_a_label_that_is_no_class_is_told_with_its_count_and_ids(tmp_path, encoder, label, message):
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path, encoder, table(60).assign(label=label))
+    assert message in str(error.value)
+
+
+def test_whole_numbers_with_a_point_are_classes(tmp_path, encoder):
+    splits = prepare(tmp_path, encoder, table(60).assign(label=[float(number % 2) for number in range(60)]))
+    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text())["labels"] == ["0", "1"]
+    assert set(splits["train"]["label"]) == {0, 1}

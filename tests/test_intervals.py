@@ -43,7 +43,9 @@ def test_the_interval_of_one_score_is_scipys_percentile_bootstrap():
 def test_the_interval_of_a_difference_is_scipys_paired_bootstrap():
     labels, one = predictions_of(3, right=0.85)
     other = np.where(np.random.default_rng(4).random(400) < 0.95, one, labels)
-    found = intervals.percentiles(score_replicates(classification, "accuracy", labels, other) - score_replicates(classification, "accuracy", labels, one))
+    found = intervals.percentiles(
+        score_replicates(classification, "accuracy", labels, other) - score_replicates(classification, "accuracy", labels, one)
+    )
     gains = (other == labels).astype(float) - (one == labels)
     expected = stats.bootstrap((gains,), np.mean, method="percentile", rng=0).confidence_interval
     assert found == pytest.approx(tuple(expected), abs=0.003)

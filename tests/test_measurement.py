@@ -31,7 +31,11 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory, encoder, dataset, tiny):
     folder = tmp_path_factory.mktemp("artifacts")
-    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}), encoders.load_tokenizer(encoder), folder / "model")
+    encoders.save(
+        encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}),
+        encoders.load_tokenizer(encoder),
+        folder / "model",
+    )
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder
 

@@ -14,7 +14,9 @@ from encoder_compression.training.train import Goal
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory, encoder, dataset):
     folder = tmp_path_factory.mktemp("parent")
-    encoders.save(encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}), encoders.load_tokenizer(encoder), folder)
+    encoders.save(
+        encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2}), encoders.load_tokenizer(encoder), folder
+    )
     return folder
 
 

@@ -49,7 +49,9 @@ def test_the_short_way_to_accuracy_takes_the_same_resamples():
 
 
 def test_two_models_get_the_same_resamples_so_that_differences_are_paired():
-    one, other = (quality.score_replicates(classification, "accuracy", LABELS, predicted) for predicted in (GOOD, np.append(GOOD[:-1], 1 - GOOD[-1])))
+    one, other = (
+        quality.score_replicates(classification, "accuracy", LABELS, predicted) for predicted in (GOOD, np.append(GOOD[:-1], 1 - GOOD[-1]))
+    )
     assert set(np.round(np.abs(one - other) * 400)) <= set(range(8))  # one example differs, and a resample holds it a few times
     assert (one != other).any()
 

@@ -1,7 +1,6 @@
 """Spans: the best one of all windows, never in the question, never too long; and the odds of no answer."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -123,11 +122,3 @@ def test_without_any_context_the_answer_is_empty_and_its_figures_are_json():
     found = decode(window(0, np.ones((2, 4)), range(0)), contexts=[""])
     assert found == {"answer": [""], "score": [2.0], "null_odds": [0.0]}
     json.dumps(found, allow_nan=False)
-
-
-def test_five_thousand_windows_take_less_than_two_seconds():
-    logits = RANDOM.normal(size=(5000, 2, 384)).astype(np.float32)
-    began = time.perf_counter()
-    for one in logits:
-        spans.best_span(one, context_first=20, tokens=363, longest=30)
-    assert time.perf_counter() - began < 2

@@ -26,7 +26,9 @@ def test_only_the_baseline_is_called_so():
 
 
 def test_a_model_with_one_answer_is_called_out():
-    assert "It predicts the same for every sentence: it has learnt nothing, and its score says nothing." in say(sample(seeds_of_one_class=1))
+    assert "It predicts the same for every sentence: it has learnt nothing, and its score says nothing." in say(
+        sample(seeds_of_one_class=1)
+    )
     assert "With 2 of 3 seeds it predicts the same" in say(sample(seeds=3, seeds_of_one_class=2))
     assert "predicts" not in say(sample())
 

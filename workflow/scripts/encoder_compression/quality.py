@@ -8,6 +8,7 @@ from scipy import special
 
 from encoder_compression import tasks
 
+
 def score(task: ModuleType, metric: str, labels, predictions) -> float:
     """Return the score of predictions against labels, one per example: a share and not in percent."""
     if metric in task.CREDITS:

@@ -50,9 +50,7 @@ class Row:
         Examples that belong together, such as the questions on one article, are resampled together.
         """
         if metric not in self._replicates:
-            self._replicates[metric] = quality.score_replicates(
-                self.task, metric, self.labels, self.predictions, groups=self.groups
-            )
+            self._replicates[metric] = quality.score_replicates(self.task, metric, self.labels, self.predictions, groups=self.groups)
         return self._replicates[metric]
 
     @cached_property

@@ -152,8 +152,12 @@ def _contents(measured: dict) -> dict:
     copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters")
     products = measured["proof"]["matmuls"]
     tuned = {name: measured[name] for name in ("null_threshold",) if name in measured}
-    return {name: measured[name] for name in copied} | tuned | {
-        "nonzero_parameters": measured["parameters"] - measured["zeros"],
-        "matrix_zeros_share": measured["matrix_zeros"] / measured["matrices"],
-        "integer_products_share": products.get("int8", 0) / sum(products.values()),
-    }
+    return (
+        {name: measured[name] for name in copied}
+        | tuned
+        | {
+            "nonzero_parameters": measured["parameters"] - measured["zeros"],
+            "matrix_zeros_share": measured["matrix_zeros"] / measured["matrices"],
+            "integer_products_share": products.get("int8", 0) / sum(products.values()),
+        }
+    )

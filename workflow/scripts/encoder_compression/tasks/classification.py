@@ -80,7 +80,10 @@ def possible(logits: np.ndarray, row: dict) -> np.ndarray:
 
 def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
     """Return the most probable class of each example beside its logits [classes]."""
-    return sentences.read_labels(dataset, split) | {"prediction": [int(np.argmax(row)) for row in logits], "logits": np.asarray(logits).tolist()}
+    return sentences.read_labels(dataset, split) | {
+        "prediction": [int(np.argmax(row)) for row in logits],
+        "logits": np.asarray(logits).tolist(),
+    }
 
 
 def is_tuned(description: dict) -> bool:

@@ -56,4 +56,8 @@ def write(split: pd.DataFrame, path: Path, *, tokenizer, max_length: int, told_a
 def read_labels(dataset: Path, split: str) -> dict[str, list]:
     """Return id, label and the number of tokens of each example."""
     table = features.read(dataset, split, "id", "label")
-    return {"id": table["id"].to_pylist(), "label": table["label"].to_pylist(), "tokens": pa.compute.list_value_length(table["input_ids"]).to_pylist()}
+    return {
+        "id": table["id"].to_pylist(),
+        "label": table["label"].to_pylist(),
+        "tokens": pa.compute.list_value_length(table["input_ids"]).to_pylist(),
+    }

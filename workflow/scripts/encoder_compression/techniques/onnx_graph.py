@@ -26,7 +26,14 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     Returns facts. Raises RuntimeError where its logits differ from PyTorch's by more than ``options["tolerance"]``,
     or where the graph does not hold exactly the model's zeros.
     """
-    main_export(str(model), str(output), task=EXPORTED_AS[encoders.auto_class(model)], opset=options["opset"], do_validation=False, local_files_only=True)
+    main_export(
+        str(model),
+        str(output),
+        task=EXPORTED_AS[encoders.auto_class(model)],
+        opset=options["opset"],
+        do_validation=False,
+        local_files_only=True,
+    )
     difference = largest_difference(model, Path(output))
     if not difference <= options["tolerance"]:
         raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
