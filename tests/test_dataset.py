@@ -92,7 +92,7 @@ def test_sentences_are_cut_at_max_length_and_not_padded(tmp_path, encoder):
         ("", "60 rows of split 'train' have no usable label: train-0 (''), train-1 (''), train-2 (''); -1 is how the hub hides"),
         (
             0.5,
-            "60 rows of split 'train' have no usable label: train-0 (0.5), train-1 (0.5), train-2 (0.5); classes are whole numbers or names",
+            "have no usable label: train-0 (0.5), train-1 (0.5), train-2 (0.5); classes are whole numbers or names",
         ),
     ],
 )

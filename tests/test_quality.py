@@ -8,7 +8,7 @@ from sklearn import metrics
 from torchmetrics.functional import classification as torchmetrics
 
 from encoder_compression import quality
-from encoder_compression.tasks import classification, regression
+from encoder_compression.tasks import classification
 
 GENERATOR = np.random.default_rng(5)
 LABELS = GENERATOR.integers(0, 2, 400)

@@ -14,7 +14,7 @@ from encoder_compression.reporting.text import notes
 
 
 def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, description: dict, options: dict) -> dict:
-    """Return what `page.render` shows of a table; ``description`` is dataset.json, ``options`` holds the gate and the budget. NaN becomes None."""
+    """Return what `page.render` shows of a table; ``description`` is dataset.json, ``options`` has gate and budget. NaN becomes None."""
     models = sorted({model for row in table.rows for model in row["trained"]})
     baselines = {
         device: np.mean([row.score(table.metric) for row in table.saved(rows, "baseline")]) for (_, device), rows in table.groups.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from encoder_compression import features
 from encoder_compression.errors import UserError
@@ -132,7 +132,7 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
         questions["context"],
         longest=LONGEST_ANSWER,
     )
-    tokens = np.bincount(example, weights=pa.compute.list_value_length(table["input_ids"]), minlength=len(place)).astype(int)
+    tokens = np.bincount(example, weights=compute.list_value_length(table["input_ids"]), minlength=len(place)).astype(int)
     names = {"id": questions["id"], "group": questions["group"], "label": questions["answers"]}
     return names | {"prediction": found["answer"], "null_odds": found["null_odds"], "tokens": tokens.tolist()}
 

@@ -57,7 +57,7 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
 
 def right(labels: np.ndarray, predictions: np.ndarray) -> None:
     """No number is right or wrong."""
-    return None
+    return
 
 
 def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:

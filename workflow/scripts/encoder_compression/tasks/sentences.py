@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute
 
 from encoder_compression import features
 from encoder_compression.errors import UserError
@@ -59,5 +58,5 @@ def read_labels(dataset: Path, split: str) -> dict[str, list]:
     return {
         "id": table["id"].to_pylist(),
         "label": table["label"].to_pylist(),
-        "tokens": pa.compute.list_value_length(table["input_ids"]).to_pylist(),
+        "tokens": compute.list_value_length(table["input_ids"]).to_pylist(),
     }

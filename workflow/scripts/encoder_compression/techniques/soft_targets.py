@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from encoder_compression import encoders, features, progress, tasks
 
@@ -22,7 +22,7 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     tokenizer = encoders.load_tokenizer(teacher)
     possible = tasks.of_dataset(dataset).possible
     inputs, rows = features.read(dataset, "train"), parquet.read_table(Path(dataset) / "train.parquet")
-    by_length = np.argsort(pa.compute.list_value_length(inputs["input_ids"]).to_numpy(), kind="stable")
+    by_length = np.argsort(compute.list_value_length(inputs["input_ids"]).to_numpy(), kind="stable")
     logits: list = [None] * len(inputs)
     with torch.inference_mode(), progress.bar(len(inputs), description=name, unit="input") as bar:
         for start in range(0, len(inputs), BATCH_SIZE):
