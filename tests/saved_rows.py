@@ -136,7 +136,14 @@ def sample(**changes) -> dict:
     row |= dict.fromkeys(("distillation", "distillation_ci_low", "distillation_ci_high", "distillation_p_holm"))
     for name in ("speedup", "speedup_runtime", "speedup_compression"):
         row |= ratio(name, 1.0, 1.0, 1.0)
-    row |= {"speedup_depth": 1.0, "speedup_precision": 1.0, "speedup_weights": 1.0, "noisy": False, "foreign_cpu_share": 0.0}
+    row |= {
+        "speedup_depth": 1.0,
+        "speedup_width": 1.0,
+        "speedup_precision": 1.0,
+        "speedup_weights": 1.0,
+        "noisy": False,
+        "foreign_cpu_share": 0.0,
+    }
     row |= {"latency_ms_p50": 10.0, "throughput_per_s": 80.0, "training_seconds": 60.0, "memory_run_mb": 40.0, "size_mb": 40.0}
     row |= {"gzip_mb": 30.0, "parameters": 1e6, "nonzero_parameters": 1e6, "matrix_zeros_share": 0.0, "integer_products_share": 0.0}
     return row | changes

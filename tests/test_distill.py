@@ -10,9 +10,10 @@ from pyarrow import parquet
 from conftest import make_encoder
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
-from encoder_compression.techniques.distill import choose_layers, distill, require_gate, take_layers
+from encoder_compression.techniques.distill import choose_layers, distill, take_layers
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
+from encoder_compression.techniques.teaching import require_gate
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal
 

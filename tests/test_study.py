@@ -15,7 +15,7 @@ from encoder_compression.study import check_target, steps_pattern
         ("teacher+evn1", "unknown step 'evn1'; did you mean 'even1'?"),
         ("even1", "a chain begins with a finetune step, but 'even1' is a distill step"),
         ("teacher+int8+magnitude60", "'magnitude60' needs weights, but follows the quantized step 'int8'"),
-        ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; distil first, then prune"),
+        ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; put it first, then prune"),
         ("teacher+teacher", "'teacher' is a finetune step and must come first"),
     ],
 )

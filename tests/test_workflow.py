@@ -25,6 +25,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
         "teacher",
         "teacher+even1",
         "teacher+even1-control",
+        "teacher+width40",
         "teacher+magnitude60",
         "teacher+int8",
         "teacher+even1+magnitude60+int8",
@@ -51,7 +52,7 @@ def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
     folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
-    assert len(folders) == 11
+    assert len(folders) == 13
     for folder in folders:
         before = provenance.fingerprint(folder)
         card = (folder / "README.md").read_text()
@@ -101,7 +102,7 @@ def test_every_artifact_tells_where_it_comes_from(finished):
 
 def test_every_job_leaves_a_log_and_no_checkpoints(finished):
     logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
-    assert {"prepare_encoder", "finetune", "distill", "prune", "export", "quantize", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    assert {"prepare_encoder", "finetune", "distill", "shrink", "prune", "export", "quantize", "measure_cpu-pytorch", "summarize", "plot"} <= logs
     assert not list((finished.folder / "results").rglob("checkpoints"))
 
 
@@ -158,7 +159,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
     if "measure" in reruns:
         assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
         assert (
-            len({job for job in found if job.startswith("measure ")}) == 7
+            len({job for job in found if job.startswith("measure ")}) == 8
         )  # every variant, and the chain before one that tells its last step's share
     else:
         assert found == reruns

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from encoder_compression import devices
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "distill", "prune", "quantize")
+TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
 CONTROL = "-control"
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset")

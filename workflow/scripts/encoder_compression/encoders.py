@@ -1,6 +1,7 @@
 """Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -55,6 +56,29 @@ def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
         if hasattr(getattr(base, name, None), "layer"):
             return getattr(base, name)
     raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT, ELECTRA and MPNet are known")
+
+
+@dataclass(frozen=True)
+class Block:
+    """The linear layers of a transformer layer that read its heads, make its neurons and read its neurons."""
+
+    attention_output: torch.nn.Linear
+    expansion: torch.nn.Linear
+    contraction: torch.nn.Linear
+
+
+BLOCKS = (  # their names in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
+    ("attention.output.dense", "intermediate.dense", "output.dense"),
+    ("attention.out_lin", "ffn.lin1", "ffn.lin2"),
+    ("attention.attn.o", "intermediate.dense", "output.dense"),
+)
+
+
+def blocks(model: PreTrainedModel) -> list[Block]:
+    """Return what structured pruning cuts, layer by layer."""
+    layers = [dict(layer.named_modules()) for layer in layer_stack(model).layer]
+    names = next(names for names in BLOCKS if set(names) <= set(layers[0]))
+    return [Block(*(layer[name] for name in names)) for layer in layers]
 
 
 def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:

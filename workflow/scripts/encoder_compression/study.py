@@ -8,7 +8,7 @@ from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
 # What a technique changes about the work of a call, as the tables name the factors of a speed-up.
-FACTORS = {"finetune": "weights", "distill": "depth", "prune": "weights", "quantize": "precision"}
+FACTORS = {"finetune": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,15 @@ class Study:
                 raise UserError(f"{where}: '{step}' is a finetune step and must come first")
             if "quantize" in before:
                 raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
-            if technique == "distill" and "prune" in before:
-                raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; distil first, then prune")
-            if technique == "distill":
+            if technique in ("distill", "shrink") and "prune" in before:
+                raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
+            if technique in ("distill", "shrink") and "shrink" in before:
+                raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
+            if technique in ("distill", "shrink"):
                 self._check_teacher(where, step, steps[:index])
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
-        teacher = self.options["distill"][step]["teacher"]
+        teacher = self.step_options(step)["teacher"]
         if teacher not in before:
             raise UserError(f"{where}: the teacher of '{step}' is '{teacher}', which does not come before it")
 

@@ -16,7 +16,7 @@ from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
 LIBRARIES = {"model": "transformers", "onnx": "onnxruntime"}
-TAGS = {"distill": ["knowledge-distillation"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
+TAGS = {"distill": ["knowledge-distillation"], "shrink": ["structured-pruning"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
 

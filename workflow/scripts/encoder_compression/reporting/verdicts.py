@@ -96,7 +96,7 @@ def zeros(row: dict, rows: list[dict]) -> str | None:
 
 def _time_of_zeros(row: dict) -> str:
     """Speak of the time of zeros only where nothing else was compressed and nobody disturbed it."""
-    alone = row["speedup_depth"] == row["speedup_precision"] == 1
+    alone = row["speedup_depth"] == row["speedup_width"] == row["speedup_precision"] == 1
     if not alone or row["noisy"] or is_different(row["speedup_p_holm"]):
         return ""
     return f" and dense kernels gain nothing ({_ratio(row, 'speedup_compression')})"

@@ -4,17 +4,14 @@ import copy
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
 import torch
-from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.techniques import teaching
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts
-from encoder_compression.training.losses import HiddenStateMatcher
-from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal, train
 
 
@@ -35,7 +32,7 @@ def distill(
     ``soft_targets`` holds the teacher's logits on train. With start "best" both starts are trained, each with the
     whole budget, and the one with the better validation score is kept.
     """
-    require_gate(teacher, options["gate"])
+    teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, encoder, goal.dataset]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
@@ -72,23 +69,13 @@ def _train_student(
         tokenizer=tokenizer,
         goal=goal,
         options=options["training"],
-        objective=_objective(student, teacher, layer_map, options),
+        objective=teaching.objective(student, teacher, layer_map, options),
         checkpoints=checkpoints,
-        columns={"teacher_logits": _read_logits(soft_targets)} if options["loss"]["soft"] else {},
+        columns=teaching.soft_columns(soft_targets, options),
     )
     student.hidden_matcher = None
     facts["layer_map"] = dict(enumerate(layer_map, start=1))
     return {"student": student, "history": history, "facts": facts}
-
-
-def require_gate(teacher: Path, gate: float) -> None:
-    """Raise UserError where the teacher's recorded validation score is below the gate."""
-    found = provenance.read_facts(teacher)["validation_score"]
-    if found < gate:
-        raise UserError(
-            f"the teacher {teacher} reached {found:.3f} on validation, below its gate of {gate}; "
-            "train it better or lower 'gate' of the distill step"
-        )
 
 
 def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
@@ -121,16 +108,3 @@ def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tup
     stack.layer = torch.nn.ModuleList([stack.layer[index - 1] for index in layers])
     student.config.num_hidden_layers = len(layers)
     return student, layers
-
-
-def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
-    """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
-    live = encoders.load_model(teacher) if options["loss"]["hidden"] else None
-    if live is not None:
-        widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
-        student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)
-    return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
-
-
-def _read_logits(path: Path) -> pa.ChunkedArray:
-    return parquet.read_table(Path(path) / "logits.parquet", columns=["logits"])["logits"]

@@ -60,7 +60,9 @@ def train(
     if ended.exists():
         return _recall(ended, model)
     set_seed(goal.seed)
-    trainer = _trainer(model, _read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints)
+    trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints)
+    if not options["epochs"]:
+        return _validate_only(trainer)
     last = last_complete_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
@@ -77,6 +79,14 @@ def train(
     history = trainer.state.log_history
     _remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
     return history, facts
+
+
+def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
+    """Return the curve and the facts of a training of no step."""
+    trainer.remove_callback(ProgressBar)
+    measured = trainer.evaluate()
+    facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "resumed": False}
+    return trainer.state.log_history, facts
 
 
 def _trainer(
@@ -131,7 +141,8 @@ def last_complete_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
+def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
+    """Return train as the model's arguments, with further columns."""
     table = _read_split(dataset, "train")
     for name, values in columns.items():
         table = table.append_column(name, values)

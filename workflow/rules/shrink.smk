@@ -1,0 +1,28 @@
+"""
+Take the least important heads and neurons out of the encoder and train what is left.
+
+IN   the parent's and the teacher's model/, results/{experiment}/dataset/
+OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
+"""
+
+
+rule shrink:
+    input:
+        parent=parent_model,
+        teacher=teacher_of("model"),
+        soft_targets=soft_targets,
+        dataset="results/{experiment}/dataset",
+    output:
+        model=directory("results/{experiment}/{variant}/seed{seed}/model"),
+        curve="results/{experiment}/{variant}/seed{seed}/training.csv",
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/shrink.log",
+    wildcard_constraints:
+        variant=steps_pattern(studies, "shrink"),
+    priority: 15
+    threads: quarter_of_cores
+    params:
+        options=step_options,
+        metric=section("metric"),
+    script:
+        "../scripts/shrink.py"

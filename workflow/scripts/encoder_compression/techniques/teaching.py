@@ -1,0 +1,38 @@
+"""What a trained teacher gives to a step that learns from it: a gate, soft targets, the loss (Hinton et al. 2015)."""
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+from transformers import PreTrainedModel
+
+from encoder_compression import encoders, provenance
+from encoder_compression.errors import UserError
+from encoder_compression.training.losses import HiddenStateMatcher
+from encoder_compression.training.objectives import Distillation
+
+
+def require_gate(teacher: Path, gate: float) -> None:
+    """Raise UserError where the teacher's recorded validation score is below the gate."""
+    found = provenance.read_facts(teacher)["validation_score"]
+    if found < gate:
+        raise UserError(
+            f"the teacher {teacher} reached {found:.3f} on validation, below its gate of {gate}; "
+            "train it better or lower 'gate' of the step that learns from it"
+        )
+
+
+def objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
+    """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
+    live = encoders.load_model(teacher) if options["loss"]["hidden"] else None
+    if live is not None:
+        widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
+        student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)
+    return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
+
+
+def soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
+    """Return the teacher's logits as an input of every example of train, where the loss uses them."""
+    if not options["loss"]["soft"]:
+        return {}
+    return {"teacher_logits": parquet.read_table(Path(soft_targets) / "logits.parquet", columns=["logits"])["logits"]}
