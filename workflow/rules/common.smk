@@ -133,7 +133,9 @@ def trained_models(wildcards):
 def summary_options(wildcards):
     """Return what the tables, the report and the model cards need to know of the experiment."""
     study = studies[wildcards.experiment]
-    named = {name: study.options[name] for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")}
+    named = {
+        name: study.options[name] for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")
+    }
     return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 
 
