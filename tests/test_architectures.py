@@ -22,7 +22,7 @@ def folder(request, tmp_path_factory):
     """A classifier of the architecture with its tokenizer, random throughout and far enough from zero that every part matters."""
     folder = tmp_path_factory.mktemp(request.param)
     encoder = make_encoder(folder / "encoder", request.param, layers=LAYERS)
-    model = encoders.load_classifier(encoder, num_labels=2)
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     torch.manual_seed(1)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -32,7 +32,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture
 def model(folder):
-    return encoders.load_classifier(folder).eval()
+    return encoders.load_model(folder).eval()
 
 
 def sentences(folder) -> dict:
@@ -72,7 +72,7 @@ def test_a_student_is_the_same_after_saving_and_loading(folder, model, tmp_path)
     batch = sentences(folder)
     student, _ = take_layers(model, "even", 2)
     encoders.save(student, encoders.load_tokenizer(folder), tmp_path)
-    again = encoders.load_classifier(tmp_path).eval()
+    again = encoders.load_model(tmp_path).eval()
     assert len(encoders.layer_stack(again).layer) == 2
     torch.testing.assert_close(logits(again, batch), logits(student, batch), rtol=0, atol=0)
 
@@ -87,10 +87,12 @@ def test_a_student_sees_the_order_of_words(folder, model):
 
 
 def test_the_relative_positions_of_mpnet_reach_the_student_and_its_file(tmp_path):
-    model = encoders.load_classifier(make_encoder(tmp_path / "encoder", "mpnet", layers=LAYERS), num_labels=2)
+    model = encoders.add_head(
+        make_encoder(tmp_path / "encoder", "mpnet", layers=LAYERS), "AutoModelForSequenceClassification", {"num_labels": 2}
+    )
     student, _ = take_layers(model, "even", 2)
     encoders.save(student, encoders.load_tokenizer(tmp_path / "encoder"), tmp_path / "student")
-    again = encoders.load_classifier(tmp_path / "student")
+    again = encoders.load_model(tmp_path / "student")
     bias = model.mpnet.encoder.relative_attention_bias.weight
     assert torch.equal(again.mpnet.encoder.relative_attention_bias.weight, bias)
 

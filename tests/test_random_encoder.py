@@ -48,7 +48,7 @@ def test_the_longest_input_that_the_tokenizer_allows_fits_the_positions(made):
     _, folder = made
     batch = encoders.load_tokenizer(folder)("film " * 100, truncation=True, return_tensors="pt")
     assert batch["input_ids"].shape == (1, 62)
-    assert encoders.load_classifier(folder, num_labels=2)(**batch).logits.shape == (1, 2)
+    assert encoders.add_head(folder, "AutoModelForSequenceClassification", {"num_labels": 2})(**batch).logits.shape == (1, 2)
 
 
 def test_roberta_has_its_special_tokens_where_the_real_one_has_them_and_loses_no_text(tmp_path):
