@@ -151,7 +151,7 @@ def test_the_step_writes_a_smaller_model_and_says_what_it_kept(tmp_path, encoder
         soft_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options={"remove": 0.4, "score": "fisher", "calibration": 16, "correct": True, "gate": 0, "temperature": 2.0}
-        | {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "training": training | {"patience": 2, "precision": "float32"}},
+        | {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "training": training | {"patience": 2, "precision": "bfloat16"}},
         model=tmp_path / "model",
         curve=tmp_path / "training.csv",
     )

@@ -67,7 +67,7 @@ def train(
     if last:
         log.info("going on from %s", last)
     trainer.train(resume_from_checkpoint=last)
-    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # takes autocast off its forward pass
+    _take_off_autocast(trainer)
     facts = {
         "validation_score": trainer.state.best_metric,
         "training_seconds": trainer.state.log_history[-1]["seconds"],
@@ -85,8 +85,14 @@ def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
     """Return the curve and the facts of a training of no step."""
     trainer.remove_callback(ProgressBar)
     measured = trainer.evaluate()
+    _take_off_autocast(trainer)
     facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "resumed": False}
     return trainer.state.log_history, facts
+
+
+def _take_off_autocast(trainer: EncoderTrainer) -> None:
+    """Let the model's forward pass compute in its own precision again."""
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
 
 
 def _trainer(
