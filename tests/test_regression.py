@@ -67,6 +67,13 @@ def test_correlations_are_scipys():
     assert quality.score(regression, "pearson", labels, np.ones(50)) == 0
 
 
+def test_a_model_whose_numbers_differ_by_rounding_alone_has_learnt_nothing():
+    labels, noise = np.linspace(0, 5, 50), np.random.default_rng(0).normal(scale=1e-4, size=50)
+    assert regression.is_constant(labels, 2 + noise)
+    assert quality.score(regression, "pearson", labels, 2 + noise) == 0
+    assert not regression.is_constant(labels, 2 + 0.1 * labels)
+
+
 def test_a_label_that_is_no_number_is_told_with_its_count_and_ids(tmp_path, encoder):
     with pytest.raises(
         UserError, match=r"64 rows of split 'train' have no usable label: train-0 \('high'\), train-1 .*; a regression needs"

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from encoder_compression.reporting.warnings import warnings
@@ -80,6 +81,19 @@ def test_the_spread_of_starts_and_the_resolution_are_said_per_device(study):
 def test_starts_too_different_to_rank_anything_are_said(study):
     study.save("teacher+even1", TORCH, ratios=[1.0, 2.0, 4.0])
     assert f"{TORCH}: the ratio" in str([one for one in every(study) if one.endswith("too noisy to rank its rows at all.")])
+
+
+@pytest.mark.parametrize(("articles", "words"), [(1, "one article"), (4, "4 articles"), (10, None)])
+def test_questions_on_few_articles_are_called_out(study, articles, words):
+    for row in study.table().found.values():
+        predicted = pd.read_parquet(row.folder / "predictions.parquet")
+        groups = [f"article {index * articles // len(predicted)}" for index in range(len(predicted))]
+        predicted.assign(group=groups).to_parquet(row.folder / "predictions.parquet")
+    said = [sentence for sentence in warn(study) if "of the test split are on" in sentence]
+    warning = f"The sentences of the test split are on {words} only: the intervals hold for such texts and no others."
+    assert said == ([warning] if words else [])
+    low, high = study.aggregate().iloc[0][["score_ci_low", "score_ci_high"]]
+    assert low < high
 
 
 def test_rows_of_one_answer_are_counted(study):

@@ -41,7 +41,8 @@ def _clean(kind: ModuleType, table: pd.DataFrame, name: str, options: dict) -> p
     """Return the usable rows of a split as the task sees them; UserError where the table lacks a column."""
     for role in (role for role in options["columns"] if options["columns"][role] not in table):
         column = options["columns"][role]
-        raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}")
+        remedy = "; where there are no groups, take the column of the context" if role == "group" else ""
+        raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}{remedy}")
     return kind.clean(table, name, options)
 
 

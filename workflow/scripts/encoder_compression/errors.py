@@ -9,7 +9,8 @@ class UserError(Exception):
 
 def nearest(word: str, known) -> str:
     """Return ``"; did you mean 'x'?"`` for the known word nearest to ``word``, else what is known."""
-    matches = get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    known = sorted(known)
+    matches = get_close_matches(word, known, n=1, cutoff=0.5)
     if matches:
         return f"; did you mean '{matches[0]}'?"
-    return f"; known: {', '.join(sorted(known)) or 'none'}"
+    return f"; known: {', '.join(known) or 'none'}"

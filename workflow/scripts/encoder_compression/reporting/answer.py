@@ -21,7 +21,7 @@ def answers(table: pd.DataFrame, points: float) -> list[dict[str, str]]:
 def _answer(rows: pd.DataFrame, points: float) -> dict[str, str]:
     fitting = rows[rows["can_win"] & (rows["difference"].astype(float).fillna(0) >= -points / 100 - ROUNDING)]
     if fitting.empty:
-        nothing = f"none: no variant loses at most {in_words(points)} and passes the quality gate"
+        nothing = f"none: {_why_none(rows, points)}"
         return {"smallest": nothing, "fastest": nothing}
     small = fitting[fitting["size_mb"] <= SAME_SIZE * fitting["size_mb"].min()]
     fast = fitting[_fastest_end(fitting) >= fitting["speedup_ci_low"].fillna(fitting["speedup"]).max()]
@@ -30,6 +30,12 @@ def _answer(rows: pd.DataFrame, points: float) -> dict[str, str]:
         "smallest": f"{smallest['variant']}, {short(smallest['size_mb'])} MB, {_loss(smallest, points)}{_ties(small, smallest, 'size')}",
         "fastest": f"{fastest['variant']}, {_speed(fastest)}, {_loss(fastest, points)}{_ties(fast, fastest, 'speed')}",
     }
+
+
+def _why_none(rows: pd.DataFrame, points: float) -> str:
+    if (rows["seeds_of_one_class"] > 0).all():
+        return f"every variant predicts the same for every {rows['unit'].iloc[0]}"
+    return f"no variant loses at most {in_words(points)} and passes the quality gate"
 
 
 def _fastest_end(rows: pd.DataFrame) -> pd.Series:

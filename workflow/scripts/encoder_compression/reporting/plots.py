@@ -50,7 +50,7 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path
     for number, (device, rows) in enumerate(table.groupby("device", sort=False)):
         style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)], "label": device}
         _plot_points(axes, rows[rows["can_win"]], cost, **style)
-        _plot_points(axes, rows[~rows["can_win"]], cost, **style | {"color": FAILED, "label": f"{device}, below the gate ({gate:g})"})
+        _plot_points(axes, rows[~rows["can_win"]], cost, **style | {"color": FAILED, "label": f"{device}, cannot win (gate {gate:g})"})
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")

@@ -24,7 +24,8 @@ class Row:
         self.revision, self.hardware = origin["git"], origin["hardware"]
         table = pd.read_parquet(self.folder / "predictions.parquet")
         self.labels, self.predictions, self.tokens = (table[name].to_numpy() for name in ("label", "prediction", "tokens"))
-        self.groups = table["group"].to_numpy() if "group" in table else None
+        self.groups = table["group"].to_numpy() if "group" in table and table["group"].nunique() > 1 else None
+        self.group_count = table["group"].nunique() if "group" in table else None
         self.logits = np.stack(table["logits"]) if "logits" in table else None
         self._replicates: dict[str, np.ndarray] = {}
 

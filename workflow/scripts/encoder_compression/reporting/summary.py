@@ -114,7 +114,7 @@ class Table:
             "spread_of_starts": self.speed.spread(device),
             "foreign_cpu_share": each["foreign_cpu_share"].max(),
             "noisy": bool(each["foreign_cpu_share"].max() > NOISY_SHARE),
-            "seeds_of_one_class": sum(len(np.unique(row.predictions)) == 1 for row in self.saved(rows)),
+            "seeds_of_one_class": sum(self.task.is_constant(row.labels, row.predictions) for row in self.saved(rows)),
         }
 
     def _quality(self, rows: list[dict], is_baseline: bool) -> dict:

@@ -28,18 +28,21 @@ def markdown(*, experiment: str, machine: str, warnings: list[str], answers: lis
 
 
 def _table(table: pd.DataFrame) -> str:
-    header = ["variant", "device", table["metric"][0], "retained", "p50 ms", "speed-up", "= runtime × compression"]
-    header += [f"{table['unit'][0]}s/s", "memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
+    others = [name for name in ("f1", "exact_match") if name in table]
+    score = [table["metric"][0], *(name.replace("_", " ") for name in others)]
+    header = ["variant", "device", *score, "retained", "p50 ms", "speed-up", "= runtime × compression", f"{table['unit'][0]}s/s"]
+    header += ["memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
-    lines += [_cells(row) for row in table.itertuples()]
+    lines += [_cells(row, others) for row in table.itertuples()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row) -> list[str]:
+def _cells(row, others: list[str]) -> list[str]:
     return [
         row.variant + ("" if row.can_win else " ✗"),
         row.device + (" ~" if row.noisy else ""),
         f"{_score(row)} ({row.score_ci_low:.1%}–{row.score_ci_high:.1%})",
+        *(f"{getattr(row, name):.1%}" for name in others),
         f"{row.retained:.1%}",
         f"{row.latency_ms_p50:.2f}",
         "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x ({row.speedup_ci_low:.2f}–{row.speedup_ci_high:.2f})",

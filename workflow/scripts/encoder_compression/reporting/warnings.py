@@ -8,13 +8,14 @@ import pandas as pd
 from encoder_compression.reporting.summary import Table
 
 FEW_EXAMPLES = 200
+FEW_GROUPS = 10
 HOPELESS = 0.5
 
 
 def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
     """Return sentences about revisions, disturbed rows, a small test split, and how close rows may be ranked."""
     found = [_revisions(table), _one_class(aggregate), _disturbed(aggregate), _too_short(aggregate), _few_examples(table)]
-    found += _ranking(table, aggregate)
+    found += [_few_groups(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
 
@@ -52,6 +53,15 @@ def _too_short(aggregate: pd.DataFrame) -> str | None:
 def _few_examples(table: Table) -> str | None:
     examples = len(next(iter(table.found.values())).labels)
     return f"The test split has {examples} examples: too few to tell variants apart." if examples < FEW_EXAMPLES else None
+
+
+def _few_groups(table: Table) -> str | None:
+    """Warn where the questions belong to so few articles that an interval over articles says little."""
+    row = next(iter(table.found.values()))
+    if row.group_count is None or row.group_count >= FEW_GROUPS:
+        return None
+    articles = "one article" if row.group_count == 1 else f"{row.group_count} articles"
+    return f"The {row.task.UNIT}s of the test split are on {articles} only: the intervals hold for such texts and no others."
 
 
 def _ranking(table: Table, aggregate: pd.DataFrame) -> list[str]:

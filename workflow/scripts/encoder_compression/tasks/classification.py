@@ -96,6 +96,11 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
     return predictions, {}
 
 
+def is_constant(labels, predictions) -> bool:
+    """Say whether every example gets the same prediction."""
+    return len(set(predictions)) == 1
+
+
 def right(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     """Return which predictions [n] are the label."""
     return labels == predictions

@@ -152,6 +152,11 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
     return predictions | {"prediction": ["" if odds > threshold else text for text, odds in pairs]}, {"null_threshold": threshold}
 
 
+def is_constant(labels, predictions) -> bool:
+    """Say whether every example gets the same prediction."""
+    return len(set(predictions)) == 1
+
+
 def right(labels: list, predictions: list) -> np.ndarray:
     """Return which predictions equal an answer after normalization."""
     return CREDITS["exact_match"](labels, predictions) == 1

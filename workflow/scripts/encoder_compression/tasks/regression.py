@@ -55,6 +55,11 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
     return predictions, {}
 
 
+def is_constant(labels: np.ndarray, predictions: np.ndarray) -> bool:
+    """Say whether all predictions are the same number, but for a hundredth of the labels' range: what rounding can do."""
+    return bool(np.ptp(predictions) <= np.ptp(labels) / 100)
+
+
 def right(labels: np.ndarray, predictions: np.ndarray) -> None:
     """No number is right or wrong."""
     return
@@ -68,13 +73,13 @@ def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:
 def _pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
     from scipy.stats import pearsonr
 
-    return 0.0 if np.ptp(predictions) == 0 else pearsonr(labels, predictions).statistic
+    return 0.0 if is_constant(labels, predictions) else pearsonr(labels, predictions).statistic
 
 
 def _spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return 0.0 if np.ptp(predictions) == 0 else spearmanr(labels, predictions).statistic
+    return 0.0 if is_constant(labels, predictions) else spearmanr(labels, predictions).statistic
 
 
 CREDITS: dict = {}
