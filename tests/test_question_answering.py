@@ -187,16 +187,22 @@ def test_one_call_answers_one_question_with_all_its_windows(study):
     assert sorted(np.concatenate(work.sample(len(counts)))) == list(range(len(windows)))
 
 
-def test_throughput_counts_questions_and_not_windows(study, tmp_path):
-    measured, predicted = measure_row(study, tmp_path, "model", PYTORCH)
+@pytest.fixture(scope="module")
+def row(study, tmp_path_factory):
+    """The measurement and the predictions of the teacher in PyTorch."""
+    return measure_row(study, tmp_path_factory.mktemp("row"), "model", PYTORCH)
+
+
+def test_throughput_counts_questions_and_not_windows(study, row):
+    measured, predicted = row
     counts = pd.read_parquet(study / "dataset/test.parquet").groupby("id").size()
     assert [one["examples"] for one in measured["throughput"]] == [8, 8]
     assert len(predicted) == len(counts) < counts.sum()
     assert predicted["tokens"].sum() == pd.read_parquet(study / "dataset/test.parquet")["input_ids"].map(len).sum()
 
 
-def test_runtimes_give_the_same_answers(study, tmp_path):
-    _, torch_rows = measure_row(study, tmp_path, "model", PYTORCH)
+def test_runtimes_give_the_same_answers(study, row, tmp_path):
+    _, torch_rows = row
     _, onnx_rows = measure_row(study, tmp_path, "onnx", ONNX)
     assert torch_rows["prediction"].tolist() == onnx_rows["prediction"].tolist()
 
