@@ -28,7 +28,7 @@ FORMATS = {
 def render(data: dict, output: Path) -> None:
     """Write the page of ``data`` to ``output``.
 
-    The keys of ``data`` are those of ``tests/test_page.py``; numbers are raw, shares lie between 0 and 1, None was not measured.
+    The keys of ``data`` are those of ``tests/page_data.py``; numbers are raw, shares lie between 0 and 1, None was not measured.
     Raises ValueError where a number is not finite, and ``jinja2.UndefinedError`` where a key is missing.
     """
     columns = [column for column in data["columns"] if column["key"] not in NAMES]

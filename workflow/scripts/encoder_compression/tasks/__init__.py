@@ -27,10 +27,17 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+NAMES = ("classification", "regression", "question-answering")
+
 
 def load(name: str) -> ModuleType:
     """Return the module of a task by its name in the config: "question-answering"."""
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+
+
+def hub_name(auto_class: str) -> str:
+    """Return what the hub and its exporter call the task of a model that this class of transformers loads."""
+    return next(task.HUB_NAME for task in map(load, NAMES) if auto_class == task.AUTO_CLASS)
 
 
 def describe(dataset: Path) -> dict:

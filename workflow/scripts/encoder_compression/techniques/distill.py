@@ -12,7 +12,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.techniques import teaching
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts
-from encoder_compression.training.train import Goal, train
+from encoder_compression.training.train import Goal
 
 
 def distill(
@@ -64,16 +64,16 @@ def _train_student(
 ) -> dict:
     """Train the chosen layers of ``whole`` with the whole budget; returns student, history and facts."""
     student, layer_map = take_layers(whole, options["layers"], options["keep"])
-    history, facts = train(
-        model=student,
+    history, facts = teaching.learn(
+        student,
+        teacher=teacher,
+        soft_targets=soft_targets,
+        layer_map=layer_map,
         tokenizer=tokenizer,
         goal=goal,
-        options=options["training"],
-        objective=teaching.objective(student, teacher, layer_map, options),
+        options=options,
         checkpoints=checkpoints,
-        columns=teaching.soft_columns(soft_targets, options),
     )
-    student.hidden_matcher = None
     facts["layer_map"] = dict(enumerate(layer_map, start=1))
     return {"student": student, "history": history, "facts": facts}
 

@@ -11,13 +11,12 @@ import torch
 from optimum.exporters.onnx import main_export
 from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
 
-from encoder_compression import encoders
+from encoder_compression import encoders, tasks
 from encoder_compression.measurement import contents
 from encoder_compression.sources.encoder import TOKENIZER_FILES
 
 log = logging.getLogger(__name__)
 GRAPH = "model.onnx"
-EXPORTED_AS = {"AutoModelForSequenceClassification": "text-classification", "AutoModelForQuestionAnswering": "question-answering"}
 
 
 def export(*, model: Path, options: dict, output: Path) -> dict:
@@ -29,7 +28,7 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     main_export(
         str(model),
         str(output),
-        task=EXPORTED_AS[encoders.auto_class(model)],
+        task=tasks.hub_name(encoders.auto_class(model)),
         opset=options["opset"],
         do_validation=False,
         local_files_only=True,

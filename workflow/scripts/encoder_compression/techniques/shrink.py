@@ -14,7 +14,7 @@ from encoder_compression.pruning.gates import importance
 from encoder_compression.pruning.structure import Structure, choose, remove
 from encoder_compression.techniques import teaching
 from encoder_compression.training import artifacts
-from encoder_compression.training.train import Goal, train
+from encoder_compression.training.train import Goal
 
 
 def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
@@ -29,17 +29,16 @@ def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal
     network = encoders.load_model(parent)
     before = encoders.count_zeros(network)["weights"]
     structure = _cut(network, tokenizer, goal, options, checkpoints / "structure.json")
-    layers = list(range(1, network.config.num_hidden_layers + 1))
-    history, facts = train(
-        model=network,
+    history, facts = teaching.learn(
+        network,
+        teacher=teacher,
+        soft_targets=soft_targets,
+        layer_map=list(range(1, network.config.num_hidden_layers + 1)),
         tokenizer=tokenizer,
         goal=goal,
-        options=options["training"],
-        objective=teaching.objective(network, teacher, layers, options),
+        options=options,
         checkpoints=checkpoints,
-        columns=teaching.soft_columns(soft_targets, options),
     )
-    network.hidden_matcher = None
     after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))["weights"]
     artifacts.write_curve(history, curve)
     shutil.rmtree(checkpoints)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
+from encoder_compression.training.train import Goal, train
 
 
 def require_gate(teacher: Path, gate: float) -> None:
@@ -22,7 +23,36 @@ def require_gate(teacher: Path, gate: float) -> None:
         )
 
 
-def objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
+def learn(
+    student: PreTrainedModel,
+    *,
+    teacher: Path,
+    soft_targets: Path | None,
+    layer_map: list[int],
+    tokenizer: PreTrainedTokenizerBase,
+    goal: Goal,
+    options: dict,
+    checkpoints: Path,
+) -> tuple[list[dict], dict]:
+    """Train ``student`` in place towards labels and teacher; returns its curve and facts.
+
+    ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
+    logits on train; ``options`` are those of a step with "loss", "temperature" and "training".
+    """
+    history, facts = train(
+        model=student,
+        tokenizer=tokenizer,
+        goal=goal,
+        options=options["training"],
+        objective=_objective(student, teacher, layer_map, options),
+        checkpoints=checkpoints,
+        columns=_soft_columns(soft_targets, options),
+    )
+    student.hidden_matcher = None
+    return history, facts
+
+
+def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
     """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
     live = encoders.load_model(teacher) if options["loss"]["hidden"] else None
     if live is not None:
@@ -31,7 +61,7 @@ def objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], opt
     return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
 
 
-def soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
+def _soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
     """Return the teacher's logits as an input of every example of train, where the loss uses them."""
     if not options["loss"]["soft"]:
         return {}
