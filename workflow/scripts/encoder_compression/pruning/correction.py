@@ -47,8 +47,8 @@ def _second_moments(model: PreTrainedModel, linear: nn.Linear, gates: tuple[Tens
     with gated(model, *gates):
         for batch in batches:
             model(**batch)
-            states = found.pop()[batch["attention_mask"].bool()].double()
-            total += states.T @ states
+            states = found.pop()[batch["attention_mask"].bool()]
+            total += states.T @ states  # the products of a batch in single precision, their sum in double
             tokens += len(states)
     hook.remove()
     return total / tokens

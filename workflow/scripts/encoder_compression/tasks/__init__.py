@@ -6,7 +6,7 @@ UNIT          what one example is called
 TARGETS       column of a prepared split -> argument of the model that holds the label
 CREDITS       metric -> credit from 0 to 1 of each example: the score is their mean
 SCORES        metric -> score of all examples at once, where it is no such mean
-clean         table of the source -> its usable rows with "id", "key", "source" and "group", checked
+clean         table of the source -> its usable rows with "id", "source" (in one split only) and "group" (cut together), checked
 write         rows of all splits -> {split}.parquet, what the encoder reads; returns what dataset.json should know
 head          dataset.json -> arguments of the new head
 possible      logits of one input -> the same with -inf where there is nothing to choose

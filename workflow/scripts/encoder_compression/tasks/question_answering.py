@@ -38,7 +38,7 @@ def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
     _require(rows, split, ~rows.apply(_has_answers_in_place, axis=1), "an answer that is not at its offset in the context; mend the file")
     starts = [answers[0][1] if answers else 0 for answers in rows["answers"]]
     texts = [[text for text, _ in answers] for answers in rows["answers"]]
-    rows = rows.assign(answers=texts, answer_start=starts, key=rows["id"], source=rows["context"], group=rows["group"].astype(str))
+    rows = rows.assign(answers=texts, answer_start=starts, source=rows["context"], group=rows["group"].astype(str))
     rows.attrs["dropped"] = {}
     return rows
 
