@@ -128,12 +128,13 @@ def sample(**changes) -> dict:
         "unit": "sentence",
         "seeds": 1,
         "is_baseline": False,
+        "technique": "distill",
         "runtime_alone": False,
     }
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
     row |= {"passes_gate": True, "seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
-    row |= dict.fromkeys(("distillation", "distillation_ci_low", "distillation_ci_high", "distillation_p_holm"))
+    row |= dict.fromkeys(("against_control", "against_control_ci_low", "against_control_ci_high", "against_control_p_holm"))
     for name in ("speedup", "speedup_runtime", "speedup_compression"):
         row |= ratio(name, 1.0, 1.0, 1.0)
     row |= {

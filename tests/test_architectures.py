@@ -7,9 +7,9 @@ import torch
 
 from conftest import make_encoder
 from encoder_compression import encoders
+from encoder_compression.pruning.masks import Masks
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.distill import take_layers
-from encoder_compression.techniques.prune import make_permanent, mask_smallest
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 
@@ -98,8 +98,9 @@ def test_the_relative_positions_of_mpnet_reach_the_student_and_its_file(tmp_path
 
 
 def test_magnitude_pruning_reaches_every_linear_of_every_layer(model):
-    mask_smallest(model, 0.5, "layer")
-    make_permanent(model)
+    masks = Masks(model, scope="layer", factors=dict.fromkeys(encoders.encoder_linears(model), torch.ones(1)))
+    masks.raise_to(0.5)
+    masks.make_permanent()
     for linear in encoders.encoder_linears(model).values():
         assert int((linear.weight == 0).sum()) == linear.weight.numel() // 2
 

@@ -120,6 +120,26 @@ def test_each_student_gets_a_control_with_the_same_budget_and_no_teacher():
     assert options["variants"].index("teacher+even1-control") == options["variants"].index("teacher+even1") + 1
 
 
+def test_the_control_of_a_pruned_model_keeps_its_weights_and_has_the_whole_budget_of_its_chain(tmp_path):
+    first = {"sparsity": 0.3, "control": False}
+    last = {"sparsity": 0.6, "ramp": {}, "training": {"epochs": 2}}
+    options = load(tmp_path, merge(TINY, {"prune": {"first": first, "last": last}, "variants": ["teacher+first", "teacher+first+last"]}))
+    assert options["variants"] == ["teacher+first", "teacher+first+last", "teacher+first-control+last-control"]
+    control = options["prune"]["last-control"]
+    assert control["sparsity"] == 0
+    assert "ramp" not in control
+    for key in ("training", "loss", "temperature", "teacher"):
+        assert control[key] == options["prune"]["last"][key]
+
+
+def test_a_removal_without_training_has_no_control_because_that_would_be_its_parent(tmp_path):
+    width = {"remove": 0.3, "training": {"epochs": 0}}
+    assert load(tmp_path, merge(TINY, {"shrink": {"width30": width}, "variants": ["teacher", "teacher+width30"]}))["variants"] == [
+        "teacher",
+        "teacher+width30",
+    ]
+
+
 def test_a_student_asked_to_have_no_control_gets_none(tmp_path):
     options = load(tmp_path, merge(TINY, {"distill": {"even1": {"control": False}}}))
     assert "even1-control" not in options["distill"]

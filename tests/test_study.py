@@ -16,12 +16,15 @@ from encoder_compression.study import check_target, steps_pattern
         ("even1", "a chain begins with a finetune step, but 'even1' is a distill step"),
         ("teacher+int8+magnitude60", "'magnitude60' needs weights, but follows the quantized step 'int8'"),
         ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; put it first, then prune"),
+        ("teacher+magnitude60+magnitude30", "'magnitude30' asks for fewer zeros than 'magnitude60' before it, but zeros stay"),
         ("teacher+teacher", "'teacher' is a finetune step and must come first"),
     ],
 )
 def test_an_impossible_chain_says_why(tiny, variant, message):
+    fewer = tiny.options["prune"]["magnitude60"] | {"sparsity": 0.3}
+    study = load_tiny(prune=tiny.options["prune"] | {"magnitude30": fewer})
     with pytest.raises(UserError, match=re.escape(message)):
-        tiny.check(variant)
+        study.check(variant)
 
 
 def test_the_distillation_teacher_is_the_named_step_and_never_the_parent(tiny):

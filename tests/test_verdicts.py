@@ -55,11 +55,11 @@ def test_a_metric_of_two_words_is_written_as_people_write_it():
 
 
 def test_what_the_teacher_adds_is_said_of_the_student_that_has_a_control():
-    found = {"distillation": 0.02, "distillation_ci_low": -0.01, "distillation_ci_high": 0.05, "distillation_p_holm": 0.2}
+    found = {"against_control": 0.02, "against_control_ci_low": -0.01, "against_control_ci_high": 0.05, "against_control_p_holm": 0.2}
     change_by = "Distillation changes it by +2.0 points (-1.0 to +5.0) against the same student without a teacher: not dist"
     assert change_by in say(sample(**found))
-    assert "without a teacher: a gain (p = 0.01)." in say(sample(**found | {"distillation_p_holm": 0.01}))
-    assert "without a teacher: a loss (p = 0.01)." in say(sample(**found | {"distillation": -0.02, "distillation_p_holm": 0.01}))
+    assert "without a teacher: a gain (p = 0.01)." in say(sample(**found | {"against_control_p_holm": 0.01}))
+    assert "without a teacher: a loss (p = 0.01)." in say(sample(**found | {"against_control": -0.02, "against_control_p_holm": 0.01}))
     assert "Distillation" not in say(sample())
 
 

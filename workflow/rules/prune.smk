@@ -1,7 +1,7 @@
 """
-Set the smallest weights of the encoder to zero and train on with them.
+Set the least important weights of the encoder to zero, at once or little by little, and train the others.
 
-IN   the parent's model/, results/{experiment}/dataset/
+IN   the parent's and the teacher's model/, results/{experiment}/dataset/
 OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
 
@@ -9,6 +9,8 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 rule prune:
     input:
         parent=parent_model,
+        teacher=teacher_of("model"),
+        soft_targets=soft_targets,
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),

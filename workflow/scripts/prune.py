@@ -6,6 +6,8 @@ from encoder_compression.techniques.prune import prune
 with job(snakemake) as facts:
     facts |= prune(
         parent=snakemake.input.parent,
+        teacher=snakemake.input.teacher,
+        soft_targets=snakemake.input.soft_targets,
         goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,

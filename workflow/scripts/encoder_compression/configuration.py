@@ -13,6 +13,12 @@ from encoder_compression.errors import UserError, nearest
 
 TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
 CONTROL = "-control"
+# What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
+WITHOUT = {
+    "distill": {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "start": "best", "control": False},
+    "shrink": {"remove": 0, "control": False},
+    "prune": {"sparsity": 0, "control": False},
+}
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset")
 
@@ -178,18 +184,29 @@ def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:
 
 
 def _add_controls(options: dict) -> None:
-    """Add, after each distilled student, the same student trained without its teacher from the better start.
+    """Add, after each variant whose last step asks for it, its control: the same training without what the step is about."""
+    chains = [chain for variant in options["variants"] for chain in (variant, control_of(variant, options)) if chain]
+    for step in {step for chain in chains for step in chain.split("+") if step.endswith(CONTROL)}:
+        technique = _technique_with_control(step.removesuffix(CONTROL), options)
+        own = options[technique][step.removesuffix(CONTROL)]
+        options[technique][step] = merge({key: value for key, value in own.items() if key != "ramp"}, WITHOUT[technique])
+    options["variants"] = chains
 
-    A step with "control" has a partner ``{step}-control``: hard labels only, the same training options.
+
+def _technique_with_control(step: str, options: dict) -> str | None:
+    return next((technique for technique in WITHOUT if step in options[technique]), None)
+
+
+def control_of(variant: str, options: dict) -> str | None:
+    """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
+
+    Of pruning steps in a row all are left out, so that the control has the training of all: ``teacher+a-control+b-control``.
     """
-    for step, student in list(options["distill"].items()):
-        if student["control"]:
-            without = {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "start": "best", "control": False}
-            options["distill"][step + CONTROL] = merge(student, without)
-    controls = options["distill"]
-    options["variants"] = [
-        chain
-        for variant in options["variants"]
-        for chain in (variant, variant + CONTROL)
-        if chain == variant or chain.split("+")[-1] in controls
-    ]
+    steps = variant.split("+")
+    technique = _technique_with_control(steps[-1], options)
+    if not technique or not options[technique][steps[-1]]["control"] or not options[technique][steps[-1]]["training"]["epochs"]:
+        return None
+    kept = len(steps) - 1
+    while technique == "prune" and steps[kept - 1] in options["prune"]:
+        kept -= 1
+    return "+".join([*steps[:kept], *(step + CONTROL for step in steps[kept:])])

@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 
-from encoder_compression.configuration import CONTROL, TECHNIQUES
+from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of
 from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
 # What a technique changes about the work of a call, as the tables name the factors of a speed-up.
 FACTORS = {"finetune": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
+
+LEARNERS = ("distill", "shrink", "prune")  # the techniques that learn from a teacher
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,15 @@ class Study:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
                 raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
-            if technique in ("distill", "shrink"):
+            if technique == "prune":
+                self._check_sparsity(where, step, steps[:index])
+            if technique in LEARNERS:
                 self._check_teacher(where, step, steps[:index])
+
+    def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
+        for other in before:
+            if self.technique(other) == "prune" and self.step_options(step)["sparsity"] < self.step_options(other)["sparsity"]:
+                raise UserError(f"{where}: '{step}' asks for fewer zeros than '{other}' before it, but zeros stay; swap the two")
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
         teacher = self.step_options(step)["teacher"]
@@ -105,7 +114,8 @@ class Study:
     def table_rows(self) -> list[dict]:
         """Return per row its names, the folders of its results and of those it is compared with, and its trained models.
 
-        "chain" maps every chain up to the variant to the technique of its last step, "folder_of" to its results.
+        "chain" maps every chain up to the variant to the technique of its last step, "folder_of" to its results; "control"
+        is the variant that the row is to beat, if it has one.
         """
         return [self._table_row(*row) for row in self.rows()]
 
@@ -119,6 +129,7 @@ class Study:
             "chain": {chain: self.technique(chain.split("+")[-1]) for chain in chains},
             "folder": self.folder(variant, seed, device),
             "folder_of": {chain: self.folder(chain, seed, device) for chain in chains},
+            "control": control_of(variant, self.options),
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
             "trained": [self.folder(chain, seed, "model") for chain in chains if "model" in self.forms(chain)],

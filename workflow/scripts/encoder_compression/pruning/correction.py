@@ -1,5 +1,8 @@
 """What the kept inputs of a linear layer must do for those that are gone: least squares, layer by layer, without training."""
 
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -11,6 +14,7 @@ from encoder_compression.pruning.structure import Structure
 DAMPING = 0.01  # of the mean diagonal, so that inputs that always move together keep their weights
 
 
+@torch.no_grad()
 def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> None:
     """Fit, in place, the weights that read heads or neurons so that the kept ones give what all gave.
 
@@ -20,35 +24,73 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     model.eval()
     width = model.config.hidden_size // model.config.num_attention_heads
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
-    for layer, block in enumerate(encoders.blocks(model)):
-        _fit(model, block.attention_output, structure.heads[layer].repeat_interleave(width), (heads, neurons), batches)
-        heads[layer] = structure.heads[layer]
-        _fit(model, block.contraction, structure.neurons[layer], (heads, neurons), batches)
-        neurons[layer] = structure.neurons[layer]
+    calls = [_first_call(model, batch) for batch in batches]
+    with gated(model, heads, neurons):
+        for index, (layer, block) in enumerate(zip(encoders.layer_stack(model).layer, encoders.blocks(model), strict=True)):
+            _fit(block.attention_output, structure.heads[index].repeat_interleave(width), layer, calls)
+            heads[index] = structure.heads[index]
+            _fit(block.contraction, structure.neurons[index], layer, calls)
+            neurons[index] = structure.neurons[index]
+            calls = [call.after(layer) for call in calls]
 
 
-def _fit(model: PreTrainedModel, linear: nn.Linear, kept: Tensor, gates: tuple[Tensor, Tensor], batches: Batches) -> None:
-    """Give the kept inputs the weights with which they best give what all inputs give."""
+@dataclass(frozen=True)
+class _Call:
+    """What a transformer layer is called with: states [batch, length, width], the other arguments, and which tokens count."""
+
+    states: Tensor
+    others: tuple
+    named: dict
+    present: Tensor
+
+    def of(self, layer: nn.Module) -> Tensor:
+        """Return the layer's output [batch, length, width]."""
+        out = layer(self.states, *self.others, **self.named)
+        return out if isinstance(out, Tensor) else out[0]
+
+    def after(self, layer: nn.Module) -> "_Call":
+        """Return what the next layer is called with."""
+        return replace(self, states=self.of(layer))
+
+
+class _Reached(Exception):
+    """Ends a forward pass where all that was asked for is known."""
+
+
+def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
+    found = []
+
+    def take(module, arguments, named):
+        found.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
+        raise _Reached
+
+    hook = encoders.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
+    with suppress(_Reached):
+        model(**batch)
+    hook.remove()
+    return found[0]
+
+
+def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) -> None:
+    """Give the kept inputs of one of the layer's matrices the weights with which they best give what all inputs give."""
     if kept.all():
         return
-    moments = _second_moments(model, linear, gates, batches)
+    moments = _second_moments(linear, layer, calls)
     inside = kept.nonzero().flatten()
     damped = moments[inside][:, inside] + DAMPING * moments.diagonal().mean() * torch.eye(len(inside), dtype=moments.dtype)
     change = torch.linalg.solve(damped, moments[inside] @ (linear.weight.data.T.to(moments.dtype) * (1 - kept[:, None])))
     linear.weight.data[:, inside] += change.T.to(linear.weight.dtype)
 
 
-@torch.no_grad()
-def _second_moments(model: PreTrainedModel, linear: nn.Linear, gates: tuple[Tensor, Tensor], batches: Batches) -> Tensor:
+def _second_moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> Tensor:
     """Return the mean of x xᵀ [inputs, inputs] over the tokens, without padding, that reach a linear layer."""
     total, tokens = torch.zeros(linear.in_features, linear.in_features, dtype=torch.float64), 0
     found: list[Tensor] = []
     hook = linear.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
-    with gated(model, *gates):
-        for batch in batches:
-            model(**batch)
-            states = found.pop()[batch["attention_mask"].bool()]
-            total += states.T @ states  # the products of a batch in single precision, their sum in double
-            tokens += len(states)
+    for call in calls:
+        call.of(layer)
+        states = found.pop()[call.present]
+        total += states.T @ states  # the products of a batch in single precision, their sum in double
+        tokens += len(states)
     hook.remove()
     return total / tokens

@@ -43,7 +43,7 @@ class Table:
     def over_seeds(self) -> pd.DataFrame:
         """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline."""
         table = pd.DataFrame([self._group(rows) for rows in self.groups.values()])
-        for name in ("p_value", "speedup_p_value", "distillation_p_value"):
+        for name in ("p_value", "speedup_p_value", "against_control_p_value"):
             table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
         return table.assign(can_win=table["passes_gate"] & (table["seeds_of_one_class"] == 0))
 
@@ -105,7 +105,8 @@ class Table:
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,
             **self._quality(rows, is_baseline),
-            **self._distillation(rows),
+            "technique": rows[0]["chain"][variant],
+            **self._against_control(rows),
             "passes_gate": bool(each["retained"].mean() >= self.gate),
             **self.speed.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
@@ -125,13 +126,13 @@ class Table:
             return result | dict.fromkeys(("difference", "difference_ci_low", "difference_ci_high", "p_value"))
         return result | comparison.difference(self.metric, self.saved(rows), self.saved(rows, "baseline"))
 
-    def _distillation(self, rows: list[dict]) -> dict:
-        """Return what a student's score gains over its control, with interval and p-value; None where there is no control."""
-        control = self.groups.get((rows[0]["variant"] + CONTROL, rows[0]["device"]))
+    def _against_control(self, rows: list[dict]) -> dict:
+        """Return the score minus that of the control, with interval and p-value; None where there is no control."""
+        control = self.groups.get((rows[0]["control"], rows[0]["device"]))
         if not control:
-            return dict.fromkeys(("distillation", "distillation_ci_low", "distillation_ci_high", "distillation_p_value"))
+            return dict.fromkeys(f"against_control{part}" for part in ("", "_ci_low", "_ci_high", "_p_value"))
         found = comparison.difference(self.metric, self.saved(rows), self.saved(control))
-        return {name.replace("difference", "distillation").replace("p_value", "distillation_p_value"): one for name, one in found.items()}
+        return {f"against_control_{name}".replace("_difference", ""): value for name, value in found.items()}
 
 
 def _share(score: float, of: float) -> float:

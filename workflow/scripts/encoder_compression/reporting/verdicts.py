@@ -8,6 +8,11 @@ from encoder_compression.intervals import ALPHA
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
+CAUSES = {  # what a row differs in from its control, and what that control is
+    "distill": ("Distillation", "the same student without a teacher"),
+    "shrink": ("The removal", "the whole model after the same training"),
+    "prune": ("Pruning", "the model with all its weights after the same training"),
+}
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
@@ -47,14 +52,14 @@ def quality(row: dict, rows: list[dict]) -> str | None:
     return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
 
 
-def distillation(row: dict, rows: list[dict]) -> str | None:
-    """Say what the teacher adds over the same student trained without it."""
-    if pd.isna(row["distillation"]):
+def against_control(row: dict, rows: list[dict]) -> str | None:
+    """Say what the teacher adds, or what pruning costs, over the same training without it."""
+    if pd.isna(row["against_control"]):
         return None
-    p = row["distillation_p_holm"]
-    clear = f"a {'gain' if row['distillation'] > 0 else 'loss'}" if is_different(p) else "not distinguishable"
-    change = _points(row, "distillation")
-    return f"Distillation changes it by {change} against the same student without a teacher: {clear} ({_p(p)})."
+    p = row["against_control_p_holm"]
+    clear = f"a {'gain' if row['against_control'] > 0 else 'loss'}" if is_different(p) else "not distinguishable"
+    what, control = CAUSES[row["technique"]]
+    return f"{what} changes it by {_points(row, 'against_control')} against {control}: {clear} ({_p(p)})."
 
 
 def gate(row: dict, rows: list[dict]) -> str | None:
@@ -132,7 +137,7 @@ def noise(row: dict, rows: list[dict]) -> str | None:
 
 
 Rule = Callable[[dict, list[dict]], str | None]
-RULES: tuple[Rule, ...] = (baseline, one_class, quality, distillation, gate, speed, zeros, integer, beaten, noise)
+RULES: tuple[Rule, ...] = (baseline, one_class, quality, against_control, gate, speed, zeros, integer, beaten, noise)
 
 
 def _title(row: dict) -> str:

@@ -73,6 +73,7 @@ def _train_student(
         goal=goal,
         options=options,
         checkpoints=checkpoints,
+        ramp=None,
     )
     facts["layer_map"] = dict(enumerate(layer_map, start=1))
     return {"student": student, "history": history, "facts": facts}

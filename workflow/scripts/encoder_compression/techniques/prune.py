@@ -1,35 +1,45 @@
-"""Set the smallest weights of the encoder's linear layers to zero, train on, and keep them zero (Han et al. 2015)."""
+"""Set the least important weights of the encoder's linear layers to zero, train on, and keep them zero (Han et al. 2015)."""
 
 import shutil
 from pathlib import Path
 
-from torch.nn.utils import prune as pruning
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders
-from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.train import Goal, train
+from encoder_compression.pruning import calibration
+from encoder_compression.pruning.masks import Masks
+from encoder_compression.pruning.scores import factors
+from encoder_compression.techniques import teaching
+from encoder_compression.training import artifacts
+from encoder_compression.training.ramp import Ramp
+from encoder_compression.training.train import Goal
 
 
-def prune(*, parent: Path, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
-    """Write the pruned model after its recovery training to ``model``; returns facts with the zeros counted twice.
+def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
+    """Write the pruned model after its training to ``model`` and the training's curve to ``curve``; returns facts.
 
-    The zeros are counted after recovery and in the reloaded model; RuntimeError where the two differ.
+    All zeros come at once before the training, or with "ramp" little by little in its first part. They are counted after
+    the training and in the reloaded model; RuntimeError where the two differ.
     """
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[parent, goal.dataset])
+    teaching.require_gate(teacher, options["gate"])
+    inputs = [parent, teacher, goal.dataset]
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     network = encoders.load_model(parent)
-    mask_smallest(network, options["sparsity"], options["scope"])
-    history, facts = train(
-        model=network,
+    masks = _masks(network, tokenizer, goal, options)
+    ramp = _ramp(masks, options)
+    history, facts = teaching.learn(
+        network,
+        teacher=teacher,
+        soft_targets=soft_targets,
+        layer_map=list(range(1, network.config.num_hidden_layers + 1)),
         tokenizer=tokenizer,
         goal=goal,
-        options=options["training"],
-        objective=objectives.from_labels,
+        options=options,
         checkpoints=checkpoints,
-        columns={},
+        ramp=ramp,
     )
-    make_permanent(network)
+    masks.make_permanent()
     recovered = encoders.count_zeros(network)
     saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))
     if saved != recovered:
@@ -39,20 +49,16 @@ def prune(*, parent: Path, goal: Goal, options: dict, model: Path, curve: Path) 
     return facts | {"zeros_after_recovery": recovered, "zeros_after_saving": saved}
 
 
-def mask_smallest(model: PreTrainedModel, sparsity: float, scope: str) -> None:
-    """Mask the given share of weights by magnitude, in one ranking ("global") or within each matrix ("layer").
-
-    While masks are on, every forward pass multiplies by them, so no training step can bring a weight back.
-    """
-    linears = [(linear, "weight") for linear in encoders.encoder_linears(model).values()]
-    if scope == "global":
-        pruning.global_unstructured(linears, pruning.L1Unstructured, amount=sparsity)
-    else:
-        for linear, name in linears:
-            pruning.l1_unstructured(linear, name, amount=sparsity)
+def _ramp(masks: Masks, options: dict) -> Ramp | None:
+    """Return what raises the sparsity during the training, or set all zeros now where the step has no ramp."""
+    if "ramp" not in options:
+        return masks.raise_to(options["sparsity"])
+    start = max(options["ramp"]["start"], masks.share())
+    return Ramp(masks.raise_to, target=options["sparsity"], **options["ramp"] | {"start": start})
 
 
-def make_permanent(model: PreTrainedModel) -> None:
-    """Multiply the masks into the weights and take them off."""
-    for linear in encoders.encoder_linears(model).values():
-        pruning.remove(linear, "weight")
+def _masks(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> Masks:
+    """Put masks on the model that rank by the score; size alone needs no examples."""
+    by_size = options["score"] == "magnitude"
+    batches = [] if by_size else calibration.batches(goal.dataset, tokenizer, options["calibration"])
+    return Masks(network, scope=options["scope"], factors=factors(network, options["score"], batches))

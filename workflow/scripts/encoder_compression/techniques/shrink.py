@@ -38,6 +38,7 @@ def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal
         goal=goal,
         options=options,
         checkpoints=checkpoints,
+        ramp=None,
     )
     after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))["weights"]
     artifacts.write_curve(history, curve)

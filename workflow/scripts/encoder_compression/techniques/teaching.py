@@ -10,6 +10,7 @@ from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
+from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.train import Goal, train
 
 
@@ -33,11 +34,12 @@ def learn(
     goal: Goal,
     options: dict,
     checkpoints: Path,
+    ramp: Ramp | None,
 ) -> tuple[list[dict], dict]:
     """Train ``student`` in place towards labels and teacher; returns its curve and facts.
 
     ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
-    logits on train; ``options`` are those of a step with "loss", "temperature" and "training".
+    logits on train; ``options`` are those of a step with "loss", "temperature" and "training"; ``ramp`` prunes on the way.
     """
     history, facts = train(
         model=student,
@@ -47,6 +49,7 @@ def learn(
         objective=_objective(student, teacher, layer_map, options),
         checkpoints=checkpoints,
         columns=_soft_columns(soft_targets, options),
+        ramp=ramp,
     )
     student.hidden_matcher = None
     return history, facts

@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from encoder_compression import environment, features, quality, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training.objectives import Objective
+from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 
 log = logging.getLogger(__name__)
@@ -49,18 +50,19 @@ def train(
     objective: Objective,
     checkpoints: Path,
     columns: dict[str, pa.ChunkedArray],
+    ramp: Ramp | None,
 ) -> tuple[list[dict], dict]:
     """Train ``model`` in place and leave it with the weights of its best epoch; returns its curve and facts.
 
-    Validation alone chooses the epoch. ``options`` are those of a step's ``training`` section; ``columns`` are
-    further inputs of the objective, a row per input of train. A run that was killed goes on from ``checkpoints``, which the
-    caller removes once the model is saved.
+    Validation alone chooses the epoch, with a ``ramp`` among those at its end or later. ``options`` are those of a step's
+    ``training`` section; ``columns`` are further inputs of the objective, a row per input of train. A run that was killed goes
+    on from ``checkpoints``, which the caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
         return _recall(ended, model)
     set_seed(goal.seed)
-    trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints)
+    trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints, ramp)
     if not options["epochs"]:
         return _validate_only(trainer)
     last = last_complete_checkpoint(checkpoints)
@@ -103,18 +105,24 @@ def _trainer(
     objective: Objective,
     options: dict,
     checkpoints: Path,
+    ramp: Ramp | None,
 ) -> EncoderTrainer:
     validation = Validation(goal)
+    arguments = _arguments(options, goal.seed, checkpoints, len(data))
+    callbacks = [ProgressBar(goal.name), EarlyStoppingCallback(options["patience"])]
+    if ramp:
+        arguments.eval_delay = ramp.share * options["epochs"]  # before, the model is not yet what was asked for
+        callbacks.append(ramp)
     return EncoderTrainer(
         model=model,
-        args=_arguments(options, goal.seed, checkpoints, len(data)),
+        args=arguments,
         objective=objective,
         lengths=[len(ids) for ids in data["input_ids"]],
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
         compute_metrics=lambda out: {"score": validation.score(out.predictions)},
-        callbacks=[ProgressBar(goal.name), EarlyStoppingCallback(options["patience"])],
+        callbacks=callbacks,
     )
 
 
