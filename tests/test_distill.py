@@ -10,6 +10,8 @@ from pyarrow import parquet
 from conftest import make_encoder
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.pruning import calibration
+from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques.distill import choose_layers, distill, take_layers
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
@@ -53,6 +55,24 @@ def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architectu
             assert torch.equal(one, other)
             assert one.data_ptr() != other.data_ptr()
     assert len(original) == 6
+
+
+def test_layers_that_do_nothing_are_found_unimportant(tmp_path, dataset):
+    folder = make_encoder(tmp_path, layers=4)
+    model = encoders.add_head(folder, "AutoModelForSequenceClassification", {"num_labels": 2})
+    layers = encoders.layer_stack(model).layer
+    for block in (encoders.blocks(model)[1], encoders.blocks(model)[2]):  # what they add to their input becomes nothing
+        for linear in (block.attention_output, block.contraction):
+            torch.nn.init.zeros_(linear.weight)
+    batches = calibration.batches(dataset, encoders.load_tokenizer(folder), 16)
+    tuned = torch.optim.Adam([*layers[0].parameters(), *layers[3].parameters(), *model.classifier.parameters()], lr=3e-3)
+    for _ in range(8):
+        for batch in batches:
+            tuned.zero_grad()
+            model(**batch).loss.backward()
+            tuned.step()
+    assert important_layers(model, 2, batches) == [1, 4]
+    assert list(layers) == list(encoders.layer_stack(model).layer)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ def save_classifier(encoder, folder):
 
 def run_prune(parent, dataset, folder, options):
     """Prune towards the labels alone, which needs no soft targets of a teacher."""
+    folder.mkdir(exist_ok=True)
     facts = prune(
         parent=parent,
         teacher=parent,
@@ -121,6 +122,31 @@ def test_no_epoch_before_the_end_of_the_ramp_can_be_chosen(tmp_path, parent, dat
     position = {name: index for index, name in enumerate(curve[0].split(","))}
     rows = [line.split(",") for line in curve[1:]]
     assert [float(row[position["epoch"]]) for row in rows if row[position["eval_score"]]] == [2, 3]
+
+
+def test_a_run_killed_within_its_ramp_goes_on_to_the_same_weights_and_zeros(tmp_path, parent, dataset, tiny, monkeypatch):
+    options = tiny.options["prune"]["magnitude60"]
+    options = options | {"ramp": {"start": 0.0, "share": 0.8, "every": 2}, "training": options["training"] | {"epochs": 3}}
+    whole, facts = run_prune(parent, dataset, tmp_path / "whole", options)
+
+    class Killed(Exception):
+        pass
+
+    raise_to = Masks.raise_to
+
+    def die_in_the_second_epoch(self, sparsity):
+        if sparsity > 0.55:
+            raise Killed
+        raise_to(self, sparsity)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Masks, "raise_to", die_in_the_second_epoch)
+        run_prune(parent, dataset, tmp_path / "killed", options)
+    resumed, again = run_prune(parent, dataset, tmp_path / "killed", options)
+    assert again["resumed"]
+    assert again["zeros_after_saving"] == facts["zeros_after_saving"]
+    weights, expected = (encoders.load_model(folder).state_dict() for folder in (resumed, whole))
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
 def test_a_pruned_parent_keeps_its_zeros_and_the_next_step_goes_on_from_them(tmp_path, pruned, dataset, one_shot):

@@ -9,10 +9,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.pruning import calibration
+from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques import teaching
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
+
+EXAMPLES = 256  # of train, on which layers are found important: each pass costs one more for every layer that is left
 
 
 def distill(
@@ -37,10 +41,11 @@ def distill(
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     starts = ("finetuned", "pretrained") if options["start"] == "best" else (options["start"],)
+    rule = _rule(parent, tokenizer, goal, options)
     candidates = []
     for start in starts:
         whole = encoders.load_model(parent) if start == "finetuned" else new_model(encoder, goal)
-        candidates.append(_train_student(whole, teacher, tokenizer, soft_targets, goal, options, checkpoints / start))
+        candidates.append(_train_student(whole, rule, teacher, tokenizer, soft_targets, goal, options, checkpoints / start))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
     best = scores.index(max(scores))
     artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=goal.dataset)
@@ -53,8 +58,17 @@ def distill(
     }
 
 
+def _rule(parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> str | list[int]:
+    """Return the rule of the layers, or the layers themselves where the parent's own importance chooses them."""
+    if options["layers"] != "important":
+        return options["layers"]
+    batches = calibration.batches(goal.dataset, tokenizer, EXAMPLES)
+    return important_layers(encoders.load_model(parent), options["keep"], batches)
+
+
 def _train_student(
     whole: PreTrainedModel,
+    rule: str | list[int],
     teacher: Path,
     tokenizer: PreTrainedTokenizerBase,
     soft_targets: Path | None,
@@ -63,7 +77,7 @@ def _train_student(
     checkpoints: Path,
 ) -> dict:
     """Train the chosen layers of ``whole`` with the whole budget; returns student, history and facts."""
-    student, layer_map = take_layers(whole, options["layers"], options["keep"])
+    student, layer_map = take_layers(whole, rule, options["keep"])
     history, facts = teaching.learn(
         student,
         teacher=teacher,
