@@ -98,7 +98,7 @@ def test_the_relative_positions_of_mpnet_reach_the_student_and_its_file(tmp_path
 
 
 def test_magnitude_pruning_reaches_every_linear_of_every_layer(model):
-    masks = Masks(model, scope="layer", factors=dict.fromkeys(encoders.encoder_linears(model), torch.ones(1)))
+    masks = Masks(encoders.encoder_linears(model), scope="layer", factors=dict.fromkeys(encoders.encoder_linears(model), torch.ones(1)))
     masks.raise_to(0.5)
     masks.make_permanent()
     for linear in encoders.encoder_linears(model).values():

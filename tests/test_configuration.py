@@ -25,6 +25,10 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"finetune": {"teacher": {"training": {"learning_rate": "5e-5"}}}}, "'5e-5' is text to YAML, not a number; write it like 5.0e-5"),
         ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers"),
         ({"prune": {"magnitude60": {"sparsity": 60}}}, "prune.magnitude60.sparsity: 60 is greater than or equal to the maximum of 1"),
+        (
+            {"prune": {"all": {"sparsity": 0.5, "parts": ["encoder", "embeddings"], "score": "fisher"}}},
+            "prune.all: the score 'fisher' knows only the words of its examples; prune embeddings by magnitude",
+        ),
         ({"prune": {"int8": {"sparsity": 0.6}}}, "step 'int8' stands in 'prune' and in 'quantize'; rename one"),
         ({"metric": "acuracy"}, "metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
         ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),

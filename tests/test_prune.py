@@ -39,7 +39,7 @@ def run_prune(parent, dataset, folder, options):
 
 def mask(model, sparsity, scope):
     """Put masks on by size, at once and for good."""
-    masks = Masks(model, scope=scope, factors=dict.fromkeys(encoders.encoder_linears(model), torch.ones(1)))
+    masks = Masks(encoders.encoder_linears(model), scope=scope, factors=dict.fromkeys(encoders.encoder_linears(model), torch.ones(1)))
     masks.raise_to(sparsity)
     masks.make_permanent()
 
@@ -66,7 +66,7 @@ def test_the_asked_share_of_encoder_weights_is_masked(tmp_path, architecture, sc
     model = encoders.add_head(make_encoder(tmp_path, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
     head = {name: tensor.clone() for name, tensor in model.state_dict().items() if "classifier" in name or "embedding" in name}
     mask(model, 0.5, scope)
-    counted = encoders.count_zeros(model)
+    counted = encoders.count_zeros(model, ["encoder"])
     assert counted["zeros"] == 0.5 * counted["weights"]
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in head.items())
 
@@ -81,6 +81,20 @@ def test_two_of_four_neighbouring_inputs_are_zero_and_they_are_the_smaller_ones(
         assert (old.abs().masked_fill(~zero, 0).amax(dim=1) <= old.abs().masked_fill(zero, torch.inf).amin(dim=1)).all()
 
 
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "electra", "mpnet"])
+def test_embeddings_and_head_are_pruned_where_asked_and_nothing_else(tmp_path, architecture):
+    model = encoders.add_head(make_encoder(tmp_path, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    masks = Masks(parts := encoders.parts(model, ["embeddings", "head"]), scope="layer", factors=dict.fromkeys(parts, torch.ones(1)))
+    masks.raise_to(0.5)
+    assert masks.share() == pytest.approx(0.5, abs=1e-3)
+    masks.make_permanent()
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {name.split(".")[-2] for name in changed} >= {"word_embeddings"}
+    assert all("word_embeddings" in name or "classifier" in name for name in changed)
+    assert len(changed) >= 2
+
+
 def test_the_smallest_weights_go_first(encoder):
     model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     before = torch.cat([linear.weight.flatten() for linear in encoders.encoder_linears(model).values()]).abs()
@@ -92,7 +106,7 @@ def test_the_smallest_weights_go_first(encoder):
 def test_a_zero_never_comes_back_while_the_sparsity_rises(encoder):
     model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     linears = encoders.encoder_linears(model)
-    masks = Masks(model, scope="global", factors=dict.fromkeys(linears, torch.ones(1)))
+    masks = Masks(encoders.encoder_linears(model), scope="global", factors=dict.fromkeys(linears, torch.ones(1)))
     masks.raise_to(0.3)
     zero = {name: linear.weight_mask == 0 for name, linear in linears.items()}
     for linear in linears.values():
@@ -164,7 +178,7 @@ def test_a_control_trains_all_its_weights(tmp_path, parent, dataset, one_shot):
 
 def test_zeros_survive_training_and_saving(pruned):
     model, facts = pruned
-    counted = encoders.count_zeros(encoders.load_model(model))
+    counted = encoders.count_zeros(encoders.load_model(model), ["encoder"])
     assert counted == facts["zeros_after_recovery"] == facts["zeros_after_saving"]
     assert counted["zeros"] == round(0.6 * counted["weights"])
 
@@ -181,7 +195,7 @@ def test_recovery_really_trains_the_weights_that_are_left(pruned, parent):
 
 
 def test_the_parent_is_left_as_it_was(pruned, parent):
-    assert encoders.count_zeros(encoders.load_model(parent))["zeros"] == 0
+    assert encoders.count_zeros(encoders.load_model(parent), ["encoder"])["zeros"] == 0
 
 
 def test_zeros_survive_export_and_quantization(pruned, tiny, tmp_path):

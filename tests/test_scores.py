@@ -37,18 +37,18 @@ def gradients(model, batches):
     ("score", "reduce"), [("taylor", lambda g: g.abs().mean(dim=0)), ("fisher", lambda g: g.square().mean(dim=0).sqrt())]
 )
 def test_factors_of_gradients_are_those_of_a_backward_pass(model, batches, score, reduce):
-    found = factors(model, score, batches)["layer.0.attention.self.query"]
+    found = factors(model, encoders.encoder_linears(model), score, batches)["layer.0.attention.self.query"]
     torch.testing.assert_close(found, reduce(gradients(model, batches)))
 
 
 def test_padding_is_no_input_of_the_activation_score(model, batches):
     with torch.no_grad():
         states = torch.cat([model.bert.embeddings(batch["input_ids"])[batch["attention_mask"].bool()] for batch in batches])
-    found = factors(model, "activation", batches)["layer.0.attention.self.query"]
+    found = factors(model, encoders.encoder_linears(model), "activation", batches)["layer.0.attention.self.query"]
     torch.testing.assert_close(found, states.square().mean(dim=0).sqrt())
 
 
 def test_size_alone_needs_no_examples(model):
-    found = factors(model, "magnitude", [])
+    found = factors(model, encoders.encoder_linears(model), "magnitude", [])
     assert set(found) == set(encoders.encoder_linears(model))
     assert all((factor == 1).all() for factor in found.values())

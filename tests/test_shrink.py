@@ -46,10 +46,10 @@ def test_the_rewritten_model_computes_what_the_masked_one_does(tmp_path, archite
     chosen = structure.choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
     with gates.gated(model, chosen.heads, chosen.neurons):
         masked = logits(model)
-    before = encoders.count_zeros(model)["weights"]
+    before = encoders.count_zeros(model, ["encoder"])["weights"]
     structure.remove(model, chosen)
     torch.testing.assert_close(logits(model), masked, atol=1e-5, rtol=0)
-    assert 1 - encoders.count_zeros(model)["weights"] / before == pytest.approx(0.4, abs=0.03)
+    assert 1 - encoders.count_zeros(model, ["encoder"])["weights"] / before == pytest.approx(0.4, abs=0.03)
 
 
 def test_it_loads_in_a_process_that_knows_nothing_of_this_project(tmp_path):

@@ -45,6 +45,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
     _check_stride(options["dataset"], path.name)
+    _check_parts(options["prune"], path.name)
     _find_files(options, path.name)
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
@@ -140,6 +141,15 @@ def _explain(error: ValidationError) -> str:
 def _check_stride(dataset: dict, file: str) -> None:
     if "stride" in dataset and 2 * dataset["stride"] > dataset["max_length"]:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length {dataset['max_length']}; lower it")
+
+
+def _check_parts(steps: dict, file: str) -> None:
+    """Refuse to rank embeddings by examples, which know only their own words: all others would go."""
+    for step, own in steps.items():
+        if "embeddings" in own["parts"] and own["score"] != "magnitude":
+            raise UserError(
+                f"{file}: prune.{step}: the score '{own['score']}' knows only the words of its examples; prune embeddings by magnitude"
+            )
 
 
 def _find_files(options: dict, file: str) -> None:

@@ -86,9 +86,17 @@ def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
     return {name: module for name, module in layer_stack(model).named_modules() if isinstance(module, torch.nn.Linear)}
 
 
-def count_zeros(model: PreTrainedModel) -> dict[str, int]:
-    """Return how many weights the encoder's linear layers have, and how many of them are exactly zero."""
-    weights = [linear.weight for linear in encoder_linears(model).values()]
+def parts(model: PreTrainedModel, names: list[str]) -> dict[str, torch.nn.Module]:
+    """Return the modules with the matrices of some parts by name: "encoder", "embeddings" (of words) and "head"."""
+    inside = set(model.base_model.modules())
+    head = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module not in inside}
+    found = {"encoder": encoder_linears(model), "embeddings": {"embeddings": model.get_input_embeddings()}, "head": head}
+    return {name: module for part in names for name, module in found[part].items()}
+
+
+def count_zeros(model: PreTrainedModel, names: list[str]) -> dict[str, int]:
+    """Return how many weights the matrices of some parts have, and how many of them are exactly zero."""
+    weights = [module.weight for module in parts(model, names).values()]
     return {
         "weights": sum(weight.numel() for weight in weights),
         "zeros": sum(int((weight == 0).sum()) for weight in weights),

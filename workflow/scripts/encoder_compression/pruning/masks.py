@@ -1,12 +1,9 @@
-"""Masks on the weights of the encoder's linear layers: which of them are zero, and that they stay zero."""
+"""Masks on a model's matrices: which of their weights are zero, and that they stay zero."""
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import prune as pruning
-from transformers import PreTrainedModel
-
-from encoder_compression import encoders
 
 NEIGHBOURS = 4  # inputs that NVIDIA's sparse kernels read together: two zeros among them are the 2:4 form
 
@@ -15,47 +12,47 @@ class Masks:
     """Sets the least important weights to zero, more of them each time it is asked; a zero never comes back.
 
     While masks are on, every forward pass multiplies by them, so no training step can bring a weight back. They are
-    buffers of the model, so checkpoints hold them. ``factors`` are those of `scores.factors`; ``scope`` says how far one
+    buffers of the modules, so checkpoints hold them. ``factors`` are those of `scores.factors`; ``scope`` says how far one
     ranking goes: over all layers ("global"), a matrix ("layer"), an output, or four neighbouring inputs of one ("fours").
     """
 
-    def __init__(self, model: PreTrainedModel, *, scope: str, factors: dict[str, Tensor]):
+    def __init__(self, modules: dict[str, nn.Module], *, scope: str, factors: dict[str, Tensor]):
         self.scope = scope
         self.factors = factors
-        self.linears = encoders.encoder_linears(model)
-        for linear in self.linears.values():
-            pruning.identity(linear, "weight")
+        self.modules = modules
+        for module in modules.values():
+            pruning.identity(module, "weight")
 
     def share(self) -> float:
         """Return the share of the weights that are zero."""
-        weights = [linear.weight_orig * linear.weight_mask for linear in self.linears.values()]
+        weights = [module.weight_orig * module.weight_mask for module in self.modules.values()]
         return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
     @torch.no_grad()
     def raise_to(self, sparsity: float) -> None:
         """Mask the given share of the weights, those first that are zero already."""
-        scores = [self._scores(name) for name in self.linears]
+        scores = [self._scores(name) for name in self.modules]
         if self.scope == "global":
             together = torch.cat([score.flatten() for score in scores])
             kept = _kept(together[None], sparsity)[0].split([score.numel() for score in scores])
         else:
             kept = [_kept(score.view(_rows(score, self.scope)), sparsity) for score in scores]
-        for linear, mask in zip(self.linears.values(), kept, strict=True):
-            linear.weight_mask.copy_(mask.view_as(linear.weight_mask))
+        for module, mask in zip(self.modules.values(), kept, strict=True):
+            module.weight_mask.copy_(mask.view_as(module.weight_mask))
 
     def _scores(self, name: str) -> Tensor:
-        """Return the importance of each weight of a layer [outputs, inputs]; -1 for zeros, so that they go first."""
-        weight = self.linears[name].weight_orig * self.linears[name].weight_mask
+        """Return the importance of each weight of a matrix [outputs, inputs]; -1 for zeros, so that they go first."""
+        weight = self.modules[name].weight_orig * self.modules[name].weight_mask
         return torch.where(weight == 0, -1.0, weight.abs() * self.factors[name].to(weight.device)).cpu()
 
     def make_permanent(self) -> None:
         """Multiply the masks into the weights and take them off."""
-        for linear in self.linears.values():
-            pruning.remove(linear, "weight")
+        for module in self.modules.values():
+            pruning.remove(module, "weight")
 
 
 def _rows(scores: Tensor, scope: str) -> tuple[int, int]:
-    """Return the shape in which each row of a layer's scores [outputs, inputs] is one ranking."""
+    """Return the shape in which each row of a matrix's scores [outputs, inputs] is one ranking."""
     return {"layer": (1, scores.numel()), "output": tuple(scores.shape), "fours": (-1, NEIGHBOURS)}[scope]
 
 

@@ -1,4 +1,4 @@
-"""Set the least important weights of the encoder's linear layers to zero, train on, and keep them zero (Han et al. 2015)."""
+"""Set the least important weights of a model's matrices to zero, train on, and keep them zero (Han et al. 2015)."""
 
 import shutil
 from pathlib import Path
@@ -40,8 +40,8 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
         ramp=ramp,
     )
     masks.make_permanent()
-    recovered = encoders.count_zeros(network)
-    saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))
+    recovered = encoders.count_zeros(network, options["parts"])
+    saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), options["parts"])
     if saved != recovered:
         raise RuntimeError(f"zeros after recovery and after saving differ: {recovered} and {saved}")
     artifacts.write_curve(history, curve)
@@ -61,4 +61,5 @@ def _masks(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: G
     """Put masks on the model that rank by the score; size alone needs no examples."""
     by_size = options["score"] == "magnitude"
     batches = [] if by_size else calibration.batches(goal.dataset, tokenizer, options["calibration"])
-    return Masks(network, scope=options["scope"], factors=factors(network, options["score"], batches))
+    modules = encoders.parts(network, options["parts"])
+    return Masks(modules, scope=options["scope"], factors=factors(network, modules, options["score"], batches))

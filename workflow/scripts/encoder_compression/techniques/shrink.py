@@ -27,7 +27,7 @@ def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     network = encoders.load_model(parent)
-    before = encoders.count_zeros(network)["weights"]
+    before = encoders.count_zeros(network, ["encoder"])["weights"]
     structure = _cut(network, tokenizer, goal, options, checkpoints / "structure.json")
     history, facts = teaching.learn(
         network,
@@ -40,7 +40,7 @@ def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal
         checkpoints=checkpoints,
         ramp=None,
     )
-    after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset))["weights"]
+    after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
     artifacts.write_curve(history, curve)
     shutil.rmtree(checkpoints)
     kept = {"heads": structure.heads.sum(dim=1).int().tolist(), "neurons": structure.neurons.sum(dim=1).int().tolist()}
