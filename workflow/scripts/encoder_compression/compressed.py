@@ -12,7 +12,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.sources.encoder import TOKENIZER_FILES, WEIGHTS
 
 FILE_NAME = f"{WEIGHTS}.zst"
-LEVEL = 9  # on a pruned MiniLM 2 to 3 % smaller than level 3; level 19 takes 50 times as long for as much again
+LEVEL = 9  # on pruned MiniLMs 1 to 3 % smaller than level 3; level 19 took some 60 times as long for 2.5 % more
 
 
 def compress(*, model: Path, output: Path) -> dict:
