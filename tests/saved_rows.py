@@ -28,7 +28,7 @@ MEASURED = {
     "memory_load_mb": 30.0,
     "memory_run_mb": 40.0,
     "size_mb": 4.0,
-    "gzip_mb": 3.0,
+    "compressed_mb": 3.0,
     "parameters": 1_000_000,
     "zeros": 0,
     "matrices": 800_000,
@@ -146,7 +146,7 @@ def sample(**changes) -> dict:
         "foreign_cpu_share": 0.0,
     }
     row |= {"latency_ms_p50": 10.0, "throughput_per_s": 80.0, "training_seconds": 60.0, "memory_run_mb": 40.0, "size_mb": 40.0}
-    row |= {"gzip_mb": 30.0, "parameters": 1e6, "nonzero_parameters": 1e6, "matrix_zeros_share": 0.0, "integer_products_share": 0.0}
+    row |= {"compressed_mb": 30.0, "parameters": 1e6, "nonzero_parameters": 1e6, "matrix_zeros_share": 0.0, "integer_products_share": 0.0}
     return row | changes
 
 

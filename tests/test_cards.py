@@ -1,5 +1,6 @@
 """Each artifact carries a card that the hub can read, whose figures are the measured ones and whose code runs."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from encoder_compression import encoders
+from encoder_compression.compressed import compress
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.techniques import onnx_graph
@@ -20,7 +22,7 @@ BASE = {"weights_sha256": "0" * 64}
 FIGURES = {
     "metric": "accuracy", "score": 0.861076, "score_ci_low": 0.84315, "score_ci_high": 0.878361, "retained": 1.0,
     "agreement": 0.97, "latency_ms_p50": 3.5, "speedup": 2.0, "speedup_ci_low": float("nan"), "speedup_ci_high": float("nan"),
-    "memory_run_mb": 197.0, "size_mb": 91.0, "parameters": 22713986, "nonzero_parameters": 16343884,
+    "memory_run_mb": 197.0, "size_mb": 91.0, "compressed_mb": 64.3, "parameters": 22713986, "nonzero_parameters": 16343884,
     "verdict": "as good as its teacher.", "machine": "AMD EPYC, 2 cores",
 }  # fmt: skip
 TORCH_ROW = FIGURES | {"variant": "teacher", "seed": 1, "device": "cpu-pytorch", "runtime": "pytorch"}
@@ -42,6 +44,7 @@ def saved(tmp_path_factory, encoder, tiny):
         encoders.add_head(encoder, "AutoModelForSequenceClassification", names), encoders.load_tokenizer(encoder), folder / "model"
     )
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    compress(model=folder / "model", output=folder / "compressed")
     return folder
 
 
@@ -61,7 +64,10 @@ def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX
     return ModelCard.load(folder / form / "README.md")
 
 
-@pytest.mark.parametrize(("form", "library", "score"), [("model", "transformers", 0.861076), ("onnx", "onnxruntime", 0.75)])
+@pytest.mark.parametrize(
+    ("form", "library", "score"),
+    [("model", "transformers", 0.861076), ("compressed", "safetensors", 0.861076), ("onnx", "onnxruntime", 0.75)],
+)
 def test_the_hub_reads_the_score_of_the_runtime_that_reads_the_artifact(folder, options, form, library, score):
     data = card(folder, options, form).data
     (result,) = data.eval_results
@@ -78,17 +84,29 @@ def test_the_text_has_the_scores_with_intervals_the_costs_and_the_verdict(folder
     assert "7,940 sentences for training" in text
 
 
-@pytest.mark.parametrize("form", ["model", "onnx"])
+def test_the_card_of_compressed_weights_has_their_size_and_says_where_the_rest_was_measured(folder, options):
+    text = card(folder, options, "compressed", "teacher+magnitude60", rows=[TORCH_ROW | {"variant": "teacher+magnitude60"}]).text
+    assert text.startswith("\n# mine: teacher+magnitude60, seed 1 (compressed)\n")
+    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 64.3 | 22.7 | 16.3 |" in text
+    assert "All but the size was measured on the same weights in `model/`." in text
+    assert "The zeros of pruning save space in this file alone" in text
+
+
+@pytest.mark.parametrize("form", ["model", "compressed", "onnx"])
 def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answers(folder, options, form):
     (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form).text, re.DOTALL)
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    shown = code + "\nprint(logits.tolist())"
+    done = subprocess.run([sys.executable, "-c", shown], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (sentence,) = re.findall(r'^text = "(.*)"$', code, re.MULTILINE)
     inputs = encoders.load_tokenizer(folder / "model")(sentence, return_tensors="pt")
     with torch.inference_mode():
-        probability, label = encoders.load_model(folder / "model").eval()(**inputs).logits.softmax(-1)[0].max(0)
-    name, printed = done.stdout.strip().split(": ")
+        expected = encoders.load_model(folder / "model").eval()(**inputs).logits[0]
+    probability, label = expected.softmax(-1).max(0)
+    answer, logits = done.stdout.splitlines()
+    assert json.loads(logits) == pytest.approx(expected.tolist(), rel=0, abs=1e-4 if form == "onnx" else 0)
+    name, printed = answer.split(": ")
     assert name == DATASET["labels"][int(label)]
     assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)
 

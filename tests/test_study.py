@@ -70,6 +70,7 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
         ("results/tiny/teacher+evn1/seed1/model", "did you mean 'even1'"),
         ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
+        ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
     ],
 )
 def test_a_target_with_a_typo_is_answered_with_the_nearest_name(tiny, target, message):
@@ -83,6 +84,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
         "results/tiny/teacher+even1/seed3/model",
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",
+        "results/tiny/teacher/seed1/compressed/model.safetensors.zst",
     ):
         check_target(argument, {"tiny": tiny})
 
@@ -103,6 +105,13 @@ def test_a_row_names_every_chain_before_it_so_that_each_steps_share_can_be_told(
         ("teacher+even1+magnitude60+int8", "quantize"),
     ]
     assert row["folder_of"]["teacher+even1"] == "results/tiny/teacher+even1/seed1/cpu-onnxruntime"
+
+
+def test_only_pruned_variants_are_compressed_and_not_their_controls(tiny):
+    prune = {"magnitude60": tiny.options["prune"]["magnitude60"], "magnitude60-control": tiny.options["prune"]["magnitude60"]}
+    study = load_tiny(prune=prune, variants=[*tiny.options["variants"], "teacher+magnitude60-control"])
+    compressed = [artifact["folder"] for artifact in study.artifacts() if artifact["form"] == "compressed"]
+    assert compressed == ["results/tiny/teacher+magnitude60/seed1/compressed"]
 
 
 def test_every_artifact_behind_a_row_is_known_once(tiny):

@@ -206,7 +206,7 @@ def test_the_summary_shows_no_figure_that_is_not_in_the_table(tmp_path):
         mistakes = generator.choice(200, generator.integers(0, 5) + 15 * row["seed"], replace=False)
         chosen = {"wrong": mistakes, "ms": generator.uniform(4, 9), "foreign": 0.31}
         ratios = None if row["folder"] == row["baseline"] else list(generator.uniform(1.5, 2.5, 3))
-        more = {"zeros": 123_456, "matrix_zeros": 234_567, "size_mb": generator.uniform(2, 9), "gzip_mb": generator.uniform(1, 2)}
+        more = {"zeros": 123_456, "matrix_zeros": 234_567, "size_mb": generator.uniform(2, 9), "compressed_mb": generator.uniform(1, 2)}
         study.save(row["variant"], row["device"], seed=row["seed"], ratios=ratios, **chosen, **more)
     written = study.summarize(points=30)
     lines = [line for line in written.markdown.splitlines() if line.startswith(("| teacher", "- **teacher"))]

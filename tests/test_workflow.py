@@ -52,7 +52,7 @@ def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
     folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
-    assert len(folders) == 13
+    assert len(folders) == 14
     for folder in folders:
         before = provenance.fingerprint(folder)
         card = (folder / "README.md").read_text()
@@ -103,7 +103,7 @@ def test_every_artifact_tells_where_it_comes_from(finished):
 def test_every_job_leaves_a_log_and_no_checkpoints(finished):
     logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
     techniques = {"finetune", "distill", "shrink", "prune", "quantize"}
-    assert techniques | {"prepare_encoder", "export", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    assert techniques | {"prepare_encoder", "compress", "export", "measure_cpu-pytorch", "summarize", "plot"} <= logs
     assert not list((finished.folder / "results").rglob("checkpoints"))
 
 
@@ -140,7 +140,7 @@ INT8_ROWS = ["teacher+int8", "teacher+even1+magnitude60+int8"]
             {"summarize", "plot", "collect_summaries", "quantize teacher+even1+magnitude60+int8", "measure teacher+even1+magnitude60+int8"}
             | {f"prune {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
             | {f"export {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
-            | {"measure teacher+magnitude60", "measure teacher+even1+magnitude60"},
+            | {"compress teacher+magnitude60", "measure teacher+magnitude60", "measure teacher+even1+magnitude60"},
         ),
         (TINY, "teacher+int8, ", "", {"summarize", "plot", "collect_summaries"}),
         (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
@@ -202,10 +202,20 @@ def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
     assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text()
 
 
-def test_any_chain_can_be_asked_for_as_a_target(finished):
-    done = finished.run("-n", "--cores", "2", "results/tiny/teacher+even1+int8/seed7/cpu-onnxruntime/measurement.json")
+@pytest.mark.parametrize(
+    "target", ["teacher+even1+int8/seed7/cpu-onnxruntime/measurement.json", "teacher+even1/seed7/compressed", "teacher/seed7/compressed"]
+)
+def test_any_chain_can_be_asked_for_as_a_target(finished, target):
+    done = finished.run("-n", "--cores", "2", f"results/tiny/{target}")
     assert done.returncode == 0, done.stderr
-    assert "variant=teacher+even1+int8, seed=7" in done.stdout + done.stderr
+    assert f"variant={target.split('/')[0]}, seed=7" in done.stdout + done.stderr
+
+
+def test_the_pruned_variant_and_no_other_is_compressed_to_the_size_in_the_table(finished):
+    (file,) = (finished.folder / "results/tiny").rglob("*.zst")
+    assert file.relative_to(finished.folder / "results/tiny").parts[:2] == ("teacher+magnitude60", "seed1")
+    row = json.loads((file.parents[1] / "cpu-pytorch" / "measurement.json").read_text())
+    assert row["compressed_mb"] == file.stat().st_size / 1e6
 
 
 def test_a_run_killed_while_it_trains_goes_on_to_the_same_weights(tmp_path):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from encoder_compression import environment, locks
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study, check_target, steps_pattern
+from encoder_compression.study import Study, check_target, steps_pattern, weights_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -128,6 +128,11 @@ def measurements(wildcards):
 def trained_models(wildcards):
     """Return the models that the chains of the experiment trained."""
     return sorted({model for row in studies[wildcards.experiment].table_rows() for model in row["trained"]})
+
+
+def compressed_models(wildcards):
+    """Return the compressed weights that belong to every run of the experiment."""
+    return [artifact["folder"] for artifact in studies[wildcards.experiment].artifacts() if artifact["form"] == "compressed"]
 
 
 def summary_options(wildcards):

@@ -14,7 +14,7 @@ rule export:
     log:
         "logs/{experiment}/{variant}/seed{seed}/export.log",
     wildcard_constraints:
-        variant="|".join(steps_pattern(studies, technique) for technique in ("finetune", "distill", "shrink", "prune")),
+        variant=weights_pattern(studies),
     priority: 5
     params:
         options=section("export"),

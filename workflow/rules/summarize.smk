@@ -1,7 +1,7 @@
 """
 Turn the measurements of an experiment into tables, pictures, one report, and a card in the folder of each artifact.
 
-IN   every measurement.json, predictions.parquet and training.csv of the experiment
+IN   every measurement.json, predictions.parquet and training.csv of the experiment, and the compressed/ of its pruned variants
 OUT  results/{experiment}/summary.csv    a row per variant, seed and device
      results/{experiment}/aggregate.csv  a row per variant and device, with intervals, tests and verdicts
      results/{experiment}/slices.csv, grid.csv, summary.md, summary.tex, report.html, plots/
@@ -14,6 +14,7 @@ rule summarize:
     input:
         measurements,
         trained_models,
+        compressed_models,
         dataset="results/{experiment}/dataset",
         encoder="results/{experiment}/base",
     output:

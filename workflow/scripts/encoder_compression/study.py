@@ -84,9 +84,9 @@ class Study:
         return self.options[self.technique(step)][step]
 
     def forms(self, variant: str) -> tuple[str, ...]:
-        """Return the artifacts that a variant can have: weights and a graph, or a graph alone once quantized."""
+        """Return the artifacts that a variant can have: weights, as they are and compressed, and a graph; once quantized a graph alone."""
         quantized = self.technique(variant.split("+")[-1]) == "quantize"
-        return ("onnx",) if quantized else ("model", "onnx")
+        return ("onnx",) if quantized else ("model", "compressed", "onnx")
 
     def form(self, device: str) -> str:
         """Return which artifact the device reads."""
@@ -136,13 +136,21 @@ class Study:
         }
 
     def artifacts(self) -> list[dict]:
-        """Return every artifact behind the rows: its folder, form (model or onnx), variant, seed and steps with options."""
+        """Return every artifact behind the rows: its folder, form (model, compressed or onnx), variant, seed and steps with options.
+
+        Only pruned variants are compressed: other weights have no zeros that would make it worth a second file.
+        """
         found = {}
         for variant, seed, device in self.rows():
-            for chain in self.chains(variant):
-                for form in {self.form(device), "model"} & set(self.forms(chain)):
-                    found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
+            made = [(chain, form) for chain in self.chains(variant) for form in {self.form(device), "model"} & set(self.forms(chain))]
+            for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
+                found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
         return [{"folder": folder, **found[folder]} for folder in sorted(found)]
+
+    def _is_pruned(self, variant: str) -> bool:
+        """Return whether the last step set zeros; a control's did not."""
+        step = variant.split("+")[-1]
+        return self.technique(step) == "prune" and not step.endswith(CONTROL)
 
     def _steps(self, variant: str) -> list[dict]:
         options = [(step, self.technique(step)) for step in variant.split("+")]
@@ -186,6 +194,11 @@ def steps_pattern(studies: dict[str, Study], technique: str) -> str:
     return rf"(?:[^/]+\+)?(?:{'|'.join(map(re.escape, steps))})" if steps else r"(?!)"
 
 
+def weights_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the chains that have weights."""
+    return "|".join(steps_pattern(studies, technique) for technique in TECHNIQUES if technique != "quantize")
+
+
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/([^/]+)/[^/]+)?)?", target)
@@ -197,5 +210,9 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     if variant:
         studies[experiment].check(variant)
     known = studies[experiment].options["devices"]
-    if device and device not in (*known, *FORM_OF_RUNTIME.values()):
+    form = re.search(r"/seed\d+/(model|compressed)\b", target)
+    if form and form[1] not in studies[experiment].forms(variant):
+        parent = studies[experiment].parent(variant)
+        raise UserError(f"target '{target}': '{variant}' is quantized and has no weights; ask for those of its parent '{parent}'")
+    if device and device not in (*known, "model", "compressed", "onnx"):
         raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")

@@ -1,18 +1,17 @@
 """What an artifact's files hold: bytes, parameters, zeros, number formats; read without torch."""
 
-import zlib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from encoder_compression import compressed
+
 WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data")
-BLOCK = 2**22  # bytes; far above gzip's window of 32 kB, so that blocks cost no compression
 
 
 def describe(artifact: Path) -> dict:
-    """Return size on disk and after gzip (MB of 10⁶ bytes), parameters, zeros, and parameters by number format.
+    """Return size on disk and compressed (MB of 10⁶ bytes), parameters, zeros, and parameters by number format.
 
     Tokenizer and config do not count. "matrices" are the weight matrices outside the embeddings, "matrix_zeros" the
     zeros in them.
@@ -26,7 +25,7 @@ def describe(artifact: Path) -> dict:
             counts.update(matrices=values.size, matrix_zeros=zeros)
     return {
         "size_mb": sum(file.stat().st_size for file in files) / 1e6,
-        "gzip_mb": sum(_gzip_bytes(file) for file in files) / 1e6,
+        "compressed_mb": sum(compressed.size(file) for file in files) / 1e6,
         "parameters": counts["parameters"],
         "zeros": counts["zeros"],
         "matrices": counts["matrices"],
@@ -41,12 +40,6 @@ def zeros_in_matrices(artifact: Path) -> int:
     Only matrices can be compared between a model and its graph: an exporter merges equal vectors, such as fresh biases.
     """
     return sum(values.size - int(np.count_nonzero(values)) for _, values in _arrays(artifact) if values.ndim == 2)
-
-
-def _gzip_bytes(file: Path) -> int:
-    """Return the bytes of the file after gzip's default compression, blocks side by side."""
-    with file.open("rb") as source, ThreadPoolExecutor() as pool:
-        return sum(pool.map(lambda block: len(zlib.compress(block)), iter(lambda: source.read(BLOCK), b"")))
 
 
 def _dtypes(artifact: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
-LIBRARIES = {"model": "transformers", "onnx": "onnxruntime"}
+LIBRARIES = {"model": "transformers", "compressed": "safetensors", "onnx": "onnxruntime"}
 TAGS = {"distill": ["knowledge-distillation"], "shrink": ["structured-pruning"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
@@ -24,7 +24,7 @@ def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: 
     """Write README.md into the folder of each artifact; returns how many as facts.
 
     ``options`` holds task, encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
-    (model or onnx), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are those of the
+    (model, compressed or onnx), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are those of the
     table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and text
     in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
     encoder. The same arguments give the same bytes. Raises UserError, before any card is written, where a folder is gone.
@@ -54,9 +54,10 @@ def _render(**facts) -> str:
 
 
 def _is_of(row: dict, artifact: dict) -> bool:
-    """A row belongs to the artifact that its runtime reads."""
+    """A row belongs to the artifact that its runtime reads, and to the same weights compressed."""
     same_model = (row["variant"], row["seed"]) == (artifact["variant"], artifact["seed"])
-    return same_model and FORM_OF_RUNTIME[row["runtime"]] == artifact["form"]
+    read = "model" if artifact["form"] == "compressed" else artifact["form"]
+    return same_model and FORM_OF_RUNTIME[row["runtime"]] == read
 
 
 def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict], base: dict, **_) -> ModelCardData:

@@ -16,7 +16,7 @@ from encoder_compression.reporting.speed import Speed, length_factor
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
-    "throughput_per_s", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters",
+    "throughput_per_s", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
     "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
 ]  # fmt: skip
 
@@ -150,7 +150,7 @@ def _of_classes(row: Row) -> dict:
 
 def _contents(measured: dict) -> dict:
     """Return memory, size and number formats of a measurement, as columns."""
-    copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "gzip_mb", "parameters")
+    copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters")
     products = measured["proof"]["matmuls"]
     tuned = {name: measured[name] for name in ("null_threshold",) if name in measured}
     return (

@@ -7,7 +7,7 @@ How to read it: the score is that of the saved artifact on the test split; inter
 baseline's. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
 freshly started processes on the same {unit}s, and is the product of what the runtime and what the compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
-while running above the imported runtime; size is weights and graph on disk, and after gzip. Training counts every step of the chain.
+while running above the imported runtime; size is weights and graph on disk, and after zstd. Training counts every step of the chain.
 ✗ fails the quality gate or predicts the same for every {unit}, and never wins; ~ was measured while other programs kept the machine busy.
 p-values are corrected for the rows of the table (Holm)."""
 
@@ -31,7 +31,7 @@ def _table(table: pd.DataFrame) -> str:
     others = [name for name in ("f1", "exact_match") if name in table]
     score = [table["metric"][0], *(name.replace("_", " ") for name in others)]
     header = ["variant", "device", *score, "retained", "p50 ms", "speed-up", "= runtime × compression", f"{table['unit'][0]}s/s"]
-    header += ["memory MB", "size MB (gzip)", "parameters M (non-zero)", "training s"]
+    header += ["memory MB", "size MB (compressed)", "parameters M (non-zero)", "training s"]
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
     lines += [_cells(row, others) for row in table.itertuples()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -49,7 +49,7 @@ def _cells(row, others: list[str]) -> list[str]:
         f"{row.speedup_runtime:.2f} × {row.speedup_compression:.2f}",
         f"{row.throughput_per_s:.0f}",
         f"{row.memory_run_mb:.0f}",
-        f"{short(row.size_mb)} ({short(row.gzip_mb)})",
+        f"{short(row.size_mb)} ({short(row.compressed_mb)})",
         f"{short(row.parameters / 1e6)} ({short(row.nonzero_parameters / 1e6)})",
         short(row.training_seconds),
     ]

@@ -95,7 +95,7 @@ def zeros(row: dict, rows: list[dict]) -> str | None:
     share = row["matrix_zeros_share"]
     if share < MANY_ZEROS:
         return None
-    file = f"the file shrinks only when compressed (gzip {row['gzip_mb']:.3g} MB of {row['size_mb']:.3g})"
+    file = f"the file shrinks only when compressed (to {row['compressed_mb']:.3g} MB of {row['size_mb']:.3g})"
     return f"{share:.0%} of the weights of its layers are zero; {file}{_time_of_zeros(row)}."
 
 
