@@ -183,6 +183,11 @@ def test_zeros_survive_training_and_saving(pruned):
     assert counted["zeros"] == round(0.6 * counted["weights"])
 
 
+def test_all_zeros_have_the_same_sign(pruned):
+    weights = [linear.weight for linear in encoders.encoder_linears(encoders.load_model(pruned[0])).values()]
+    assert not any(bool(torch.signbit(weight[weight == 0]).any()) for weight in weights)
+
+
 def test_masks_are_baked_in(pruned):
     names = encoders.load_model(pruned[0]).state_dict()
     assert not [name for name in names if name.endswith(("_orig", "_mask"))]
