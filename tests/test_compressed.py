@@ -30,7 +30,8 @@ def model(tmp_path_factory, encoder):
 
 
 def prune(network, sparsity: float) -> None:
-    masks = Masks(network, scope="global", factors=factors(network, "magnitude", []))
+    linears = encoders.encoder_linears(network)
+    masks = Masks(linears, scope="global", factors=factors(network, linears, "magnitude", []))
     masks.raise_to(sparsity)
     masks.make_permanent()
 
