@@ -56,7 +56,7 @@ def folder(saved, tmp_path):
 
 def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW), **changes) -> ModelCard:
     """Write the card of one artifact and return it as the hub's library parses it."""
-    technique = {step: name for name in ("finetune", "distill", "prune", "quantize") for step in options[name]}
+    technique = {step: name for name in ("finetune", "distill", "shrink", "prune", "quantize") for step in options[name]}
     steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in variant.split("+")]
     artifact = {"folder": str(folder / form), "form": form, "variant": variant, "seed": 1, "steps": steps}
     given = {"experiment": "mine", "options": options, "rows": list(rows), "dataset": DATASET, "base": BASE} | changes
@@ -133,6 +133,19 @@ def test_the_steps_stand_in_words_and_tags_and_bring_their_limits(folder, option
     assert "by themselves they save no time, and space only where the file is compressed" in written.text
     assert "the scores say nothing about real models" in written.text
     assert written.data.tags == ["knowledge-distillation", "pruning", "quantization", "int8", "onnx", "encoder-compression"]
+
+
+def test_a_removal_is_told_by_its_share_or_by_its_target(folder, options):
+    assert (
+        "heads and neurons with 40% of the encoder's multiplications taken out, the rest"
+        in card(folder, options, variant="teacher+width40").text
+    )
+    width = {name: value for name, value in options["shrink"]["width40"].items() if name != "remove"}
+    fast = width | {"target": {"speedup": 1.5, "device": "cpu-pytorch"}}
+    written = card(folder, options | {"shrink": {"fast": fast}}, variant="teacher+fast")
+    assert "so many heads and neurons taken out that it should be 1.5 times as fast on “cpu-pytorch”, the rest trained" in written.text
+    whole = {name: value for name, value in fast.items() if name != "target"} | {"remove": 0}
+    assert "the whole model, trained for" in card(folder, options | {"shrink": {"fast": whole}}, variant="teacher+fast").text
 
 
 def test_a_control_is_not_found_as_a_distilled_model(folder, options):

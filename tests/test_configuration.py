@@ -34,6 +34,16 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),
         ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
         ({"seeds": []}, "seeds"),
+        (
+            {"shrink": {"fast": {"target": {"speedup": 1.5, "device": "cpu-pytroch"}}}},
+            "shrink.fast.target: unknown device 'cpu-pytroch'; did you mean 'cpu-pytorch'?",
+        ),
+        (
+            {"shrink": {"width40": {"target": {"speedup": 1.5, "device": "cpu-pytorch"}}}},
+            "shrink.width40: give exactly one of: remove, target",
+        ),
+        ({"shrink": {"fast": {}}}, "shrink.fast: give exactly one of: remove, target"),
+        ({"shrink": {"fast": {"target": {"speedup": 1, "device": "cpu-pytorch"}}}}, "shrink.fast.target.speedup: 1 is less than or equal"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, message):
@@ -134,6 +144,14 @@ def test_the_control_of_a_pruned_model_keeps_its_weights_and_has_the_whole_budge
     assert "ramp" not in control
     for key in ("training", "loss", "temperature", "teacher"):
         assert control[key] == options["prune"]["last"][key]
+
+
+def test_the_control_of_a_target_of_speed_keeps_all_and_has_no_target(tmp_path):
+    fast = {"target": {"speedup": 1.5, "device": "cpu-pytorch"}}
+    options = load(tmp_path, merge(TINY, {"shrink": {"fast": fast}, "variants": ["teacher+fast"]}))
+    assert options["variants"] == ["teacher+fast", "teacher+fast-control"]
+    assert options["shrink"]["fast-control"]["remove"] == 0
+    assert "target" not in options["shrink"]["fast-control"]
 
 
 def test_a_removal_without_training_has_no_control_because_that_would_be_its_parent(tmp_path):

@@ -90,7 +90,7 @@ def test_a_baseline_has_no_partner(artifacts, dataset, tmp_path):
 
 
 def test_threads_are_pinned_and_recorded(artifacts, dataset, tmp_path):
-    with RemoteWorker(artifact=artifacts / "onnx", dataset=dataset, device=ONNX) as worker:
+    with RemoteWorker(artifact=artifacts / "onnx", dataset=dataset, split="test", device=ONNX) as worker:
         cores = worker.ask("facts")["cores"]
         allowed = {tuple(psutil.Process(worker.process.pid).cpu_affinity())}
     assert len(cores) == 1
@@ -117,9 +117,9 @@ def test_the_runtime_itself_says_what_ran_where(artifacts, dataset, tiny, tmp_pa
     assert set(measured["proof"]["nodes"]) == {"CPUExecutionProvider"}
     assert set(measured["proof"]["matmuls"]) == {"float32"}
     onnx_graph.quantize(parent=artifacts / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path / "int8")
-    with RemoteWorker(artifact=tmp_path / "int8", dataset=dataset, device=ONNX) as worker:
+    with RemoteWorker(artifact=tmp_path / "int8", dataset=dataset, split="test", device=ONNX) as worker:
         assert worker.ask("proof")["matmuls"]["int8"] > 0
-    with RemoteWorker(artifact=artifacts / "model", dataset=dataset, device=PYTORCH) as worker:
+    with RemoteWorker(artifact=artifacts / "model", dataset=dataset, split="test", device=PYTORCH) as worker:
         assert worker.ask("proof")["nodes"].keys() == {"cpu"}
 
 
@@ -204,6 +204,6 @@ def test_cuda_that_is_not_there_is_refused_with_a_reason(artifacts, dataset, tmp
 def test_a_worker_that_dies_is_an_error_that_names_the_artifact(artifacts, dataset, tmp_path):
     with (
         pytest.raises(RuntimeError, match="nowhere.*died with code 1"),
-        RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, device=ONNX) as worker,
+        RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, split="test", device=ONNX) as worker,
     ):
         worker.wait_until_loaded()

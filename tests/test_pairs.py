@@ -73,7 +73,7 @@ def test_every_path_gives_the_logits_that_the_tokenizer_and_the_model_give(study
     expected = reference_logits(folder, told_apart=tells_apart(folder))
     for artifact, runtime in ((folder / "model", "pytorch"), (tmp_path / "onnx", "onnxruntime")):
         device = {"runtime": runtime, "hardware": "cpu", "threads": 1}
-        with RemoteWorker(artifact=artifact, dataset=folder / "dataset", device=device) as worker:
+        with RemoteWorker(artifact=artifact, dataset=folder / "dataset", split="test", device=device) as worker:
             np.testing.assert_allclose(worker.ask("predict", batch_size=4, split="test")["logits"], expected, atol=1e-4)
 
 

@@ -11,8 +11,10 @@ from conftest import make_encoder
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.pruning import gates, structure
+from encoder_compression.pruning.budget import of_multiplications
 from encoder_compression.pruning.correction import correct
 from encoder_compression.pruning.gates import Importance
+from encoder_compression.pruning.structure import Structure
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.shrink import shrink
 from encoder_compression.training.train import Goal
@@ -40,10 +42,15 @@ def logits(model) -> torch.Tensor:
         return model(**{name: tensor for name, tensor in batches(1)[0].items() if name != "labels"}).logits
 
 
+def choose(importance: Importance, share: float, *, hidden_size: int) -> Structure:
+    (layers, heads), (_, neurons) = importance.heads.shape, importance.neurons.shape
+    return structure.choose(importance, of_multiplications(share, layers=layers, heads=heads, neurons=neurons, hidden_size=hidden_size))
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_rewritten_model_computes_what_the_masked_one_does(tmp_path, architecture):
     model = make(tmp_path, architecture)
-    chosen = structure.choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
+    chosen = choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
     with gates.gated(model, chosen.heads, chosen.neurons):
         masked = logits(model)
     before = encoders.count_zeros(model, ["encoder"])["weights"]
@@ -56,7 +63,7 @@ def test_it_loads_in_a_process_that_knows_nothing_of_this_project(tmp_path):
     ids, expected = batches(1)[0]["input_ids"], {}
     for architecture in ARCHITECTURES:
         model = make(tmp_path / "base" / architecture, architecture)
-        structure.remove(model, structure.choose(gates.importance(model, batches(), "taylor"), 0.5, hidden_size=32))
+        structure.remove(model, choose(gates.importance(model, batches(), "taylor"), 0.5, hidden_size=32))
         model.save_pretrained(tmp_path / architecture)
         with torch.inference_mode():
             expected[architecture] = model(ids).logits
@@ -81,7 +88,7 @@ print(json.dumps(found))
 @pytest.mark.parametrize("architecture", ["bert", "distilbert"])
 def test_its_graph_computes_the_same(tmp_path, architecture):
     model = make(tmp_path / "base", architecture)
-    structure.remove(model, structure.choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
+    structure.remove(model, choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
     encoders.save(model, encoders.load_tokenizer(tmp_path / "base"), tmp_path / "model")
     onnx_graph.export(model=tmp_path / "model", options={"opset": 18, "tolerance": 1e-4}, output=tmp_path / "onnx")
 
@@ -89,16 +96,16 @@ def test_its_graph_computes_the_same(tmp_path, architecture):
 def test_mpnet_is_refused_before_anything_is_cut(tmp_path):
     model = make(tmp_path, "mpnet")
     with pytest.raises(UserError, match="MPNet's heads share a table of positions"):
-        structure.remove(model, structure.choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
+        structure.remove(model, choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
 
 
 def test_the_least_important_go_and_every_layer_keeps_a_head():
     heads = torch.tensor([[9.0, 8.0, 7.0, 6.0], [0.1, 0.2, 0.3, 0.4], [5.0, 5.0, 5.0, 5.0]])
     neurons = torch.arange(192.0).reshape(3, 64) + 1000
-    chosen = structure.choose(Importance(heads, neurons), 0.125, hidden_size=32)
+    chosen = choose(Importance(heads, neurons), 0.125, hidden_size=32)
     assert chosen.heads.tolist() == [[1, 1, 1, 1], [0, 0, 0, 1], [1, 1, 1, 1]]
     assert chosen.neurons.all()
-    cheap = structure.choose(Importance(heads, (neurons - 1000) / 1e6), 0.125, hidden_size=32)
+    cheap = choose(Importance(heads, (neurons - 1000) / 1e6), 0.125, hidden_size=32)
     assert cheap.heads.all() and (cheap.neurons.sum(dim=1) == 64 - 16).all()
     assert cheap.neurons[1].nonzero().flatten().tolist() == list(range(16, 64))
 
@@ -107,7 +114,7 @@ def test_the_least_important_go_and_every_layer_keeps_a_head():
 def test_the_asked_share_of_multiplications_goes(share):
     generator = torch.Generator().manual_seed(1)
     importance = Importance(torch.rand(6, 12, generator=generator), torch.rand(6, 1536, generator=generator))
-    chosen = structure.choose(importance, share, hidden_size=384)
+    chosen = choose(importance, share, hidden_size=384)
     cost = 4 * 384 * 32 * (1 - chosen.heads).sum() + 2 * 384 * (1 - chosen.neurons).sum()
     assert cost / (6 * (4 * 384**2 + 2 * 384 * 1536)) == pytest.approx(share, abs=0.005)
 
@@ -130,7 +137,7 @@ def test_importance_is_the_gradient_at_the_gate(tmp_path):
 def test_least_squares_bring_the_kept_weights_nearer_to_what_all_gave(tmp_path):
     model = make(tmp_path, "bert")
     whole = logits(model)
-    chosen = structure.choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
+    chosen = choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
     with gates.gated(model, chosen.heads, chosen.neurons):
         masked = logits(model)
     correct(model, chosen, batches())
@@ -138,25 +145,48 @@ def test_least_squares_bring_the_kept_weights_nearer_to_what_all_gave(tmp_path):
     assert (logits(model) - whole).norm() < 0.7 * (masked - whole).norm()
 
 
-@pytest.mark.parametrize("epochs", [0, 1])
-def test_the_step_writes_a_smaller_model_and_says_what_it_kept(tmp_path, encoder, dataset, epochs):
-    parent = tmp_path / "parent"
+def test_a_share_that_cannot_go_is_answered_with_the_largest_that_can():
+    importance = Importance(torch.ones(3, 4), torch.ones(3, 64))
+    with pytest.raises(UserError, match="^remove: 0.9 of the multiplications cannot go; at most 0.81 can, so lower it$"):
+        choose(importance, 0.9, hidden_size=32)
+    choose(importance, 0.81, hidden_size=32)
+
+
+def run_step(folder, encoder, dataset, *, epochs: int, amount: dict, times=None) -> dict:
+    parent = folder / "parent"
     network = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     encoders.save(network, encoders.load_tokenizer(encoder), parent)
     (parent / "provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}))
     training = {"epochs": epochs, "learning_rate": 1e-3, "batch_size": 8, "accumulation": 1, "warmup": 0.1, "weight_decay": 0.01}
-    facts = shrink(
+    return shrink(
         parent=parent,
         teacher=parent,
         soft_targets=None,
+        times=times,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options={"remove": 0.4, "score": "fisher", "calibration": 16, "correct": True, "gate": 0, "temperature": 2.0}
-        | {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "training": training | {"patience": 2, "precision": "bfloat16"}},
-        model=tmp_path / "model",
-        curve=tmp_path / "training.csv",
+        options={"score": "fisher", "calibration": 16, "correct": True, "gate": 0, "temperature": 2.0}
+        | {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "training": training | {"patience": 2, "precision": "bfloat16"}}
+        | amount,
+        model=folder / "model",
+        curve=folder / "training.csv",
     )
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_the_step_writes_a_smaller_model_and_says_what_it_kept(tmp_path, encoder, dataset, epochs):
+    facts = run_step(tmp_path, encoder, dataset, epochs=epochs, amount={"remove": 0.4})
     model = encoders.load_model(tmp_path / "model")
     assert facts["removed_share"] == pytest.approx(0.4, abs=0.05)
     assert facts["kept"]["neurons"] == [model.config.intermediate_size] * 2
     assert sum(len(heads) for heads in model.config.pruned_heads.values()) == 4 - sum(facts["kept"]["heads"])
     assert (facts["steps"] > 0) == (epochs > 0)
+
+
+def test_a_step_with_a_target_takes_out_what_its_table_of_times_demands(tmp_path, encoder, dataset):
+    table = {"layers": 2, "whole_ms": 8, "heads": [{"kept": 2, "ms": 8}, {"kept": 1, "ms": 8}]}
+    table |= {"neurons": [{"kept": 64, "ms": 8}, {"kept": 8, "ms": 1}]}  # a millisecond for eight neurons in both layers, none for heads
+    (tmp_path / "times.json").write_text(json.dumps(table))
+    target = {"target": {"speedup": 1.5, "device": "here"}}
+    facts = run_step(tmp_path, encoder, dataset, epochs=0, amount=target, times=tmp_path / "times.json")
+    assert facts["kept"] == {"heads": [2, 2], "neurons": [40, 40]}
+    assert facts["predicted_speedup"] == pytest.approx(8 / 5)

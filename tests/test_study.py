@@ -85,6 +85,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",
         "results/tiny/teacher/seed1/compressed/model.safetensors.zst",
+        "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json",
     ):
         check_target(argument, {"tiny": tiny})
 

@@ -118,6 +118,27 @@ def measure_options(wildcards):
     }
 
 
+def structure_times(wildcards):
+    """Return what the parent's structures take on the device that the step is to be fast on, or nothing where it names none."""
+    study = studies[wildcards.experiment]
+    if "target" not in step_options(wildcards):
+        return []
+    folder = f"structure_times/{step_options(wildcards)['target']['device']}"
+    first = study.options["seeds"][0]  # times are a matter of shapes, which all seeds share
+    return study.folder(study.parent(wildcards.variant), first, f"{folder}/times.json")
+
+
+def structure_times_options(wildcards):
+    """Return how to time structures on the device, and how to write graphs where its runtime reads them."""
+    study = studies[wildcards.experiment]
+    measure = study.options["measure"]
+    return {
+        "device": study.options["devices"][wildcards.device],
+        "export": study.options["export"] if study.form(wildcards.device) == "onnx" else None,
+        "measure": {name: measure[name] for name in ("calls", "launches", "rounds", "version", "warmup_calls")},
+    }
+
+
 def measurements(wildcards):
     """Return the measurement of every row of the experiment and of all that they are compared with."""
     rows = studies[wildcards.experiment].table_rows()

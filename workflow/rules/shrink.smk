@@ -1,7 +1,8 @@
 """
 Take the least important heads and neurons out of the encoder and train what is left.
 
-IN   the parent's and the teacher's model/, results/{experiment}/dataset/
+IN   the parent's and the teacher's model/, results/{experiment}/dataset/, and where the step has a target of speed
+     results/{experiment}/{parent}/seed{first seed}/structure_times/{device}/times.json
 OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
 
@@ -11,6 +12,7 @@ rule shrink:
         parent=parent_model,
         teacher=teacher_of("model"),
         soft_targets=soft_targets,
+        times=structure_times,
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),

@@ -8,6 +8,7 @@ with job(snakemake) as facts:
         parent=snakemake.input.parent,
         teacher=snakemake.input.teacher,
         soft_targets=snakemake.input.soft_targets,
+        times=snakemake.input.times,
         goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,

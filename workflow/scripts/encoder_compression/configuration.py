@@ -19,6 +19,8 @@ WITHOUT = {
     "shrink": {"remove": 0, "control": False},
     "prune": {"sparsity": 0, "control": False},
 }
+# Options that say how much goes or how, which a control does not have.
+AMOUNTS = ("ramp", "target")
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset")
 
@@ -46,6 +48,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     _validate(options, path.name, schema)
     _check_stride(options["dataset"], path.name)
     _check_parts(options["prune"], path.name)
+    _check_targets(options, path.name)
     _find_files(options, path.name)
     _refuse_duplicate_steps(options, path.name)
     _add_controls(options)
@@ -152,6 +155,14 @@ def _check_parts(steps: dict, file: str) -> None:
             )
 
 
+def _check_targets(options: dict, file: str) -> None:
+    """Refuse a target of speed on a device that is not measured."""
+    targets = {step: own["target"]["device"] for step, own in options["shrink"].items() if "target" in own}
+    for step, device in targets.items():
+        if device not in options["devices"]:
+            raise UserError(f"{file}: shrink.{step}.target: unknown device '{device}'{nearest(device, options['devices'])}")
+
+
 def _find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources, and refuse paths where nothing lies."""
     sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
@@ -199,7 +210,7 @@ def _add_controls(options: dict) -> None:
     for step in {step for chain in chains for step in chain.split("+") if step.endswith(CONTROL)}:
         technique = _technique_with_control(step.removesuffix(CONTROL), options)
         own = options[technique][step.removesuffix(CONTROL)]
-        options[technique][step] = merge({key: value for key, value in own.items() if key != "ramp"}, WITHOUT[technique])
+        options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, WITHOUT[technique])
     options["variants"] = chains
 
 

@@ -201,7 +201,7 @@ def weights_pattern(studies: dict[str, Study]) -> str:
 
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
-    match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/([^/]+)/[^/]+)?)?", target)
+    match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
     if not match:
         return
     experiment, variant, device = match.groups()

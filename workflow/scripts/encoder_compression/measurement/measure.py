@@ -2,9 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +13,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement import contents
 from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.load import ForeignLoad
-from encoder_compression.measurement.remote import RemoteWorker
+from encoder_compression.measurement.remote import RemoteWorker, started
 
 
 def measure(
@@ -41,7 +39,7 @@ def measure(
     launches: list[dict] = []
     with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar:
         for number in range(options["launches"]):
-            with _started(sides, dataset) as workers:
+            with started(sides, dataset=dataset, split="test") as workers:
                 load = ForeignLoad(workers)
                 launches.append({"rounds": _take_turns(workers, options, number, bar), "foreign_cpu_share": load.share()})
                 if number == 0:
@@ -52,16 +50,6 @@ def measure(
     result = once | {"device": device, "launches": launches}
     Path(measurement).write_text(json.dumps(result) + "\n")
     return {"launches": len(launches), "largest_foreign_cpu_share": max(one["foreign_cpu_share"] for one in launches)}
-
-
-@contextmanager
-def _started(sides: list[tuple[Path, dict]], dataset: Path) -> Iterator[list[RemoteWorker]]:
-    """Yield a fresh worker per (artifact, device); they load side by side."""
-    with ExitStack() as stack:
-        workers = [stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, device=device)) for artifact, device in sides]
-        for worker in workers:
-            worker.wait_until_loaded()
-        yield workers
 
 
 def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) -> list[dict]:

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import encoder_compression
@@ -16,10 +18,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class RemoteWorker:
     """A worker process as a context manager; its methods are the commands of `worker.Worker`."""
 
-    def __init__(self, *, artifact: Path, dataset: Path, device: dict):
+    def __init__(self, *, artifact: Path, dataset: Path, split: str, device: dict):
         self.load = {
             "artifact": str(artifact),
             "dataset": str(dataset),
+            "split": split,
             "runtime": device["runtime"],
             "hardware": device["hardware"],
             "threads": device["threads"],
@@ -64,6 +67,18 @@ class RemoteWorker:
         if "error" in answer:
             raise UserError(answer["error"])
         return answer
+
+
+@contextmanager
+def started(sides: list[tuple[Path, dict]], *, dataset: Path, split: str) -> Iterator[list[RemoteWorker]]:
+    """Yield a fresh worker per (artifact, device), which time examples of the split; they load side by side."""
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, split=split, device=device)) for artifact, device in sides
+        ]
+        for worker in workers:
+            worker.wait_until_loaded()
+        yield workers
 
 
 def _environment(threads: int) -> dict[str, str]:

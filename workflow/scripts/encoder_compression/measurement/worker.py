@@ -21,11 +21,11 @@ from encoder_compression.measurement.workload import Batch, Workload
 
 
 class Worker:
-    """One loaded artifact and the test examples it runs on."""
+    """One loaded artifact and the examples of a split that it runs on."""
 
-    def __init__(self, *, artifact: str, dataset: str, runtime: str, hardware: str, threads: int):
+    def __init__(self, *, artifact: str, dataset: str, split: str, runtime: str, hardware: str, threads: int):
         self.dataset = Path(dataset)
-        self.workload = Workload(self.dataset)
+        self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
         module = importlib.import_module(f"encoder_compression.measurement.{runtime}_runtime")
         self.before_mb = memory.resident_mb()

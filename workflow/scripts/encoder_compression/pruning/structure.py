@@ -8,7 +8,8 @@ from transformers import PreTrainedModel
 
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
-from encoder_compression.pruning.gates import Importance
+from encoder_compression.pruning.budget import Budget
+from encoder_compression.pruning.gates import Importance, open_gates
 
 NEURONS_AT_ONCE = 8  # kernels compute in blocks of eight: a width between two of them saves nothing
 
@@ -24,36 +25,57 @@ class Structure:
     neurons: Tensor
 
     @property
+    def kept_heads(self) -> Tensor:
+        """How many heads each layer keeps, int64 [layers]."""
+        return self.heads.sum(dim=1).long()
+
+    @property
+    def kept_neurons(self) -> Tensor:
+        """How many neurons each layer keeps, int64 [layers]."""
+        return self.neurons.sum(dim=1).long()
+
+    @property
     def removed_heads(self) -> dict[int, list[int]]:
         """The heads that go, by layer, as transformers names them."""
         return {layer: (gates == 0).nonzero().flatten().tolist() for layer, gates in enumerate(self.heads)}
 
 
-def choose(importance: Importance, share: float, *, hidden_size: int) -> Structure:
-    """Return the structure without ``share`` of the multiplications in the encoder's linear layers that loses least importance.
+def first_of_each(model: PreTrainedModel, *, heads: int, neurons: int) -> Structure:
+    """Return the structure in which each layer of a model keeps so many heads and neurons, whichever they are."""
+    of_heads, of_neurons = open_gates(model)
+    of_heads[:, heads:] = 0
+    of_neurons[:, neurons:] = 0
+    return Structure(of_heads, of_neurons)
 
-    A head costs 4 · hidden_size · its width, a neuron 2 · hidden_size (query, key, value, output; in and out). Heads go in
-    the order of their importance over all layers; of every layer as many neurons go. Of all ways to share the budget
-    between the two, that with the smallest sum of importance is taken.
+
+def choose(importance: Importance, budget: Budget) -> Structure:
+    """Return the structure within the budget that loses least importance; UserError where none is.
+
+    Heads go in the order of their importance over all layers; of every layer as many neurons go. Of all numbers of heads
+    and neurons whose removal meets the budget, that with the smallest sum of importance is taken.
     """
-    layers, heads = importance.heads.shape
-    width = hidden_size // heads
-    neuron_cost, head_cost = 2 * hidden_size * layers, 4 * hidden_size * width
-    total = importance.neurons.shape[1] * neuron_cost + layers * heads * head_cost
-    head_order = _removable_heads(importance.heads)
-    head_loss = _cumulated(importance.heads.flatten()[head_order])
-    neuron_loss = _cumulated(importance.neurons.sort(dim=1).values.sum(dim=0))
-    best = min(
-        (float(neuron_loss[count] + head_loss[needed]), count, needed)
-        for count in range(0, importance.neurons.shape[1], NEURONS_AT_ONCE)
-        if (needed := max(0, round((share * total - count * neuron_cost) / head_cost))) < len(head_loss)
-    )
-    return _without(importance, head_order[: best[2]], best[1])
+    neurons = importance.neurons.shape[1]
+    order = _removable_heads(importance.heads)
+    counts = torch.arange(0, neurons, NEURONS_AT_ONCE)
+    neuron_loss = _cumulated(importance.neurons.sort(dim=1).values.sum(dim=0))[counts]
+    lost = neuron_loss[:, None] + _cumulated(importance.heads.flatten()[order])
+    costs = budget.cost(_kept_heads(importance.heads, order), neurons - counts[:, None])
+    within = costs <= budget.limit
+    if not within.any():
+        raise UserError(budget.refusal(float(costs.min())))
+    count, needed = divmod(int(lost.where(within, torch.inf).argmin()), lost.shape[1])
+    return _without(importance, order[:needed], int(counts[count]))
 
 
 def _cumulated(values: Tensor) -> Tensor:
-    """Return the sums [n + 1] of the first 0, 1, … n values."""
-    return torch.cat([torch.zeros(1), values.cumsum(dim=0)])
+    """Return the sums [n + 1, ...] of the first 0, 1, … n rows."""
+    return torch.cat([values.new_zeros(1, *values.shape[1:]), values.cumsum(dim=0)])
+
+
+def _kept_heads(importance: Tensor, order: Tensor) -> Tensor:
+    """Return how many heads each layer keeps [n + 1, layers] without the first 0, 1, … n of the order."""
+    layers, heads = importance.shape
+    return heads - _cumulated(nn.functional.one_hot(order // heads, layers))
 
 
 def _removable_heads(importance: Tensor) -> Tensor:
@@ -83,7 +105,7 @@ def remove(model: PreTrainedModel, structure: Structure) -> None:
         kept = gates.nonzero().flatten()
         _keep_outputs(block.expansion, kept)
         _keep_inputs(block.contraction, kept)
-    model.config.intermediate_size = int(structure.neurons[0].sum())
+    model.config.intermediate_size = int(structure.kept_neurons[0])
     if hasattr(model.config, "hidden_dim"):  # DistilBERT's name of it
         model.config.hidden_dim = model.config.intermediate_size
         del model.config.intermediate_size

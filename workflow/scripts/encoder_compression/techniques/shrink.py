@@ -9,26 +9,31 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders
 from encoder_compression.pruning import calibration
+from encoder_compression.pruning.budget import Budget, of_multiplications, of_time
 from encoder_compression.pruning.correction import correct
-from encoder_compression.pruning.gates import importance
+from encoder_compression.pruning.gates import importance, open_gates
 from encoder_compression.pruning.structure import Structure, choose, remove
 from encoder_compression.techniques import teaching
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 
 
-def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
+def shrink(
+    *, parent: Path, teacher: Path, soft_targets: Path | None, times: Path | None, goal: Goal, options: dict, model: Path, curve: Path
+) -> dict:
     """Write the smaller model to ``model`` and its training curve to ``curve``; returns facts, the structure among them.
 
     Without training, the kept weights are only fitted to what all gave. ``teacher`` gives soft targets for the training.
+    ``times`` is what the parent's structures take on the device, where the step has a target of speed.
     """
     teaching.require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, goal.dataset]
+    inputs = [parent, teacher, goal.dataset, *([times] if times else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     network = encoders.load_model(parent)
     before = encoders.count_zeros(network, ["encoder"])["weights"]
-    structure = _cut(network, tokenizer, goal, options, checkpoints / "structure.json")
+    budget = _budget(network, options, times)
+    structure = _cut(network, tokenizer, goal, options, budget, checkpoints / "structure.json")
     history, facts = teaching.learn(
         network,
         teacher=teacher,
@@ -43,18 +48,29 @@ def shrink(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal
     after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
     artifacts.write_curve(history, curve)
     shutil.rmtree(checkpoints)
-    kept = {"heads": structure.heads.sum(dim=1).int().tolist(), "neurons": structure.neurons.sum(dim=1).int().tolist()}
-    return facts | {"kept": kept, "removed_share": 1 - after / before}
+    kept = {"heads": structure.kept_heads.tolist(), "neurons": structure.kept_neurons.tolist()}
+    cost = float(budget.cost(structure.kept_heads, structure.kept_neurons[0]))
+    predicted = {"predicted_speedup": budget.whole / cost} if times else {}
+    return facts | predicted | {"kept": kept, "removed_share": 1 - after / before}
 
 
-def _cut(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict, memory: Path) -> Structure:
+def _budget(network: PreTrainedModel, options: dict, times: Path | None) -> Budget:
+    """Return what may be left of the network: multiplications, or time on the target's device."""
+    if times:
+        return of_time(json.loads(Path(times).read_text()), **options["target"])
+    (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(network))
+    return of_multiplications(options["remove"], layers=layers, heads=heads, neurons=neurons, hidden_size=network.config.hidden_size)
+
+
+def _cut(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict, budget: Budget, memory: Path
+) -> Structure:
     """Take heads and neurons out of ``network`` and return what is left; a job that goes on takes the same ones."""
     batches = calibration.batches(goal.dataset, tokenizer, options["calibration"])
     if memory.exists():
         structure = Structure(*(torch.tensor(gates) for gates in json.loads(memory.read_text())))
     else:
-        found = importance(network, batches, options["score"])
-        structure = choose(found, options["remove"], hidden_size=network.config.hidden_size)
+        structure = choose(importance(network, batches, options["score"]), budget)
         memory.write_text(json.dumps([structure.heads.tolist(), structure.neurons.tolist()]))
     if options["correct"]:
         correct(network, structure, batches)
