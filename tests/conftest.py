@@ -18,6 +18,12 @@ TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
 PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start files with slow tests first: the longest one decides when two workers are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def load_tiny(**changes) -> Study:
     """Return the tiny study as the workflow reads it, with top-level sections of it changed."""
     shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": ["tiny"]}

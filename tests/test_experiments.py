@@ -48,7 +48,7 @@ def without_sizes(options: dict) -> dict:
     kept = {key: value for key, value in options.items() if key not in ("encoder", "dataset", "measure")}
     steps = {technique: {name: dict(step) for name, step in options[technique].items()} for technique in TECHNIQUES}
     for step in (step for technique in steps.values() for step in technique.values()):
-        for size in ("training", "gate"):
+        for size in ("training", "gate", "calibration"):
             step.pop(size, None)
     return kept | steps
 
