@@ -23,7 +23,10 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"distil": {}}, "unknown key 'distil'; did you mean 'distill'?"),
         ({"finetune": {"teacher": {"training": {"epoch": 3}}}}, "finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
         ({"finetune": {"teacher": {"training": {"learning_rate": "5e-5"}}}}, "'5e-5' is text to YAML, not a number; write it like 5.0e-5"),
-        ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers"),
+        ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers: unknown value 'evn'; did you mean 'even'?"),
+        ({"prune": {"two4": {"sparsity": 0.4, "scope": "fours"}}}, "prune.two4: of four neighbours one, two or three can be zero; give"),
+        ({"prune": {"none": {"sparsity": 0.4, "ramp": {}, "training": {"epochs": 0}}}}, "prune.none: a ramp needs a training to rise in"),
+        ({"prune": {"late": {"sparsity": 0.4, "ramp": {"start": 0.5}}}}, "prune.late: the ramp starts at 0.5, above the sparsity of 0.4"),
         ({"prune": {"magnitude60": {"sparsity": 60}}}, "prune.magnitude60.sparsity: 60 is greater than or equal to the maximum of 1"),
         (
             {"prune": {"all": {"sparsity": 0.5, "parts": ["encoder", "embeddings"], "score": "fisher"}}},
@@ -52,6 +55,13 @@ def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, mes
     assert message in str(error.value)
     assert str(error.value).startswith("mine.yaml: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_branch_is_no_revision(tmp_path):
+    with pytest.raises(
+        UserError, match="encoder.hub.revision: 'main' does not look right. The full commit of the repository has 40 digits"
+    ):
+        load(tmp_path, TINY | {"encoder": {"hub": {"id": "org/name", "revision": "main"}}})
 
 
 def test_an_unknown_experiment_is_answered_with_the_nearest(tmp_path):

@@ -116,6 +116,17 @@ def test_a_zero_never_comes_back_while_the_sparsity_rises(encoder):
     assert all((linear.weight_mask[zero[name]] == 0).all() for name, linear in linears.items())
 
 
+def test_zeros_stay_where_a_row_has_more_of_them_than_asked_for(encoder):
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
+    linears = encoders.encoder_linears(model)
+    mask(model, 0.7, "global")
+    zero = {name: linear.weight == 0 for name, linear in linears.items()}
+    masks = Masks(linears, scope="fours", factors=dict.fromkeys(linears, torch.ones(1)))
+    masks.raise_to(0.75)
+    assert masks.share() > 0.75
+    assert all((linear.weight_mask[zero[name]] == 0).all() for name, linear in linears.items())
+
+
 def test_the_ramp_follows_the_cubic_curve_of_zhu_and_gupta():
     ramp = Ramp(print, start=0.2, target=0.9, share=0.5, every=10)
     assert [ramp.sparsity(step, 100) for step in (0, 50, 100)] == pytest.approx([0.2, 0.9 - 0.7 / 8, 0.9])

@@ -1,17 +1,15 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 import copy
-import os
-import re
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from encoder_compression import devices
+from encoder_compression import consistency, devices
+from encoder_compression.consistency import TECHNIQUES
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
 CONTROL = "-control"
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
 WITHOUT = {
@@ -46,11 +44,8 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
-    _check_stride(options["dataset"], path.name)
-    _check_parts(options["prune"], path.name)
-    _check_targets(options, path.name)
-    _find_files(options, path.name)
-    _refuse_duplicate_steps(options, path.name)
+    consistency.find_files(options, path.name)
+    consistency.check(options, path.name)
     _add_controls(options)
     return canonical(options)
 
@@ -132,6 +127,10 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
     if error.validator == "type" and error.validator_value == "number" and isinstance(error.instance, str):
         return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
+    if error.validator == "anyOf" and isinstance(error.instance, str):  # a name or something that is no name
+        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value[0]['enum'])}"
+    if error.validator == "pattern" and "description" in error.schema:
+        return f"{prefix}'{error.instance}' does not look right. {error.schema['description']}"
     if error.validator == "not":
         return f"{prefix}not for this task; take it out or change 'task'"
     if error.validator in ("minProperties", "maxProperties") and known:
@@ -139,55 +138,6 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "oneOf":  # each branch requires one key
         return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
     return f"{prefix}{error.message}"
-
-
-def _check_stride(dataset: dict, file: str) -> None:
-    if "stride" in dataset and 2 * dataset["stride"] > dataset["max_length"]:
-        raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length {dataset['max_length']}; lower it")
-
-
-def _check_parts(steps: dict, file: str) -> None:
-    """Refuse to rank embeddings by examples, which know only their own words: all others would go."""
-    for step, own in steps.items():
-        if "embeddings" in own["parts"] and own["score"] != "magnitude":
-            raise UserError(
-                f"{file}: prune.{step}: the score '{own['score']}' knows only the words of its examples; prune embeddings by magnitude"
-            )
-
-
-def _check_targets(options: dict, file: str) -> None:
-    """Refuse a target of speed on a device that is not measured."""
-    targets = {step: own["target"]["device"] for step, own in options["shrink"].items() if "target" in own}
-    for step, device in targets.items():
-        if device not in options["devices"]:
-            raise UserError(f"{file}: shrink.{step}.target: unknown device '{device}'{nearest(device, options['devices'])}")
-
-
-def _find_files(options: dict, file: str) -> None:
-    """Put environment variables into the paths of local sources, and refuse paths where nothing lies."""
-    sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
-    for section in (part[key] for part, key in sources if key in part):
-        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
-            section[key] = _existing_path(section[key], file)
-
-
-def _existing_path(path: str, file: str) -> str:
-    found = os.path.expandvars(path)
-    if unset := re.search(r"\$\{?(\w+)", found):
-        raise UserError(f"{file}: '{path}' needs the environment variable {unset[1]}; set it to the folder of the data")
-    if not Path(found).exists():
-        beside = [str(other) for other in Path(found).parent.glob("*")]
-        raise UserError(f"{file}: '{found}' does not exist{nearest(found, beside)}")
-    return found
-
-
-def _refuse_duplicate_steps(options: dict, file: str) -> None:
-    seen: dict[str, str] = {}
-    for technique in TECHNIQUES:
-        for step in options[technique]:
-            if step in seen:
-                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
-            seen[step] = technique
 
 
 def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:

@@ -28,9 +28,10 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = _load_tokenizer(encoder)
-    longest = min(options["max_length"], tokenizer.model_max_length)
-    how = {"tokenizer": tokenizer, "options": options | {"max_length": longest}, "told_apart": _token_types(encoder) > 1}
-    described = kind.write(splits, output, **how)
+    longest, most = options["max_length"], tokenizer.model_max_length
+    if longest > most:
+        raise UserError(f"dataset: max_length is {longest}, but the encoder reads at most {most} tokens; give at most {most}")
+    described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=_token_types(encoder) > 1)
     facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
     description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": longest} | described
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")

@@ -37,8 +37,8 @@ class Masks:
             kept = _kept(together[None], sparsity)[0].split([score.numel() for score in scores])
         else:
             kept = [_kept(score.view(_rows(score, self.scope)), sparsity) for score in scores]
-        for module, mask in zip(self.modules.values(), kept, strict=True):
-            module.weight_mask.copy_(mask.view_as(module.weight_mask))
+        for module, mask, score in zip(self.modules.values(), kept, scores, strict=True):
+            module.weight_mask.copy_(mask.view_as(score) * (score >= 0))  # a row of few weights may have more zeros than asked for
 
     def _scores(self, name: str) -> Tensor:
         """Return the importance of each weight of a matrix [outputs, inputs]; -1 for zeros, so that they go first."""

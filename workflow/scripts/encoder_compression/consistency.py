@@ -1,0 +1,68 @@
+"""What no schema can say of an experiment's options: keys that must fit each other, and files that must be there."""
+
+import os
+import re
+from pathlib import Path
+
+from encoder_compression.errors import UserError, nearest
+
+TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
+
+
+def check(options: dict, file: str) -> None:
+    """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
+    _check_duplicate_steps(options, file)
+    _check_stride(options["dataset"], file)
+    for step, own in options["prune"].items():
+        _check_pruning(own, f"{file}: prune.{step}")
+    for step, own in options["shrink"].items():
+        if "target" in own and own["target"]["device"] not in options["devices"]:
+            device = own["target"]["device"]
+            raise UserError(f"{file}: shrink.{step}.target: unknown device '{device}'{nearest(device, options['devices'])}")
+
+
+def _check_duplicate_steps(options: dict, file: str) -> None:
+    seen: dict[str, str] = {}
+    for technique in TECHNIQUES:
+        for step in options[technique]:
+            if step in seen:
+                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
+            seen[step] = technique
+
+
+def _check_stride(dataset: dict, file: str) -> None:
+    most = dataset["max_length"] // 2
+    if dataset.get("stride", 0) > most:
+        raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
+
+
+def _check_pruning(own: dict, where: str) -> None:
+    sparsity, ramp = own["sparsity"], own.get("ramp")
+    if "embeddings" in own["parts"] and own["score"] != "magnitude":
+        raise UserError(f"{where}: the score '{own['score']}' knows only the words of its examples; prune embeddings by magnitude")
+    if own["scope"] == "fours" and sparsity not in (0.25, 0.5, 0.75):
+        raise UserError(
+            f"{where}: of four neighbours one, two or three can be zero; give a sparsity of 0.25, 0.5 or 0.75, or another scope"
+        )
+    if ramp and not own["training"]["epochs"]:
+        raise UserError(f"{where}: a ramp needs a training to rise in; give it epochs, or take 'ramp' out")
+    if ramp and ramp["start"] > sparsity:
+        raise UserError(f"{where}: the ramp starts at {ramp['start']}, above the sparsity of {sparsity}; lower 'start'")
+
+
+def find_files(options: dict, file: str) -> None:
+    """Put environment variables into the paths of local sources; raise UserError for paths where nothing lies."""
+    sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
+    for section in (part[key] for part, key in sources if key in part):
+        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
+            section[key] = _existing_path(section[key], file)
+
+
+def _existing_path(path: str, file: str) -> str:
+    found = os.path.expandvars(path)
+    if unset := re.search(r"\$\{?(\w+)", found):
+        raise UserError(f"{file}: '{path}' needs the environment variable {unset[1]}; set it to the folder of the data")
+    if not Path(found).exists():
+        beside = [str(other) for other in Path(found).parent.glob(f"*{Path(found).suffix}")]
+        raise UserError(f"{file}: '{found}' does not exist{nearest(found, beside)}")
+    return found
