@@ -200,7 +200,7 @@ def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     experiment = workspace.folder / "config" / "experiments" / "tiny.yaml"
     options = yaml.safe_load(experiment.read_text())
-    dataset = {"hub": table("parquet")[1], "columns": {"text": "sentence", "label": "sentiment"}}
+    dataset = {"hub": table("parquet")[1], "columns": {"text": "sentence", "label": "sentiment"}, "max_length": 32}
     experiment.write_text(yaml.safe_dump(options | {"encoder": {"hub": encoder("encoder")[1]}, "dataset": dataset}))
     done = workspace.run("results/tiny/dataset", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 
+from encoder_compression.configuration import CONTROL
 from encoder_compression.reporting.pareto import pareto_front
 
 matplotlib.use("Agg")
@@ -16,6 +17,7 @@ MARKERS = "osD^vP*X"
 LINES = ["-", "--", ":", "-."]
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
 FAILED = "0.7"
+IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under the picture, not drawn: it would flatten all others
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 CURVES = {
     "loss": "training loss (weighted: compare within a step)",
@@ -46,7 +48,10 @@ def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> d
 
 
 def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path: Path) -> None:
-    figure, axes = plt.subplots(figsize=(10, 6.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(12, 8), layout="constrained")
+    hidden = table["retained"] < IN_SIGHT
+    label += _names_below(table[hidden])
+    table = table[~hidden].reset_index(drop=True)
     for number, (device, rows) in enumerate(table.groupby("device", sort=False)):
         style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)], "label": device}
         _plot_points(axes, rows[rows["can_win"]], cost, **style)
@@ -63,6 +68,12 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path
     figure.draw_without_rendering()  # names are placed in the final layout
     _name_points(axes, table, cost)
     _save(figure, path)
+
+
+def _names_below(rows: pd.DataFrame) -> str:
+    """Return a line that names the variants which are not drawn, with their scores."""
+    names = [f"{variant} ({scores.min():.1%})" for variant, scores in rows.groupby("variant", sort=False)["score"]]
+    return "\nfar below the picture: " + ", ".join(names) if names else ""
 
 
 def _plot_points(axes, rows: pd.DataFrame, cost: str, **style) -> None:
@@ -92,9 +103,18 @@ def _plot_front(axes, table: pd.DataFrame, cost: str) -> None:
 
 def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
     """Write each variant's name near its point, where it covers no other."""
-    texts = [axes.text(row[cost], row["score"] * 100, row["variant"], fontsize=8, zorder=4) for _, row in table.iterrows()]
+    first = {variant.partition("+")[0] for variant in table["variant"]}
+    names = table["variant"].map(_short) if len(first) == 1 else table["variant"]
+    places = zip(table[cost], table["score"] * 100, names, strict=True)
+    texts = [axes.text(*place, fontsize=8, zorder=4) for place in places]
     line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
     adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, expand=(1.2, 1.6), arrowprops=line)
+
+
+def _short(variant: str) -> str:
+    """Return a variant's name without the step that all chains begin with: ``even3+int8``, ``control of even3``."""
+    name = variant.partition("+")[2] or variant
+    return f"control of {name.replace(CONTROL, '')}" if name.endswith(CONTROL) else name
 
 
 def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:
