@@ -7,9 +7,9 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from encoder_compression import consistency, devices
-from encoder_compression.consistency import TECHNIQUES
 from encoder_compression.errors import UserError, nearest
 
+TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
 CONTROL = "-control"
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
 WITHOUT = {
@@ -45,6 +45,7 @@ def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
     consistency.find_files(options, path.name)
+    _check_duplicate_steps(options, path.name)
     consistency.check(options, path.name)
     _add_controls(options)
     return canonical(options)
@@ -138,6 +139,15 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "oneOf":  # each branch requires one key
         return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
     return f"{prefix}{error.message}"
+
+
+def _check_duplicate_steps(options: dict, file: str) -> None:
+    seen: dict[str, str] = {}
+    for technique in TECHNIQUES:
+        for step in options[technique]:
+            if step in seen:
+                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
+            seen[step] = technique
 
 
 def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:

@@ -6,12 +6,9 @@ from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
-
 
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
-    _check_duplicate_steps(options, file)
     _check_stride(options["dataset"], file)
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
@@ -19,15 +16,6 @@ def check(options: dict, file: str) -> None:
         if "target" in own and own["target"]["device"] not in options["devices"]:
             device = own["target"]["device"]
             raise UserError(f"{file}: shrink.{step}.target: unknown device '{device}'{nearest(device, options['devices'])}")
-
-
-def _check_duplicate_steps(options: dict, file: str) -> None:
-    seen: dict[str, str] = {}
-    for technique in TECHNIQUES:
-        for step in options[technique]:
-            if step in seen:
-                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
-            seen[step] = technique
 
 
 def _check_stride(dataset: dict, file: str) -> None:
