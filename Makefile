@@ -2,13 +2,16 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+NEXT := .venv-next
 READY := $(VENV)/ready
 CORES ?= all
 # The first interpreter that works and is 3.11 or 3.12 (a name on the PATH may be a shim without a Python behind it).
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: run results tiny test lint benchmark publish lock clean
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
+
+.PHONY: run results tiny test test-next lint benchmark publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -23,6 +26,9 @@ tiny: $(READY)  ## every path of the pipeline in a minute or two
 test: $(READY)
 	$(BIN)/python -m pytest
 
+test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transformers 5
+	$(NEXT)/bin/python -m pytest --transformers5
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,17 +41,21 @@ benchmark: $(READY)  ## training throughput against a plain Trainer
 publish: $(READY)  ## tables and pictures of 'make results' into the README
 	$(BIN)/python docs/publish_results.py
 
-lock: $(READY)  ## requirements.in -> requirements.txt
+lock: $(READY)  ## requirements.in -> requirements.txt; the same with the pins of requirements-next.in -> requirements-next.txt
 	$(BIN)/python -m pip install --quiet pip-tools
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --no-annotate --output-file requirements.txt requirements.in
-	sed -i 's/^torch==\([0-9.]*\)+cpu$$/torch==\1/' requirements.txt
+	$(COMPILE) --output-file requirements.txt requirements.in
+	grep -vE "^(optimum|$$(sed -n 's/==.*//p' requirements-next.in | paste -sd '|'))" requirements.in \
+	  | cat - requirements-next.in | $(COMPILE) --output-file requirements-next.txt -
+	sed -i 's/^torch==\([0-9.]*\)+cpu$$/torch==\1/' requirements.txt requirements-next.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(NEXT)
 
+# An environment, complete once its file 'ready' is there.
 $(READY): requirements.txt
+$(NEXT)/ready: requirements-next.txt
+%/ready:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	touch $(READY)
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $^
+	touch $@

@@ -28,6 +28,7 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root, self.cuts, self.requests, self.ranges = root, Counter(), Counter(), []
         self.address = f"http://127.0.0.1:{self.server_port}"
+        self.elsewhere = f"http://localhost:{self.server_port}"  # as the hub, which redirects to another host
 
     def asked(self, name: str) -> int:
         """Return how many requests were for a file of this name."""
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._missing("EntryNotFound", "Entry not found", commit)
         elif file.suffix in LARGE:
             linked = {"X-Linked-Etag": f'"{_sha256(file)}"', "X-Linked-Size": str(file.stat().st_size)}
-            self._send(302, commit | linked | {"Location": f"{self.server.address}/cdn/{file.relative_to(self.server.root)}"})
+            self._send(302, commit | linked | {"Location": f"{self.server.elsewhere}/cdn/{file.relative_to(self.server.root)}"})
         else:
             self._content(file, commit)
 

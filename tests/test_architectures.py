@@ -56,6 +56,16 @@ def test_nothing_outside_the_layers_is_counted_as_one_of_their_linears(model):
     assert all(id(linear) in inside for linear in encoders.encoder_linears(model).values())
 
 
+def passing_on(forward):
+    """Return a layer's ``forward`` that gives its input instead, in the form that its own output has."""
+
+    def skipped(*inputs, **more):
+        states = inputs[0] if inputs else more.get("hidden_states", more.get("x"))
+        return (states,) if isinstance(forward(*inputs, **more), tuple) else states
+
+    return skipped
+
+
 def test_a_student_computes_what_its_layers_compute(folder, model):
     """The reference is the teacher itself with the other layers switched off, one by one, by its own code."""
     batch = sentences(folder)
@@ -63,7 +73,7 @@ def test_a_student_computes_what_its_layers_compute(folder, model):
     student, layers = take_layers(model, [2, 4], 2)
     skipped = [layer for index, layer in enumerate(encoders.layer_stack(model).layer, start=1) if index not in layers]
     for layer in skipped:
-        layer.forward = lambda hidden_states=None, *rest, x=None, **more: (hidden_states if x is None else x,)
+        layer.forward = passing_on(layer.forward)
     torch.testing.assert_close(logits(student, batch), logits(model, batch))
     assert not torch.allclose(logits(student, batch), whole, atol=1e-3)
 

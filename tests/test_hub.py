@@ -18,6 +18,7 @@ from encoder_compression.environment import PROCESS_SETTINGS
 from encoder_compression.provenance import fingerprint
 from hub_server import HubServer, serve
 
+HERE = "127.0.0.1,localhost"
 FIRST, SECOND, WRONG = "1" * 40, "2" * 40, "3" * 40
 SPLITS = {"train": "train", "test": "validation"}
 NETWORK = "from encoder_compression.environment import allow_network; allow_network()\n"
@@ -41,7 +42,7 @@ for kind, hub in json.loads(sys.argv[1]):
 
 def ask(address: str, folder: Path, *calls: tuple, network: str = NETWORK, **environment: str) -> list:
     """Return what the pipeline makes of hub sources, in a process as the workflow starts it; ``folder`` has its cache."""
-    address = {"HF_ENDPOINT": address, "HF_HOME": str(folder / "cache"), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    address = {"HF_ENDPOINT": address, "HF_HOME": str(folder / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}
     variables = os.environ | PROCESS_SETTINGS | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")} | address | environment
     command = [sys.executable, "-c", network + JOB, json.dumps(calls), str(folder / "base")]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
@@ -145,13 +146,14 @@ def test_what_the_hub_does_not_have_is_one_line_that_says_what_to_do(hub, tmp_pa
 
 
 def test_a_broken_download_goes_on_and_ends_with_the_right_bytes(hub, root, tmp_path):
-    hub.cuts.update({"model.safetensors": 3, "train-00000-of-00001.parquet": 1})
+    hub.cuts.update({"model.safetensors": 100, "train-00000-of-00001.parquet": 1})
     failed, rows = ask(hub.address, tmp_path, encoder("large"), table("parquet"))
     is_one_line(failed, "someone/large", "the connection broke 3 times; run again")
     assert len(rows["train"]["sentence"]) == 53
     (offline,) = ask(hub.address, tmp_path, encoder("large"), HF_HUB_OFFLINE="1")
     is_one_line(offline, "not in the cache")  # half of it is
     hub.ranges.clear()
+    hub.cuts.clear()
     hub.cuts.update({"model.safetensors": 1})
     assert ask(hub.address, tmp_path, encoder("large")) == [weights(root, "large")]
     assert min(hub.ranges) >= 10 * 2**20
@@ -194,7 +196,7 @@ def test_a_job_that_computes_asks_nobody(hub, tmp_path):
 
 
 def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace: Workspace, monkeypatch):
-    variables = {"HF_ENDPOINT": hub.address, "HF_HOME": str(workspace.folder / "cache"), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    variables = {"HF_ENDPOINT": hub.address, "HF_HOME": str(workspace.folder / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)

@@ -191,6 +191,7 @@ def test_a_question_without_answer_is_labelled_with_the_first_token(tokenizer):
     assert set(label(found, [0] * 5, ["", " ", "", "", ""])) == {(0, 0)}
 
 
+@pytest.mark.skipif(BertTokenizer is BertTokenizerFast, reason="transformers 5 has no slow BERT tokenizer")
 def test_a_slow_tokenizer_is_refused(encoder):
     with pytest.raises(UserError, match="only a fast tokenizer"):
         windows.cut(["a"], ["b"], tokenizer=BertTokenizer(str(encoder / "vocab.txt")), told_apart=True, **SHAPE)

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,8 @@ def _pin(threads: int) -> list[int]:
     """
     cores = sorted(os.sched_getaffinity(0))[:threads]
     for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
+        with suppress(ProcessLookupError):  # one that ended meanwhile
+            os.sched_setaffinity(int(thread.name), cores)
     return cores
 
 

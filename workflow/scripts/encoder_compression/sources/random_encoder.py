@@ -19,8 +19,8 @@ TOKENIZERS = {
     "mpnet": ("MPNetTokenizerFast", MPNET_TOKENS),
     "roberta": ("RobertaTokenizerFast", ROBERTA_TOKENS),
 }
-WORD_PIECE_FILES = {"vocab_file": "vocab.txt"}
-BYTE_PAIR_FILES = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}
+WORD_PIECE_FILES = ("vocab.txt",)
+BYTE_PAIR_FILES = ("vocab.json", "merges.txt")
 OFFSET = 2  # RoBERTa and MPNet count positions from 2, so that inputs have two tokens less than the table of positions
 
 
@@ -61,15 +61,14 @@ def _make_tokenizer(scratch: Path, architecture: str, options: dict):
     kind, special = TOKENIZERS[architecture]
     files = BYTE_PAIR_FILES if architecture == "roberta" else WORD_PIECE_FILES
     if "tokenizer" in options:
-        _copy_vocabulary(Path(options["tokenizer"]), list(files.values()), architecture, special, scratch)
+        _copy_vocabulary(Path(options["tokenizer"]), files, architecture, special, scratch)
     else:
         write = _write_byte_pairs if architecture == "roberta" else _write_word_pieces
         write(scratch, Path(options["vocabulary_from"]).read_text(), special, options["vocabulary_size"])
-    paths = {argument: str(scratch / name) for argument, name in files.items()}
-    return getattr(transformers, kind)(**paths, model_max_length=options["positions"] - OFFSET)
+    return getattr(transformers, kind).from_pretrained(scratch, model_max_length=options["positions"] - OFFSET)
 
 
-def _copy_vocabulary(folder: Path, names: list[str], architecture: str, special: tuple[str, ...], scratch: Path) -> None:
+def _copy_vocabulary(folder: Path, names: tuple[str, ...], architecture: str, special: tuple[str, ...], scratch: Path) -> None:
     """Copy the tables of a real tokenizer; nothing else of its folder is read, for a config could name code."""
     for name in names:
         if not (folder / name).is_file():

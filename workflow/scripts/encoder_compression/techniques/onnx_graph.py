@@ -8,8 +8,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from optimum.exporters.onnx import main_export
-from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
 
 from encoder_compression import encoders, tasks
 from encoder_compression.measurement import contents
@@ -25,6 +23,8 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     Returns facts. Raises RuntimeError where its logits differ from PyTorch's by more than ``options["tolerance"]``,
     or where the graph does not hold exactly the model's zeros.
     """
+    from optimum.exporters.onnx import main_export  # here, as it takes seconds, and is not there for transformers 5
+
     main_export(
         str(model),
         str(output),
@@ -82,6 +82,8 @@ def quantize(*, parent: Path, options: dict, output: Path) -> dict:
     Signed weights with unsigned activations are the fast kernels of x86; zero stays exactly zero.
     Raises RuntimeError where nothing was quantized.
     """
+    from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
+
     parent, output = Path(parent), Path(output)
     scheme = getattr(AutoQuantizationConfig, options["isa"])(is_static=False, per_channel=options["per_channel"])
     quantizer = ORTQuantizer.from_pretrained(parent, file_name=GRAPH)

@@ -201,7 +201,7 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         per_device_eval_batch_size=64,
         gradient_accumulation_steps=accumulation,
         learning_rate=options["learning_rate"],
-        warmup_ratio=options["warmup"],
+        warmup_steps=math.ceil(options["epochs"] * math.ceil(sentences / batch_size) * options["warmup"]),
         weight_decay=options["weight_decay"],
         optim="adamw_torch_fused",
         bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),
