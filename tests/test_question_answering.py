@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement.measure import measure
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.tasks import question_answering
-from encoder_compression.techniques import onnx_graph
+from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
@@ -73,6 +73,7 @@ def study(tmp_path_factory, base):
         curve=folder / "student/training.csv",
     )
     onnx_graph.export(model=folder / "model", options={"opset": 18, "tolerance": 1e-4}, output=folder / "onnx")
+    openvino_model.convert(model=folder / "model", graph=folder / "onnx", options={"tolerance": 1e-4}, output=folder / "openvino")
     return folder
 
 
@@ -203,8 +204,10 @@ def test_throughput_counts_questions_and_not_windows(study, row):
 
 def test_runtimes_give_the_same_answers(study, row, tmp_path):
     _, torch_rows = row
-    _, onnx_rows = measure_row(study, tmp_path, "onnx", ONNX)
-    assert torch_rows["prediction"].tolist() == onnx_rows["prediction"].tolist()
+    for form, device in (("onnx", ONNX), ("openvino", ONNX | {"runtime": "openvino"})):
+        (tmp_path / form).mkdir()
+        _, rows = measure_row(study, tmp_path / form, form, device)
+        assert torch_rows["prediction"].tolist() == rows["prediction"].tolist()
 
 
 def measure_row(study, folder, form, device) -> tuple[dict, pd.DataFrame]:
