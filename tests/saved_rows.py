@@ -21,6 +21,8 @@ TORCH, ONNX = "cpu-pytorch", "cpu-onnxruntime"
 DEVICES = {TORCH: {"runtime": "pytorch"}, ONNX: {"runtime": "onnxruntime"}}
 MEASURED = {
     "throughput": [{"batch_size": 4, "examples": 80, "seconds": 1.0}],
+    "padded_seconds": 4.0,
+    "padding": "none",
     "energy_j_per_example": None,
     "library": "some library 1.0",
     "threads": 1,

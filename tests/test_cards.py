@@ -15,7 +15,7 @@ from encoder_compression import encoders
 from encoder_compression.compressed import compress
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.cards import write_cards
-from encoder_compression.techniques import onnx_graph
+from encoder_compression.techniques import onnx_graph, openvino_model
 
 DATASET = {"labels": ["dull", "fine"], "rows": {"train": 7940, "validation": 12, "test": 1562}, "dropped": {"train": {"repeated text": 2}}}
 BASE = {"weights_sha256": "0" * 64}
@@ -26,12 +26,14 @@ FIGURES = {
     "verdict": "as good as its teacher.", "machine": "AMD EPYC, 2 cores",
 }  # fmt: skip
 TORCH_ROW = FIGURES | {"variant": "teacher", "seed": 1, "device": "cpu-pytorch", "runtime": "pytorch"}
+OPENVINO_ROW = TORCH_ROW | {"device": "cpu-openvino", "runtime": "openvino", "score": 0.5}
 ONNX_ROW = TORCH_ROW | {"device": "cpu-onnxruntime", "runtime": "onnxruntime", "score": 0.75}
 
 
 @pytest.fixture(scope="module")
 def options(tiny) -> dict:
     devices = {"cpu-pytorch": {"runtime": "pytorch", "threads": 1}, "cpu-onnxruntime": {"runtime": "onnxruntime", "threads": 2}}
+    devices |= {"cpu-openvino": {"runtime": "openvino", "threads": 1}}
     return tiny.options | {"devices": devices}
 
 
@@ -44,6 +46,7 @@ def saved(tmp_path_factory, encoder, tiny):
         encoders.add_head(encoder, "AutoModelForSequenceClassification", names), encoders.load_tokenizer(encoder), folder / "model"
     )
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=tiny.options["export"], output=folder / "openvino")
     compress(model=folder / "model", output=folder / "compressed")
     return folder
 
@@ -54,7 +57,7 @@ def folder(saved, tmp_path):
     return tmp_path / "artifacts"
 
 
-def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW), **changes) -> ModelCard:
+def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW, OPENVINO_ROW), **changes) -> ModelCard:
     """Write the card of one artifact and return it as the hub's library parses it."""
     technique = {step: name for name in ("finetune", "distill", "shrink", "prune", "quantize") for step in options[name]}
     steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in variant.split("+")]
@@ -66,7 +69,12 @@ def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX
 
 @pytest.mark.parametrize(
     ("form", "library", "score"),
-    [("model", "transformers", 0.861076), ("compressed", "safetensors", 0.861076), ("onnx", "onnxruntime", 0.75)],
+    [
+        ("model", "transformers", 0.861076),
+        ("compressed", "safetensors", 0.861076),
+        ("onnx", "onnxruntime", 0.75),
+        ("openvino", "openvino", 0.5),
+    ],
 )
 def test_the_hub_reads_the_score_of_the_runtime_that_reads_the_artifact(folder, options, form, library, score):
     data = card(folder, options, form).data
@@ -92,7 +100,7 @@ def test_the_card_of_compressed_weights_has_their_size_and_says_where_the_rest_w
     assert "The zeros of pruning save space in this file alone" in text
 
 
-@pytest.mark.parametrize("form", ["model", "compressed", "onnx"])
+@pytest.mark.parametrize("form", ["model", "compressed", "onnx", "openvino"])
 def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answers(folder, options, form):
     (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form).text, re.DOTALL)
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -105,14 +113,15 @@ def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answ
         expected = encoders.load_model(folder / "model").eval()(**inputs).logits[0]
     probability, label = expected.softmax(-1).max(0)
     answer, logits = done.stdout.splitlines()
-    assert json.loads(logits) == pytest.approx(expected.tolist(), rel=0, abs=1e-4 if form == "onnx" else 0)
+    assert json.loads(logits) == pytest.approx(expected.tolist(), rel=0, abs=1e-4 if form in ("onnx", "openvino") else 0)
     name, printed = answer.split(": ")
     assert name == DATASET["labels"][int(label)]
     assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)
 
 
-def test_the_code_for_the_graph_needs_no_torch(folder, options):
-    (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, "onnx").text, re.DOTALL)
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
+    (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form).text, re.DOTALL)
     without = "import sys; sys.modules['torch'] = None\n" + code
     done = subprocess.run([sys.executable, "-c", without], cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
@@ -133,6 +142,14 @@ def test_the_steps_stand_in_words_and_tags_and_bring_their_limits(folder, option
     assert "by themselves they save no time, and space only where the file is compressed" in written.text
     assert "the scores say nothing about real models" in written.text
     assert written.data.tags == ["knowledge-distillation", "pruning", "quantization", "int8", "onnx", "encoder-compression"]
+
+
+def test_the_card_of_an_openvino_form_tells_how_it_was_quantized_and_what_its_times_hold_for(folder, options):
+    written = card(folder, options, "openvino", "teacher+openvino8")
+    assert "their scales fixed on 16 inputs of the training data (NNCF)" in written.text
+    assert "padded to a multiple of 16 tokens" in written.text
+    assert "depend on the batch" not in written.text
+    assert written.data.tags == ["quantization", "int8", "openvino", "encoder-compression"]
 
 
 def test_a_removal_is_told_by_its_share_or_by_its_target(folder, options):

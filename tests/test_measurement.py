@@ -128,12 +128,13 @@ def test_the_runtime_itself_says_what_ran_where(artifacts, dataset, tiny, tmp_pa
     [
         ({"nodes": {"CUDAExecutionProvider": 90, "CPUExecutionProvider": 3}, "matmuls": {"float32": 9}}, {"float32": 9}, "elsewhere"),
         ({"nodes": {"CPUExecutionProvider": 90}, "matmuls": {"float32": 9}}, {"int8": 9, "float32": 1}, "no matrix product ran in INT8"),
+        ({"nodes": {"CPU": 90}, "matmuls": {"bfloat16": 9}}, {"float32": 9}, "asks for float32, but products ran in bfloat16"),
     ],
 )
 def test_a_silent_fallback_is_an_error(proof, dtypes, message):
     hardware = "cuda" if "CUDAExecutionProvider" in proof["nodes"] else "cpu"
     with pytest.raises(UserError, match=message):
-        _require_proof({"proof": proof, "dtypes": dtypes}, {"hardware": hardware})
+        _require_proof({"proof": proof, "dtypes": dtypes}, {"hardware": hardware, "precision": "float32"})
 
 
 def test_predictions_cover_the_test_split_and_agree_between_runtimes(artifacts, dataset, tmp_path):
@@ -182,7 +183,7 @@ def test_single_calls_have_the_real_length_and_no_padding(dataset):
 
 def test_batches_are_sorted_by_length_and_cover_every_sentence_once(dataset):
     work = Workload(dataset)
-    batches = list(work.batches(4))
+    batches = list(work.batches(4, np.arange(len(work.lengths)), padded=False))
     assert sorted(index for chosen, _ in batches for index in chosen) == list(range(len(work.examples)))
     longest = [batch["input_ids"].shape[1] for _, batch in batches]
     assert longest == sorted(longest)

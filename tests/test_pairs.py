@@ -13,7 +13,7 @@ from encoder_compression.dataset import prepare_dataset
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
-from encoder_compression.techniques import finetune, onnx_graph, soft_targets
+from encoder_compression.techniques import finetune, onnx_graph, openvino_model, soft_targets
 from encoder_compression.training.train import Goal
 
 TRAINING = {
@@ -70,9 +70,11 @@ def test_only_an_encoder_that_tells_two_sentences_apart_is_told(study):
 def test_every_path_gives_the_logits_that_the_tokenizer_and_the_model_give(study, tmp_path):
     folder = study
     onnx_graph.export(model=folder / "model", options={"opset": 18, "tolerance": 1e-4}, output=tmp_path / "onnx")
+    openvino_model.convert(model=folder / "model", graph=tmp_path / "onnx", options={"tolerance": 1e-4}, output=tmp_path / "openvino")
     expected = reference_logits(folder, told_apart=tells_apart(folder))
-    for artifact, runtime in ((folder / "model", "pytorch"), (tmp_path / "onnx", "onnxruntime")):
-        device = {"runtime": runtime, "hardware": "cpu", "threads": 1}
+    artifacts = {"pytorch": folder / "model", "onnxruntime": tmp_path / "onnx", "openvino": tmp_path / "openvino"}
+    for runtime, artifact in artifacts.items():
+        device = {"runtime": runtime, "hardware": "cpu", "threads": 1, "precision": "float32"}
         with RemoteWorker(artifact=artifact, dataset=folder / "dataset", split="test", device=device) as worker:
             np.testing.assert_allclose(worker.ask("predict", batch_size=4, split="test")["logits"], expected, atol=1e-4)
 
@@ -97,7 +99,7 @@ def test_a_teachers_soft_targets_see_both_sentences(study, tmp_path):
 
 def test_pairs_are_padded_together(study):
     work = Workload(study / "dataset")
-    for _, batch in work.batches(4):
+    for _, batch in work.batches(4, np.arange(len(work.lengths)), padded=False):
         assert len({values.shape for values in batch.values()}) == 1
 
 

@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement.measure import measure
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.tasks import question_answering
-from encoder_compression.techniques import onnx_graph
+from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
@@ -203,8 +203,10 @@ def test_throughput_counts_questions_and_not_windows(study, row):
 def test_runtimes_give_the_same_answers(study, row, tmp_path):
     _, torch_rows = row
     onnx_graph.export(model=study / "model", options={"opset": 18, "tolerance": 1e-4}, output=tmp_path / "onnx")
-    _, onnx_rows = measure_row(study, tmp_path, tmp_path / "onnx", ONNX)
-    assert torch_rows["prediction"].tolist() == onnx_rows["prediction"].tolist()
+    openvino_model.convert(model=study / "model", graph=tmp_path / "onnx", options={"tolerance": 1e-4}, output=tmp_path / "openvino")
+    for form, device in (("onnx", ONNX), ("openvino", ONNX | {"runtime": "openvino"})):
+        _, rows = measure_row(study, tmp_path, tmp_path / form, device)
+        assert torch_rows["prediction"].tolist() == rows["prediction"].tolist()
 
 
 def measure_row(study, folder, form, device) -> tuple[dict, pd.DataFrame]:

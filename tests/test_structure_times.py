@@ -18,7 +18,7 @@ from encoder_compression.measurement.workload import Workload
 from encoder_compression.pruning.budget import Budget, of_time
 from encoder_compression.pruning.gates import Importance
 from encoder_compression.pruning.structure import Structure, choose
-from encoder_compression.techniques import onnx_graph
+from encoder_compression.techniques import onnx_graph, openvino_model
 
 LAYERS, HEADS, NEURONS = 2, 3, 24
 SPEEDUPS = [1.05, 1.2, 1.5, 2, 2.6, 4, 6]
@@ -118,10 +118,11 @@ def parent(tmp_path_factory, tiny):
     network = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     encoders.save(network, encoders.load_tokenizer(encoder), folder / "model")
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=tiny.options["export"], output=folder / "openvino")
     return folder
 
 
-@pytest.mark.parametrize(("runtime", "form"), [("pytorch", "model"), ("onnxruntime", "onnx")])
+@pytest.mark.parametrize(("runtime", "form"), [("pytorch", "model"), ("onnxruntime", "onnx"), ("openvino", "openvino")])
 def test_every_point_of_a_measured_table_has_a_time_on_the_same_examples(tmp_path, parent, dataset, tiny, monkeypatch, runtime, form):
     loads = []
     enter = RemoteWorker.__enter__
@@ -131,7 +132,7 @@ def test_every_point_of_a_measured_table_has_a_time_on_the_same_examples(tmp_pat
         artifact=parent / form,
         dataset=dataset,
         device=DEVICE | {"runtime": runtime},
-        export=tiny.options["export"] if form == "onnx" else None,
+        export=None if form == "model" else tiny.options["export"],
         measure=MEASURE,
         times=tmp_path / "times.json",
         name="test",
@@ -145,14 +146,14 @@ def test_every_point_of_a_measured_table_has_a_time_on_the_same_examples(tmp_pat
     ratios = np.array(table["heads"][1]["latencies_ms"]) / np.array(table["heads"][0]["latencies_ms"])
     assert table["heads"][1]["ms"] == pytest.approx(table["whole_ms"] * np.median(ratios))
     assert float(of_time(table, speedup=2, device="here").cost(torch.tensor([2, 2]), torch.tensor(16))) == table["whole_ms"]
-    assert [(load["split"], load["runtime"]) for load in loads] == [("validation", runtime)] * 4
+    assert [(load["split"], load["device"]["runtime"]) for load in loads] == [("validation", runtime)] * 4
     assert 0 <= facts["largest_foreign_cpu_share"] <= 1
 
 
 def test_a_worker_runs_on_the_split_that_it_was_told(parent, dataset, monkeypatch):
     monkeypatch.setattr(worker, "_pin", lambda threads: [])
     started = worker.Worker(
-        artifact=str(parent / "onnx"), dataset=str(dataset), split="validation", runtime="onnxruntime", hardware="cpu", threads=1
+        artifact=str(parent / "onnx"), dataset=str(dataset), split="validation", device=DEVICE | {"runtime": "onnxruntime"}
     )
     assert started.workload.lengths.tolist() == Workload(dataset, "validation").lengths.tolist()
     assert len(started.order) != len(Workload(dataset, "test").order())

@@ -42,6 +42,7 @@ def test_a_teacher_that_is_not_in_the_chain_is_refused(tiny):
 def test_quantized_variants_run_only_where_a_graph_is_read(tiny):
     devices = {device for variant, _, device in tiny.rows() if variant == "teacher+int8"}
     assert devices == {"cpu-onnxruntime"}
+    assert {device for variant, _, device in tiny.rows() if variant == "teacher+openvino8"} == {"cpu-openvino"}
 
 
 def test_a_variant_that_no_device_can_run_is_refused(tiny):
@@ -69,6 +70,7 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
     [
         ("results/tiny/teacher+evn1/seed1/model", "did you mean 'even1'"),
         ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
+        ("results/tiny/teacher+int8/seed1/openvino", "is quantized for another runtime; ask for its onnx/"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
         ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
     ],
@@ -85,6 +87,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",
         "results/tiny/teacher/seed1/compressed/model.safetensors.zst",
+        "results/tiny/teacher+openvino8/seed1/openvino",
         "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json",
     ):
         check_target(argument, {"tiny": tiny})
@@ -95,7 +98,7 @@ def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny
 
 
 def test_the_devices_of_the_baseline_come_first(tiny):
-    assert [device for variant, _, device in tiny.rows() if variant == "teacher"] == ["cpu-pytorch", "cpu-onnxruntime"]
+    assert [device for variant, _, device in tiny.rows() if variant == "teacher"] == ["cpu-pytorch", "cpu-onnxruntime", "cpu-openvino"]
 
 
 def test_a_row_names_every_chain_before_it_so_that_each_steps_share_can_be_told(tiny):

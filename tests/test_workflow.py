@@ -29,6 +29,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
         "teacher+magnitude60",
         "teacher+int8",
         "teacher+even1+magnitude60+int8",
+        "teacher+openvino8",
     }
     unknown = {name for name in table if table[name].isna().any()}
     of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
@@ -52,7 +53,7 @@ def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
     folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
-    assert len(folders) == 14
+    assert len(folders) == 19
     for folder in folders:
         before = provenance.fingerprint(folder)
         card = (folder / "README.md").read_text()
@@ -103,7 +104,8 @@ def test_every_artifact_tells_where_it_comes_from(finished):
 def test_every_job_leaves_a_log_and_no_checkpoints(finished):
     logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
     techniques = {"finetune", "distill", "shrink", "prune", "quantize"}
-    assert techniques | {"prepare_encoder", "compress", "export", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    exports = {"export", "export_openvino", "quantize_openvino"}
+    assert techniques | exports | {"prepare_encoder", "compress", "measure_cpu-pytorch", "summarize", "plot"} <= logs
     assert not list((finished.folder / "results").rglob("checkpoints"))
 
 
@@ -113,7 +115,7 @@ def test_a_second_run_has_nothing_to_do_and_imports_no_torch(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "snakemake" in imported
-    assert not imported & {"torch", "transformers", "onnxruntime", "datasets", "sklearn"}
+    assert not imported & {"torch", "transformers", "onnxruntime", "openvino", "nncf", "datasets", "sklearn"}
 
 
 TINY = "config/experiments/tiny.yaml"
@@ -140,7 +142,8 @@ INT8_ROWS = ["teacher+int8", "teacher+even1+magnitude60+int8"]
             {"summarize", "plot", "collect_summaries", "quantize teacher+even1+magnitude60+int8", "measure teacher+even1+magnitude60+int8"}
             | {f"prune {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
             | {f"export {row}" for row in ("teacher+magnitude60", "teacher+even1+magnitude60")}
-            | {"compress teacher+magnitude60", "measure teacher+magnitude60", "measure teacher+even1+magnitude60"},
+            | {"export_openvino teacher+magnitude60", "compress teacher+magnitude60"}
+            | {"measure teacher+magnitude60", "measure teacher+even1+magnitude60"},
         ),
         (TINY, "teacher+int8, ", "", {"summarize", "plot", "collect_summaries"}),
         (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
@@ -160,7 +163,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
     if "measure" in reruns:
         assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
         assert (
-            len({job for job in found if job.startswith("measure ")}) == 8
+            len({job for job in found if job.startswith("measure ")}) == 9
         )  # every variant, and the chain before one that tells its last step's share
     else:
         assert found == reruns

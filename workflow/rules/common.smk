@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from encoder_compression import environment, locks
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study, check_target, steps_pattern, weights_pattern
+from encoder_compression.study import Study, check_target, quantized_pattern, steps_pattern, weights_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -62,16 +62,17 @@ def step_options(wildcards):
     return studies[wildcards.experiment].step_options(wildcards.variant)
 
 
-def parent_model(wildcards):
-    """Return the model that the variant's last step starts from."""
-    study = studies[wildcards.experiment]
-    return study.folder(study.parent(wildcards.variant), wildcards.seed, "model")
+def parent_in(form):
+    """Return a function of wildcards that gives the form of the parent that the variant's last step starts from."""
+
+    def of_variant(wildcards):
+        study = studies[wildcards.experiment]
+        return study.folder(study.parent(wildcards.variant), wildcards.seed, form)
+
+    return of_variant
 
 
-def parent_graph(wildcards):
-    """Return the graph that the variant's last step starts from."""
-    study = studies[wildcards.experiment]
-    return study.folder(study.parent(wildcards.variant), wildcards.seed, "onnx")
+parent_model = parent_in("model")
 
 
 def teacher_of(form):
@@ -134,7 +135,7 @@ def structure_times_options(wildcards):
     measure = study.options["measure"]
     return {
         "device": study.options["devices"][wildcards.device],
-        "export": study.options["export"] if study.form(wildcards.device) == "onnx" else None,
+        "export": study.options["export"] if study.form(wildcards.device) != "model" else None,
         "measure": {name: measure[name] for name in ("calls", "launches", "rounds", "version", "warmup_calls")},
     }
 

@@ -1,8 +1,9 @@
 """
-Write weights as an ONNX graph whose logits equal PyTorch's.
+Write weights as an ONNX graph whose logits equal PyTorch's, and that in OpenVINO's form.
 
 IN   results/{experiment}/{variant}/seed{seed}/model/
 OUT  results/{experiment}/{variant}/seed{seed}/onnx/
+     results/{experiment}/{variant}/seed{seed}/openvino/  where a device has that runtime
 """
 
 
@@ -20,3 +21,20 @@ rule export:
         options=section("export"),
     script:
         "../scripts/export.py"
+
+
+rule export_openvino:
+    input:
+        model="results/{experiment}/{variant}/seed{seed}/model",
+        graph="results/{experiment}/{variant}/seed{seed}/onnx",
+    output:
+        directory("results/{experiment}/{variant}/seed{seed}/openvino"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/export_openvino.log",
+    wildcard_constraints:
+        variant=weights_pattern(studies),
+    priority: 5
+    params:
+        options=section("export"),
+    script:
+        "../scripts/export_openvino.py"

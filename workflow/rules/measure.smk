@@ -1,7 +1,7 @@
 """
 Measure a variant on a device: quality, latency, memory, size.
 
-IN   the artifact that the device's runtime reads (model/ or onnx/), that of the partner timed in turns with it,
+IN   the artifact that the device's runtime reads (model/, onnx/ or openvino/), that of the partner timed in turns with it,
      results/{experiment}/dataset/
 OUT  results/{experiment}/{variant}/seed{seed}/{device}/measurement.json, predictions.parquet
 

@@ -10,6 +10,8 @@ from encoder_compression.errors import UserError, nearest
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
+    for name, device in options["devices"].items():
+        _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
     for step, own in options["shrink"].items():
@@ -22,6 +24,14 @@ def _check_stride(dataset: dict, file: str) -> None:
     most = dataset["max_length"] // 2
     if dataset.get("stride", 0) > most:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
+
+
+def _check_device(device: dict, where: str) -> None:
+    runtime = device["runtime"]
+    if runtime == "onnxruntime" and device["precision"] != "float32":
+        raise UserError(f"{where}: onnxruntime computes in float32; take 'precision' out, or the runtime pytorch or openvino")
+    if runtime == "openvino" and device["hardware"] != "cpu":
+        raise UserError(f"{where}: openvino runs on the CPU here; take 'hardware' out, or the runtime pytorch or onnxruntime")
 
 
 def _check_pruning(own: dict, where: str) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "numpy")
+PACKAGES = (
+    "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "openvino", "nncf",
+    "numpy",
+)  # fmt: skip
 ISA_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
 
 # Keep freed memory in the process: returning every large gradient to the kernel costs 10-20 % of a training step.
@@ -27,6 +30,11 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
     # Otherwise datasets tells a server beside the hub what it loads.
     "HF_UPDATE_DOWNLOAD_COUNTS": "0",
 }
+
+
+def cpu_has_bfloat16() -> bool:
+    """Say whether the processor multiplies matrices of bfloat16 by instructions of its own."""
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(hardware()["isa"]))
 
 
 def packages() -> dict[str, str]:

@@ -1,12 +1,14 @@
 """What an experiment's chains of steps mean: parents, teachers, options, rows."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of
 from encoder_compression.errors import UserError, nearest
 
-FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx"}
+FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
+FORM_OF_METHOD = {"dynamic": "onnx", "openvino": "openvino"}  # what quantizing leaves
 # What a technique changes about the work of a call, as the tables name the factors of a speed-up.
 FACTORS = {"finetune": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
 
@@ -27,7 +29,8 @@ class Study:
         if "model" not in self.forms(baseline):
             raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
-            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime onnxruntime")
+            runtime = next(runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant))
+            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {runtime}")
 
     def technique(self, step: str) -> str:
         """Return the technique that the step configures."""
@@ -84,9 +87,10 @@ class Study:
         return self.options[self.technique(step)][step]
 
     def forms(self, variant: str) -> tuple[str, ...]:
-        """Return the artifacts that a variant can have: weights, as they are and compressed, and a graph; once quantized a graph alone."""
-        quantized = self.technique(variant.split("+")[-1]) == "quantize"
-        return ("onnx",) if quantized else ("model", "compressed", "onnx")
+        """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone."""
+        if self.technique(variant.split("+")[-1]) == "quantize":
+            return (FORM_OF_METHOD[self.step_options(variant)["method"]],)
+        return ("model", "compressed", "onnx", "openvino")
 
     def form(self, device: str) -> str:
         """Return which artifact the device reads."""
@@ -136,7 +140,7 @@ class Study:
         }
 
     def artifacts(self) -> list[dict]:
-        """Return every artifact behind the rows: its folder, form (model, compressed or onnx), variant, seed and steps with options.
+        """Return every artifact behind the rows: its folder, form, variant, seed and steps with options.
 
         Only pruned variants are compressed: other weights have no zeros that would make it worth a second file.
         """
@@ -162,14 +166,15 @@ class Study:
         return ["+".join(steps[: count + 1]) for count in range(len(steps))]
 
     def folder(self, variant: str, seed: int, part: str) -> str:
-        """Return where an artifact of the variant (model, onnx, soft_targets) or its results on a device lie."""
+        """Return where an artifact of the variant (model, onnx, openvino, soft_targets) or its results on a device lie."""
         return f"results/{self.name}/{variant}/seed{seed}/{part}"
 
     def baseline_device(self, device: str) -> str:
-        """Return the device with PyTorch on the same hardware, or the device itself where there is none."""
+        """Return the device with PyTorch in float32 on the same hardware, or the device itself where there is none."""
         devices = self.options["devices"]
         same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
-        return next((name for name in same if devices[name]["runtime"] == "pytorch"), device)
+        plain = (name for name in same if (devices[name]["runtime"], devices[name]["precision"]) == ("pytorch", "float32"))
+        return next(plain, device)
 
     def partner(self, variant: str, device: str) -> tuple[str, str] | None:
         """Return the (variant, device) with which a row is timed in turns; the ratios multiply up to the baseline.
@@ -190,8 +195,17 @@ def _same_hardware(one: dict, other: dict) -> bool:
 
 def steps_pattern(studies: dict[str, Study], technique: str) -> str:
     """Return a regular expression of the chains that end in a step of the technique."""
-    steps = sorted({step for study in studies.values() for step in study.options[technique]})
-    return rf"(?:[^/]+\+)?(?:{'|'.join(map(re.escape, steps))})" if steps else r"(?!)"
+    return _ends_in({step for study in studies.values() for step in study.options[technique]})
+
+
+def _ends_in(steps: Iterable[str]) -> str:
+    return rf"(?:[^/]+\+)?(?:{'|'.join(map(re.escape, sorted(steps)))})" if steps else r"(?!)"
+
+
+def quantized_pattern(studies: dict[str, Study], form: str) -> str:
+    """Return a regular expression of the chains whose last step quantizes to the form."""
+    steps = [item for study in studies.values() for item in study.options["quantize"].items()]
+    return _ends_in({step for step, options in steps if FORM_OF_METHOD[options["method"]] == form})
 
 
 def weights_pattern(studies: dict[str, Study]) -> str:
@@ -210,9 +224,15 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     if variant:
         studies[experiment].check(variant)
     known = studies[experiment].options["devices"]
-    form = re.search(r"/seed\d+/(model|compressed)\b", target)
+    form = re.search(r"/seed\d+/(model|compressed|onnx|openvino)(?:/|$)", target)
     if form and form[1] not in studies[experiment].forms(variant):
-        parent = studies[experiment].parent(variant)
-        raise UserError(f"target '{target}': '{variant}' is quantized and has no weights; ask for those of its parent '{parent}'")
-    if device and device not in (*known, "model", "compressed", "onnx"):
+        raise UserError(f"target '{target}': {_has_no(form[1], variant, studies[experiment])}")
+    if device and device not in (*known, "model", "compressed", *FORM_OF_METHOD.values()):
         raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")
+
+
+def _has_no(form: str, variant: str, study: Study) -> str:
+    """Say what to ask for in place of a form that a quantized variant does not have."""
+    if form in ("model", "compressed"):
+        return f"'{variant}' is quantized and has no weights; ask for those of its parent '{study.parent(variant)}'"
+    return f"'{variant}' is quantized for another runtime; ask for its {study.forms(variant)[0]}/"

@@ -7,7 +7,7 @@ import numpy as np
 
 from encoder_compression import compressed
 
-WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data")
+WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data", "openvino_model.bin", "openvino_model.xml")
 
 
 def describe(artifact: Path) -> dict:
@@ -57,6 +57,10 @@ def _stored(artifact: Path):
         from onnx import numpy_helper
 
         yield from ((tensor.name, numpy_helper.to_array(tensor)) for tensor in onnx.load(artifact / "model.onnx").graph.initializer)
+    elif _is_openvino(artifact):
+        from encoder_compression.measurement import openvino_weights
+
+        yield from openvino_weights.stored(artifact)
     else:
         from safetensors.numpy import load_file
 
@@ -69,6 +73,11 @@ def _arrays(artifact: Path):
     Of a graph's constants those are the floating-point ones with a dimension and the quantized ones; shapes,
     positions, masks and scales are no parameters.
     """
+    if _is_openvino(artifact):
+        from encoder_compression.measurement import openvino_weights
+
+        yield from openvino_weights.arrays(artifact)
+        return
     arrays = dict(_stored(artifact))
     if not (artifact / "model.onnx").exists():
         yield from arrays.items()
@@ -78,6 +87,10 @@ def _arrays(artifact: Path):
             yield name, _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
         elif values.ndim and not name.endswith(("_scale", "_zero_point")) and np.issubdtype(values.dtype, np.floating):
             yield name, values
+
+
+def _is_openvino(artifact: Path) -> bool:
+    return (artifact / "openvino_model.xml").exists()
 
 
 def _without_zero_point(values: np.ndarray, zero_point: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
 
+FLOATS = {"float32", "bfloat16", "float16"}
+
 
 def measure(
     *,
@@ -101,11 +103,16 @@ def _predict(subject: RemoteWorker, dataset: Path, options: dict) -> tuple[dict,
 
 
 def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], examples: int) -> dict:
-    """Return the seconds for so many examples by batch size, and the energy of one example where the machine counts it."""
+    """Return the seconds for so many examples by batch size, the energy of one where the machine counts it, and the price of padding.
+
+    "padded_seconds" is what the same examples take at the first batch size when all are padded to the study's longest input.
+    """
     energy = EnergyCounter()
-    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples)} for size in batch_sizes]
+    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples, padded=False)} for size in batch_sizes]
     joules = energy.joules()
-    return {"throughput": found, "energy_j_per_example": joules and joules / sum(one["examples"] for one in found)}
+    padded = subject.ask("throughput", batch_size=batch_sizes[0], examples=examples, padded=True)["seconds"]
+    energy_j = joules and joules / sum(one["examples"] for one in found)
+    return {"throughput": found, "padded_seconds": padded, "energy_j_per_example": energy_j}
 
 
 def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list[dict]:
@@ -128,6 +135,11 @@ def _require_proof(found: dict, device: dict) -> None:
     elsewhere = {place: count for place, count in proof["nodes"].items() if not place.lower().startswith(wanted)}
     if elsewhere:
         raise UserError(f"the device asks for {wanted}, but the runtime ran {elsewhere} elsewhere; the row would be mislabelled")
+    others = FLOATS & set(proof["matmuls"]) - {device["precision"]}
+    if others:
+        raise UserError(
+            f"the device asks for {device['precision']}, but products ran in {', '.join(sorted(others))}; the row would be mislabelled"
+        )
     stored = found["dtypes"].get("int8", 0) / sum(found["dtypes"].values())
     if stored > 0.1 and "int8" not in proof["matmuls"]:
         raise UserError("the weights are INT8, but no matrix product ran in INT8; choose another 'isa' for the quantize step")

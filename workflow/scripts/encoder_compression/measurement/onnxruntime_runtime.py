@@ -20,12 +20,11 @@ FLOAT_PRODUCTS = {"MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Attention", "Mu
 class Runtime:
     """A loaded graph: a batch in, logits out."""
 
-    def __init__(self, artifact: Path, *, hardware: str, threads: int):
-        self.provider = PROVIDERS[hardware]
+    def __init__(self, artifact: Path, *, device: dict):
+        self.hardware, self.threads = device["hardware"], device["threads"]
+        self.provider = PROVIDERS[self.hardware]
         if self.provider not in onnxruntime.get_available_providers():
             raise UserError(f"this build of onnxruntime has no {self.provider}; install one that has or take the device out of 'devices'")
-        self.hardware = hardware
-        self.threads = threads
         self.graph = artifact / "model.onnx"
         self.session = onnxruntime.InferenceSession(self.graph, self._options(), providers=[self.provider])
         used = self.session.get_providers()
@@ -42,6 +41,9 @@ class Runtime:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if self.hardware == "cpu" else "1")
         return options
 
+    def prepare(self, lengths: np.ndarray) -> None:
+        """Nothing depends on the lengths of single inputs."""
+
     def __call__(self, batch: Batch) -> np.ndarray:
         """Return logits [batch, classes], or of a span's start and end [batch, 2, length]."""
         return self._run(self.session, batch)
@@ -57,6 +59,7 @@ class Runtime:
             "library": f"onnxruntime {onnxruntime.__version__}",
             "threads": self.threads,
             "ran_on": self.session.get_providers()[0],
+            "padding": "none",
         }
 
     def proof(self, batch: Batch) -> dict:

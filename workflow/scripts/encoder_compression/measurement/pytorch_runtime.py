@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from encoder_compression import encoders
+from encoder_compression import encoders, environment
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.workload import Batch
 
@@ -14,12 +14,18 @@ from encoder_compression.measurement.workload import Batch
 class Runtime:
     """A loaded model: a batch in, logits out, finished when the call returns."""
 
-    def __init__(self, artifact: Path, *, hardware: str, threads: int):
+    def __init__(self, artifact: Path, *, device: dict):
+        hardware, precision = device["hardware"], device["precision"]
         if hardware == "cuda" and not torch.cuda.is_available():
             raise UserError("the device asks for CUDA, but torch finds no usable GPU here; take the device out of 'devices'")
-        torch.set_num_threads(threads)
+        if precision == "bfloat16" and hardware == "cpu" and not environment.cpu_has_bfloat16():
+            raise UserError("this CPU has no bfloat16; take the device out of 'devices' or give it precision: float32")
+        torch.set_num_threads(device["threads"])
         self.hardware = hardware
-        self.model = encoders.load_model(artifact).eval().to(hardware)
+        self.model = encoders.load_model(artifact).eval().to(hardware, getattr(torch, precision))
+
+    def prepare(self, lengths: np.ndarray) -> None:
+        """Nothing depends on the lengths of single inputs."""
 
     @torch.inference_mode()  # by call, as it holds for one thread alone
     def __call__(self, batch: Batch) -> np.ndarray:
@@ -33,6 +39,7 @@ class Runtime:
             "library": f"torch {torch.__version__}",
             "threads": torch.get_num_threads(),
             "ran_on": torch.cuda.get_device_name() if self.hardware == "cuda" else "cpu",
+            "padding": "none",
         }
 
     def proof(self, batch: Batch) -> dict:

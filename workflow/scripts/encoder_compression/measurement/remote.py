@@ -23,9 +23,7 @@ class RemoteWorker:
             "artifact": str(artifact),
             "dataset": str(dataset),
             "split": split,
-            "runtime": device["runtime"],
-            "hardware": device["hardware"],
-            "threads": device["threads"],
+            "device": device,
         }
 
     def __enter__(self) -> "RemoteWorker":
@@ -34,7 +32,7 @@ class RemoteWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=_environment(self.load["threads"]),
+            env=_environment(self.load["device"]["threads"]),
         )
         self._send("load", self.load)  # without waiting, so that a variant and its partner load side by side
         self.loaded = False

@@ -37,7 +37,8 @@ def time_structures(
         for part, numbers in kept.items():
             structures = [{"heads": heads, "neurons": neurons} | {part: number} for number in numbers[1:]]
             with TemporaryDirectory() as folder:
-                cut = [_cut(model, Path(folder) / f"{index}", structure, export) for index, structure in enumerate(structures)]
+                places = [Path(folder) / f"{index}" for index in range(len(structures))]
+                cut = [_cut(model, place, one, export, device["runtime"]) for place, one in zip(places, structures, strict=True)]
                 starts[part] = _time([Path(artifact), *cut], device, dataset, measure)
             bar.update()
     whole_ms = float(np.median([start["latencies_ms"][0] for start in starts.values()]))
@@ -52,7 +53,7 @@ def _numbers(total: int, *, at_once: int) -> list[int]:
     return [total - number for number in sorted(gone | {0})]
 
 
-def _cut(model: Path, folder: Path, structure: dict, export: dict | None) -> Path:
+def _cut(model: Path, folder: Path, structure: dict, export: dict | None, runtime: str) -> Path:
     """Write the model with so many heads and neurons in each layer, as weights or, where ``export`` says how, as a graph."""
     network = encoders.load_model(model)
     remove(network, first_of_each(network, **structure))
@@ -60,7 +61,12 @@ def _cut(model: Path, folder: Path, structure: dict, export: dict | None) -> Pat
     if export is None:
         return folder / "model"
     onnx_graph.export(model=folder / "model", options=export, output=folder / "onnx")
-    return folder / "onnx"
+    if runtime != "openvino":
+        return folder / "onnx"
+    from encoder_compression.techniques import openvino_model  # NNCF takes seconds to import
+
+    openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=export, output=folder / "openvino")
+    return folder / "openvino"
 
 
 def _time(artifacts: list[Path], device: dict, dataset: Path, measure: dict) -> dict:

@@ -20,22 +20,26 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement import memory
 from encoder_compression.measurement.workload import Batch, Workload
 
+TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it
+
 
 class Worker:
     """One loaded artifact and the examples of a split that it runs on."""
 
-    def __init__(self, *, artifact: str, dataset: str, split: str, runtime: str, hardware: str, threads: int):
+    def __init__(self, *, artifact: str, dataset: str, split: str, device: dict):
         self.dataset = Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
-        module = importlib.import_module(f"encoder_compression.measurement.{runtime}_runtime")
+        module = importlib.import_module(f"encoder_compression.measurement.{device['runtime']}_runtime")
+        lengths = Workload(self.dataset, TUNED_ON).single_lengths()
         self.before_mb = memory.resident_mb()
         memory.reset_peak()
-        self.runtime = module.Runtime(Path(artifact), hardware=hardware, threads=threads)
+        self.runtime = module.Runtime(Path(artifact), device=device)
+        self.runtime.prepare(lengths)
         self.load_mb = self._memory_mb()
         memory.reset_peak()
         self.all_cores = os.sched_getaffinity(0)
-        self.cores = _pin(threads)
+        self.cores = _pin(device["threads"])
 
     def latency(self, *, first: int, calls: int) -> dict:
         """Time single examples at positions first … first + calls - 1 of the fixed order."""
@@ -47,10 +51,10 @@ class Worker:
         batch = self.workload.block(batch_size, length)
         return {"latencies_ms": [self._time_ms(batch) for _ in range(calls)]}
 
-    def throughput(self, *, batch_size: int, examples: int) -> dict:
-        """Time so many examples of all lengths in length-sorted batches of their inputs."""
+    def throughput(self, *, batch_size: int, examples: int, padded: bool) -> dict:
+        """Time so many examples of all lengths in length-sorted batches of their inputs, padded to the longest of each or of the study."""
         chosen = self.workload.sample(examples)
-        batches = list(self.workload.batches(batch_size, np.concatenate(chosen)))
+        batches = list(self.workload.batches(batch_size, np.concatenate(chosen), padded=padded))
         return {"examples": len(chosen), "seconds": sum(self._time_ms(batch) for _, batch in batches) / 1000}
 
     def predict(self, *, batch_size: int, split: str) -> dict:
@@ -61,7 +65,7 @@ class Worker:
         os.sched_setaffinity(0, self.all_cores)
         workload = Workload(self.dataset, split)
         logits: list = [None] * len(workload.lengths)
-        batches = list(workload.batches(batch_size))
+        batches = list(workload.batches(batch_size, np.arange(len(workload.lengths)), padded=False))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
             for (chosen, _), rows in zip(batches, pool.map(lambda pair: self.runtime(pair[1]), batches), strict=True):
                 for index, row in zip(chosen, rows, strict=True):
@@ -78,7 +82,7 @@ class Worker:
             "memory_of_runtime_mb": self.before_mb,
             "cpu_seconds": times.user + times.system,
             "cores": self.cores,
-            "imported": [name for name in ("torch", "transformers", "onnxruntime") if name in sys.modules],
+            "imported": [name for name in ("torch", "transformers", "onnxruntime", "openvino", "nncf") if name in sys.modules],
         }
 
     def proof(self) -> dict:

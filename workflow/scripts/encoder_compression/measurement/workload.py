@@ -29,20 +29,23 @@ class Workload:
 
     def single(self, index: int) -> Batch:
         """Return one example as a batch [its inputs, length]; indices beyond the last start again."""
-        return self._pad(self.examples[index % len(self.examples)])
+        return self._pad(self.examples[index % len(self.examples)], 0)
+
+    def single_lengths(self) -> np.ndarray:
+        """Return the lengths of the examples that are one input."""
+        return self.lengths[[inputs[0] for inputs in self.examples if len(inputs) == 1]]
 
     def sample(self, count: int) -> list[np.ndarray]:
         """Return the inputs of so many examples, spread evenly over their lengths."""
         by_length = np.argsort([self.lengths[inputs].sum() for inputs in self.examples], kind="stable")
         return [self.examples[index] for index in by_length[np.linspace(0, len(by_length) - 1, min(count, len(by_length)), dtype=int)]]
 
-    def batches(self, size: int, inputs: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield (inputs, batch [size, length]) of some inputs, or all, sorted by length and padded to the longest."""
-        inputs = np.arange(len(self.lengths)) if inputs is None else inputs
+    def batches(self, size: int, inputs: np.ndarray, *, padded: bool) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield (inputs, batch [size, length]), sorted by length and padded to the longest of the batch, or that the study allows."""
         by_length = inputs[np.argsort(self.lengths[inputs], kind="stable")]
         for start in range(0, len(by_length), size):
             chosen = by_length[start : start + size]
-            yield chosen, self._pad(chosen)
+            yield chosen, self._pad(chosen, self.max_length if padded else 0)
 
     def block(self, size: int, length: int) -> Batch:
         """Return a batch [size, length] without padding, filled with the tokens of the split one after another."""
@@ -50,8 +53,8 @@ class Workload:
         blocks = {name: np.resize(np.concatenate(rows[:enough]), (size, length)) for name, rows in self.inputs.items()}
         return blocks | {"attention_mask": np.ones((size, length), dtype=np.int64)}
 
-    def _pad(self, chosen: np.ndarray) -> Batch:
-        shape = len(chosen), max(self.lengths[chosen])
+    def _pad(self, chosen: np.ndarray, least: int) -> Batch:
+        shape = len(chosen), max(least, *self.lengths[chosen])
         batch = {name: np.full(shape, self.pad_token_id if name == "input_ids" else 0, dtype=np.int64) for name in self.inputs}
         batch["attention_mask"] = np.zeros(shape, dtype=np.int64)
         for row, index in enumerate(chosen):

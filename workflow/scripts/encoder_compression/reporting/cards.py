@@ -15,8 +15,9 @@ from encoder_compression.errors import UserError
 from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
-LIBRARIES = {"model": "transformers", "compressed": "safetensors", "onnx": "onnxruntime"}
+LIBRARIES = {"model": "transformers", "compressed": "safetensors", "onnx": "onnxruntime", "openvino": "openvino"}
 TAGS = {"distill": ["knowledge-distillation"], "shrink": ["structured-pruning"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
+GRAPHS = ("onnx", "openvino")
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
 
@@ -24,9 +25,9 @@ def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: 
     """Write README.md into the folder of each artifact; returns how many as facts.
 
     ``options`` holds task, encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
-    (model, compressed or onnx), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are those of the
-    table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and text
-    in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
+    (model, compressed, onnx or openvino), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are
+    those of the table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and
+    text in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
     encoder. The same arguments give the same bytes. Raises UserError, before any card is written, where a folder is gone.
     """
     gone = [artifact["folder"] for artifact in artifacts if not Path(artifact["folder"]).is_dir()]
@@ -80,7 +81,7 @@ def _tags(artifact: dict) -> list[str]:
     """Return what the hub's search finds the artifact by; a control is no distilled model."""
     steps = [step for step in artifact["steps"] if not step["step"].endswith(CONTROL)]
     tags = [tag for step in steps for tag in TAGS.get(step["technique"], [])]
-    return [*tags, *(["onnx"] if artifact["form"] == "onnx" else []), "encoder-compression"]
+    return [*tags, *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
 
 
 def _result(experiment: str, options: dict, row: dict) -> EvalResult:

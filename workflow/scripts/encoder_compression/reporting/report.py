@@ -38,7 +38,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "curves": [_curve(Path(model)) for model in models],
             "proofs": details.proofs(table),
             "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
-            "method": [["how to read it", " ".join(notes(table.task.UNIT).split())]],
+            "method": [["how to read it", " ".join(notes(aggregate).split())]],
         }
     )
 

@@ -84,6 +84,11 @@ class Row:
         """The most examples per second in length-sorted batches, and the batch size that gave it."""
         return max((one["examples"] / one["seconds"], one["batch_size"]) for one in self.measurement["throughput"])
 
+    @property
+    def padding_cost(self) -> float:
+        """How many times as long the smallest batches take when all are padded to the study's longest input."""
+        return self.measurement["padded_seconds"] / self.measurement["throughput"][0]["seconds"]
+
 
 def _median_log_ratio(rounds: list[dict]) -> float:
     if rounds[0]["partner_latencies_ms"] is None:

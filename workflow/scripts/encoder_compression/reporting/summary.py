@@ -16,7 +16,7 @@ from encoder_compression.reporting.speed import Speed, length_factor
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
-    "throughput_per_s", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
+    "throughput_per_s", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
     "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
 ]  # fmt: skip
 
@@ -84,6 +84,8 @@ class Table:
             **self.speed.columns([row]),
             "throughput_per_s": this.throughput[0],
             "throughput_batch_size": this.throughput[1],
+            "padding_cost": this.padding_cost,
+            "padding": this.measurement["padding"],
             **_contents(this.measurement),
             "training_seconds": sum(provenance.read_facts(model)["training_seconds"] for model in row["trained"]),
             "foreign_cpu_share": this.foreign_cpu_share,
@@ -112,6 +114,7 @@ class Table:
             "speedup_p_value": self.speed.p_value(rows),
             "speedup_length": length_factor(self.found[rows[0]["folder"]]),
             "throughput_batch_size": each["throughput_batch_size"][0],
+            "padding": each["padding"][0],
             "spread_of_starts": self.speed.spread(device),
             "foreign_cpu_share": each["foreign_cpu_share"].max(),
             "noisy": bool(each["foreign_cpu_share"].max() > NOISY_SHARE),

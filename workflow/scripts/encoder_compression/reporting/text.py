@@ -12,16 +12,24 @@ while running above the imported runtime; size is weights and graph on disk, and
 p-values are corrected for the rows of the table (Holm)."""
 
 
-def notes(unit: str) -> str:
-    """Return how to read a table whose examples are called ``unit``."""
-    return _NOTES.format(unit=unit)
+def notes(table: pd.DataFrame) -> str:
+    """Return how to read a `summary.Table.over_seeds`, with what it calls an example and how its devices pad single ones."""
+    return "\n".join([_NOTES.format(unit=table["unit"][0]), *_paddings(table)])
+
+
+def _paddings(table: pd.DataFrame) -> list[str]:
+    padded = table[table["padding"] != "none"]
+    return [
+        f"{', '.join(rows['device'].unique())}: single {table['unit'][0]}s are padded {padding}; the other devices pad none."
+        for padding, rows in padded.groupby("padding")
+    ]
 
 
 def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
     """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"."""
     wins = [f"- {one['device']}: smallest {one['smallest']}. Fastest {one['fastest']}." for one in answers]
     sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
-    parts = [f"# {experiment}", machine, _table(table), notes(table["unit"][0])]
+    parts = [f"# {experiment}", machine, _table(table), notes(table)]
     parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
     return "\n\n".join(parts) + "\n"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 from encoder_compression import encoders, tasks
-from encoder_compression.measurement import contents
+from encoder_compression.measurement import contents, onnxruntime_runtime
 from encoder_compression.sources.encoder import TOKENIZER_FILES
 
 log = logging.getLogger(__name__)
 GRAPH = "model.onnx"
+PLAIN = {"hardware": "cpu", "threads": 1, "precision": "float32"}  # the device on which a graph is compared
 
 
 def export(*, model: Path, options: dict, output: Path) -> dict:
@@ -33,7 +33,7 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
         do_validation=False,
         local_files_only=True,
     )
-    difference = largest_difference(model, Path(output))
+    difference = largest_difference(model, onnxruntime_runtime.Runtime(Path(output), device=PLAIN))
     if not difference <= options["tolerance"]:
         raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
     before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, output))
@@ -42,24 +42,21 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
     return {"largest_logit_difference": difference, "zeros_in_matrices": after}
 
 
-def largest_difference(model: Path, graph: Path) -> float:
-    """Return the largest difference of logits between PyTorch and the graph over batches of several shapes.
+def largest_difference(model: Path, runtime) -> float:
+    """Return the largest difference of logits between PyTorch and a runtime's `Runtime` over batches of several shapes.
 
     Relative to the largest logit where that is over 1, since rounding grows with it. Each batch is padded, so a graph that
     ignores the mask or has a fixed length cannot pass.
     """
     network = encoders.load_model(model).eval()
-    session = onnxruntime.InferenceSession(graph / GRAPH, providers=["CPUExecutionProvider"])
     longest = min(network.config.max_position_embeddings - 2, 512)
-    names = [node.name for node in session.get_inputs()]
     generator = np.random.default_rng(0)
     differences = []
     for batch_size, length in ((1, 5), (3, 17), (2, longest)):
         batch = _random_batch(generator, batch_size, length, network.config)
         with torch.inference_mode():
-            expected = network(**{name: torch.from_numpy(batch[name]) for name in names}).to_tuple()
-        found = session.run(None, {name: batch[name] for name in names})
-        differences += [_relative(one.numpy(), other) for one, other in zip(expected, found, strict=True)]
+            expected = encoders.logits(network(**{name: torch.from_numpy(batch[name]) for name in runtime.names})).numpy()
+        differences.append(_relative(expected, runtime(batch)))
     return max(differences)
 
 

@@ -227,4 +227,4 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
 def _has_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(environment.hardware()["isa"]))
+    return environment.cpu_has_bfloat16()

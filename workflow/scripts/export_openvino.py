@@ -1,0 +1,12 @@
+"""Write an ONNX graph in OpenVINO's form."""
+
+from encoder_compression.jobs import job
+from encoder_compression.techniques.openvino_model import convert
+
+with job(snakemake) as facts:
+    facts |= convert(
+        model=snakemake.input.model,
+        graph=snakemake.input.graph,
+        options=snakemake.params.options,
+        output=snakemake.output[0],
+    )

@@ -1,0 +1,12 @@
+"""Quantize the parent to INT8 in OpenVINO's form."""
+
+from encoder_compression.jobs import job
+from encoder_compression.techniques.openvino_model import quantize
+
+with job(snakemake) as facts:
+    facts |= quantize(
+        parent=snakemake.input.parent,
+        dataset=snakemake.input.dataset,
+        options=snakemake.params.options,
+        output=snakemake.output[0],
+    )
