@@ -8,8 +8,8 @@ from encoder_compression.measurement import contents
 from encoder_compression.techniques.quantize import quantize
 
 
-def test_quantized_weights_are_signed_per_channel_and_four_times_smaller(exported, tiny, tmp_path):
-    facts = quantize(parent=exported[0] / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path)
+def test_quantized_weights_are_signed_per_channel_and_four_times_smaller(exported, dataset, tiny, tmp_path):
+    facts = quantize(parent=exported[0] / "onnx", dataset=dataset, options=tiny.options["quantize"]["int8"], output=tmp_path, name="test")
     tensors = {tensor.name: tensor for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer}
     weights = [name for name in tensors if name.endswith("MatMul_quantized") or "onnx::MatMul" in name and name.endswith("_quantized")]
     assert weights
@@ -21,10 +21,10 @@ def test_quantized_weights_are_signed_per_channel_and_four_times_smaller(exporte
     assert contents.describe(tmp_path)["size_mb"] < 0.5 * contents.describe(exported[0] / "onnx")["size_mb"]
 
 
-def test_a_quantized_artifact_has_what_is_needed_to_run_it(exported, tiny, tmp_path):
+def test_a_quantized_artifact_has_what_is_needed_to_run_it(exported, dataset, tiny, tmp_path):
     from optimum.onnxruntime import ORTModelForSequenceClassification
 
-    quantize(parent=exported[0] / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path)
+    quantize(parent=exported[0] / "onnx", dataset=dataset, options=tiny.options["quantize"]["int8"], output=tmp_path, name="test")
     model = ORTModelForSequenceClassification.from_pretrained(tmp_path)
     batch = encoders.load_tokenizer(tmp_path)(["a warm film"], return_tensors="pt")
     assert model(**batch).logits.shape == (1, 2)

@@ -62,6 +62,11 @@ def step_options(wildcards):
     return studies[wildcards.experiment].step_options(wildcards.variant)
 
 
+def quantize_options(wildcards):
+    """Return the options of the variant's last step and the metric by which it may choose."""
+    return step_options(wildcards) | {"metric": studies[wildcards.experiment].options["metric"]}
+
+
 def parent_model(wildcards):
     """Return the model that the variant's last step starts from."""
     study = studies[wildcards.experiment]

@@ -1,7 +1,7 @@
 """
-Store the weights of a graph as 8-bit integers.
+Store the weights of a graph in 8 or 4 bits.
 
-IN   the parent's onnx/
+IN   the parent's onnx/, results/{experiment}/dataset/ (of which train calibrates and validation chooses)
 OUT  results/{experiment}/{variant}/seed{seed}/onnx/
 """
 
@@ -9,6 +9,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/
 rule quantize:
     input:
         parent=parent_graph,
+        dataset="results/{experiment}/dataset",
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
     log:
@@ -17,6 +18,6 @@ rule quantize:
         variant=steps_pattern(studies, "quantize"),
     priority: 5
     params:
-        options=step_options,
+        options=quantize_options,
     script:
         "../scripts/quantize.py"

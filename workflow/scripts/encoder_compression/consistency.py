@@ -12,6 +12,9 @@ def check(options: dict, file: str) -> None:
     _check_stride(options["dataset"], file)
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
+    for step, own in options["quantize"].items():
+        if own["exclude"] == "auto":
+            _check_automatic(own, options["task"], f"{file}: quantize.{step}")
     for step, own in options["shrink"].items():
         if "target" in own and own["target"]["device"] not in options["devices"]:
             device = own["target"]["device"]
@@ -22,6 +25,13 @@ def _check_stride(dataset: dict, file: str) -> None:
     most = dataset["max_length"] // 2
     if dataset.get("stride", 0) > most:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
+
+
+def _check_automatic(own: dict, task: str, where: str) -> None:
+    if own["method"] != "dynamic":
+        raise UserError(f"{where}: 'exclude: auto' tries products in dynamic INT8; take it out, or list the products")
+    if task == "regression" and own["drop"]["agreement"]:
+        raise UserError(f"{where}: numbers never agree exactly; set drop.agreement to 0, so that points alone decide")
 
 
 def _check_pruning(own: dict, where: str) -> None:

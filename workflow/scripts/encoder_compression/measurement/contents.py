@@ -7,6 +7,7 @@ import numpy as np
 
 from encoder_compression import compressed
 
+NO_PARAMETERS = ("_scale", "_scales", "_zero_point", "_equalizer")  # names of what only says how to read or scale others
 WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data")
 
 
@@ -56,7 +57,15 @@ def _stored(artifact: Path):
         import onnx
         from onnx import numpy_helper
 
-        yield from ((tensor.name, numpy_helper.to_array(tensor)) for tensor in onnx.load(artifact / "model.onnx").graph.initializer)
+        graph = onnx.load(artifact / "model.onnx").graph
+        packed = {node.input[1]: node for node in graph.node if node.op_type == "MatMulNBits"}
+        for tensor in graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if tensor.name in packed:
+                sizes = {attribute.name: attribute.i for attribute in packed[tensor.name].attribute}
+                yield f"{tensor.name}_quantized", _unpacked(values, inputs=sizes["K"], bits=sizes["bits"])
+            else:
+                yield tensor.name, values
     else:
         from safetensors.numpy import load_file
 
@@ -75,9 +84,20 @@ def _arrays(artifact: Path):
         return
     for name, values in arrays.items():
         if name.endswith("_quantized"):
-            yield name, _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
-        elif values.ndim and not name.endswith(("_scale", "_zero_point")) and np.issubdtype(values.dtype, np.floating):
+            zero_point = arrays.get(name.removesuffix("_quantized") + "_zero_point", np.zeros(1, dtype=np.int8))
+            yield name, _without_zero_point(values, zero_point)
+        elif values.ndim and not name.endswith(NO_PARAMETERS) and np.issubdtype(values.dtype, np.floating):
             yield name, values
+
+
+def _unpacked(values: np.ndarray, *, inputs: int, bits: int) -> np.ndarray:
+    """Return the integers [outputs, inputs] that a MatMulNBits stores as bytes [outputs, blocks, bytes], padded to whole blocks."""
+    import ml_dtypes
+
+    rows = values.reshape(len(values), -1)
+    if bits == 4:  # the lower half of a byte comes first
+        rows = np.stack([rows & 15, rows >> 4], axis=-1).reshape(len(values), -1)
+    return (rows[:, :inputs].astype(np.int16) - 2 ** (bits - 1)).astype(ml_dtypes.int4 if bits == 4 else np.int8)
 
 
 def _without_zero_point(values: np.ndarray, zero_point: np.ndarray) -> np.ndarray:
