@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto
 from optimum.onnxruntime import ORTQuantizer
 
+from encoder_compression.errors import UserError
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.quantization import graph as graphs
 from encoder_compression.quantization import kernels, sensitivity
@@ -23,7 +24,7 @@ def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: 
     Method "dynamic" multiplies in 8 bits, with scales of activations by batch; "weights" only stores weights in fewer bits,
     and leaves everything outside the layers in float. ``dataset`` gives the calibration inputs, of train, and validation for
     ``exclude: auto``; nothing else of it is read. Zero stays exactly zero. ``name`` is shown in the bar.
-    Raises UserError where an excluded product does not exist, RuntimeError where nothing was quantized.
+    Raises UserError where an excluded product does not exist or none is left to quantize.
     """
     parent, output = Path(parent), Path(output)
     graph = graphs.read(parent / GRAPH)
@@ -33,6 +34,8 @@ def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: 
         if (parent / file).exists():
             shutil.copyfile(parent / file, output / file)
     kept, facts = _keep(graph, parent, dataset, options, output, name)
+    if len(kept) == len(graphs.products(graph)):
+        raise UserError("every product would stay in float; take some out of 'exclude', or allow more in 'drop' where it is auto")
     METHODS[options["method"]](graph, kept, options, output)
     return facts | _count(output / GRAPH) | {"kept_in_float": kept}
 
@@ -69,7 +72,7 @@ def _choose(
 
     kept = sensitivity.fewest(list(ranked), fits)
     sensitivity.write(ranked, kept, output)
-    return kept, {"on_validation": tried[len(kept)]}
+    return kept, {"on_validation": tried.get(len(kept))}
 
 
 def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) -> None:
@@ -78,6 +81,7 @@ def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) ->
     isa = kernels.choose(options["isa"])
     with tempfile.TemporaryDirectory() as scratch:
         onnx.save(graph, Path(scratch) / GRAPH)
+        shutil.copyfile(output / "config.json", Path(scratch) / "config.json")
         quantizer = ORTQuantizer(Path(scratch) / GRAPH)
         quantizer.quantize(kernels.scheme(isa, per_channel=options["per_channel"], nodes=nodes), save_dir=output, file_suffix="")
 
@@ -105,6 +109,4 @@ def _count(file: Path) -> dict[str, int]:
     """Return how many products a graph has in integers and in float, those of two activations included."""
     operators = [node.op_type for node in onnx.load(file, load_external_data=False).graph.node]
     integer = sum(operator in ("MatMulInteger", "MatMulNBits") for operator in operators)
-    if not integer:
-        raise RuntimeError("no matrix product was quantized")
     return {"integer_matmuls": integer, "float_matmuls": operators.count("MatMul")}
