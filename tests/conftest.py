@@ -71,6 +71,24 @@ def dataset(tmp_path_factory, tiny, encoder) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", params=["bert", "roberta", "distilbert"])
+def exported(request, tmp_path_factory, tiny) -> tuple[Path, dict]:
+    """A folder with a classifier in model/ and its graph in onnx/, and the facts of the export."""
+    import torch
+
+    from encoder_compression import encoders
+    from encoder_compression.techniques import onnx_graph
+
+    folder = tmp_path_factory.mktemp(request.param)
+    encoder = make_encoder(folder / "encoder", request.param, hidden_size=128, intermediate_size=512)
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
+    for parameter in model.parameters():  # a fresh model has equal biases, which an exporter merges
+        torch.nn.init.normal_(parameter, std=0.02)
+    encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")
+    facts = onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    return folder, facts
+
+
 class Workspace:
     """A copy of the workflow in a folder of its own, in which tests may edit and run."""
 

@@ -106,6 +106,25 @@ def test_what_extends_cannot_be_extended(tmp_path):
         extend(tmp_path, {"extends": "twin"}, study=TINY, twin={"extends": "study"})
 
 
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"exclude": ["contraction.0"]}, "quantize.mine.exclude.0: 'contraction.0' does not look right. Roles are query"),
+        ({"exclude": ["attention"]}, "quantize.mine.exclude.0: 'attention' does not look right. Roles are query"),
+        ({"exclude": "auto", "method": "weights"}, "quantize.mine: 'exclude: auto' tries products in dynamic INT8; take it out"),
+    ],
+)
+def test_a_quantize_step_that_cannot_work_is_refused_before_anything_runs(tmp_path, step, message):
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, merge(TINY, {"quantize": {"mine": step}}))
+
+
+def test_numbers_are_not_held_to_agree_exactly(tmp_path):
+    own = merge(TINY, {"task": "regression", "quantize": {"mixed": {"drop": {"agreement": 0.9}}}})
+    with pytest.raises(UserError, match="quantize.mixed: numbers never agree exactly; set drop.agreement to 0"):
+        load(tmp_path, own)
+
+
 def test_broken_yaml_is_one_line(tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [")

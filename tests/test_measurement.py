@@ -13,6 +13,7 @@ from encoder_compression.measurement.measure import _require_proof, measure
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.techniques import onnx_graph
+from encoder_compression.techniques.quantize import quantize
 
 PYTORCH = {"runtime": "pytorch", "hardware": "cpu", "threads": 1, "precision": "float32"}
 ONNX = PYTORCH | {"runtime": "onnxruntime"}
@@ -116,7 +117,7 @@ def test_the_runtime_itself_says_what_ran_where(artifacts, dataset, tiny, tmp_pa
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
     assert set(measured["proof"]["nodes"]) == {"CPUExecutionProvider"}
     assert set(measured["proof"]["matmuls"]) == {"float32"}
-    onnx_graph.quantize(parent=artifacts / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path / "int8")
+    quantize(parent=artifacts / "onnx", dataset=dataset, options=tiny.options["quantize"]["int8"], output=tmp_path / "int8", name="test")
     with RemoteWorker(artifact=tmp_path / "int8", dataset=dataset, split="test", device=ONNX) as worker:
         assert worker.ask("proof")["matmuls"]["int8"] > 0
     with RemoteWorker(artifact=artifacts / "model", dataset=dataset, split="test", device=PYTORCH) as worker:
@@ -127,7 +128,7 @@ def test_the_runtime_itself_says_what_ran_where(artifacts, dataset, tiny, tmp_pa
     ("proof", "dtypes", "message"),
     [
         ({"nodes": {"CUDAExecutionProvider": 90, "CPUExecutionProvider": 3}, "matmuls": {"float32": 9}}, {"float32": 9}, "elsewhere"),
-        ({"nodes": {"CPUExecutionProvider": 90}, "matmuls": {"float32": 9}}, {"int8": 9, "float32": 1}, "no matrix product ran in INT8"),
+        ({"nodes": {"CPUExecutionProvider": 90}, "matmuls": {"float32": 9}}, {"int8": 9, "float32": 1}, "no matrix product ran with them"),
         ({"nodes": {"CPU": 90}, "matmuls": {"bfloat16": 9}}, {"float32": 9}, "asks for float32, but products ran in bfloat16"),
     ],
 )

@@ -9,6 +9,7 @@ from encoder_compression.measurement import contents
 from encoder_compression.pruning.masks import Masks
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.prune import prune
+from encoder_compression.techniques.quantize import quantize
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.train import Goal
 
@@ -214,10 +215,11 @@ def test_the_parent_is_left_as_it_was(pruned, parent):
     assert encoders.count_zeros(encoders.load_model(parent), ["encoder"])["zeros"] == 0
 
 
-def test_zeros_survive_export_and_quantization(pruned, tiny, tmp_path):
+def test_zeros_survive_export_and_quantization(pruned, tiny, dataset, tmp_path):
     model, facts = pruned
     exported = onnx_graph.export(model=model, options=tiny.options["export"], output=tmp_path / "onnx")
-    onnx_graph.quantize(parent=tmp_path / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path / "int8")
+    options = tiny.options["quantize"]["int8"]
+    quantize(parent=tmp_path / "onnx", dataset=dataset, options=options, output=tmp_path / "int8", name="test")
     zeros = contents.zeros_in_matrices(model)
     assert zeros >= facts["zeros_after_saving"]["zeros"]
     assert exported["zeros_in_matrices"] == zeros

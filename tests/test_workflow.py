@@ -28,12 +28,15 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
         "teacher+width40",
         "teacher+magnitude60",
         "teacher+int8",
+        "teacher+int4",
+        "teacher+mixed",
         "teacher+even1+magnitude60+int8",
         "teacher+openvino8",
     }
     unknown = {name for name in table if table[name].isna().any()}
     of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
     assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit"}
+    assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
     names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
@@ -53,7 +56,7 @@ def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
     folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
-    assert len(folders) == 19
+    assert len(folders) == 21
     for folder in folders:
         before = provenance.fingerprint(folder)
         card = (folder / "README.md").read_text()
@@ -163,7 +166,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
     if "measure" in reruns:
         assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
         assert (
-            len({job for job in found if job.startswith("measure ")}) == 9
+            len({job for job in found if job.startswith("measure ")}) == 11
         )  # every variant, and the chain before one that tells its last step's share
     else:
         assert found == reruns

@@ -72,6 +72,11 @@ def parent_in(form):
     return of_variant
 
 
+def quantize_options(wildcards):
+    """Return the options of the variant's last step and the metric by which it may choose."""
+    return step_options(wildcards) | {"metric": studies[wildcards.experiment].options["metric"]}
+
+
 parent_model = parent_in("model")
 
 

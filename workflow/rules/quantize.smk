@@ -1,7 +1,7 @@
 """
-Store the weights of a graph as 8-bit integers. The step's method says for which runtime.
+Store the weights of a graph in 8 or 4 bits. The step's method says for which runtime.
 
-IN   the parent's onnx/, or its openvino/ and results/{experiment}/dataset/
+IN   the parent's onnx/ or openvino/, results/{experiment}/dataset/ (of which train calibrates and validation chooses)
 OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 """
 
@@ -9,6 +9,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 rule quantize:
     input:
         parent=parent_in("onnx"),
+        dataset="results/{experiment}/dataset",
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
     log:
@@ -17,7 +18,7 @@ rule quantize:
         variant=quantized_pattern(studies, "onnx"),
     priority: 5
     params:
-        options=step_options,
+        options=quantize_options,
     script:
         "../scripts/quantize.py"
 

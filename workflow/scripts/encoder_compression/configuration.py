@@ -130,6 +130,8 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
     if error.validator == "anyOf" and isinstance(error.instance, str):  # a name or something that is no name
         return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value[0]['enum'])}"
+    if error.validator == "anyOf" and isinstance(error.instance, list):  # the mistake in the list, not that it is no name
+        return _explain(max(error.context, key=lambda inner: len(inner.absolute_path)))
     if error.validator == "pattern" and "description" in error.schema:
         return f"{prefix}'{error.instance}' does not look right. {error.schema['description']}"
     if error.validator == "not":

@@ -14,6 +14,9 @@ def check(options: dict, file: str) -> None:
         _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
+    for step, own in options["quantize"].items():
+        if own["exclude"] == "auto":
+            _check_automatic(own, options["task"], f"{file}: quantize.{step}")
     for step, own in options["shrink"].items():
         if "target" in own and own["target"]["device"] not in options["devices"]:
             device = own["target"]["device"]
@@ -32,6 +35,13 @@ def _check_device(device: dict, where: str) -> None:
         raise UserError(f"{where}: onnxruntime computes in float32; take 'precision' out, or the runtime pytorch or openvino")
     if runtime == "openvino" and device["hardware"] != "cpu":
         raise UserError(f"{where}: openvino runs on the CPU here; take 'hardware' out, or the runtime pytorch or onnxruntime")
+
+
+def _check_automatic(own: dict, task: str, where: str) -> None:
+    if own["method"] != "dynamic":
+        raise UserError(f"{where}: 'exclude: auto' tries products in dynamic INT8; take it out, or list the products")
+    if task == "regression" and own["drop"]["agreement"]:
+        raise UserError(f"{where}: numbers never agree exactly; set drop.agreement to 0, so that points alone decide")
 
 
 def _check_pruning(own: dict, where: str) -> None:

@@ -12,7 +12,7 @@ PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "openvino", "nncf",
     "numpy",
 )  # fmt: skip
-ISA_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
+ISA_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
 
 # Keep freed memory in the process: returning every large gradient to the kernel costs 10-20 % of a training step.
 # Measured processes run without, as a deployed one would.

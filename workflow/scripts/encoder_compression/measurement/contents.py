@@ -1,13 +1,17 @@
 """What an artifact's files hold: bytes, parameters, zeros, number formats; read without torch."""
 
+import importlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from encoder_compression import compressed
 
 WEIGHT_FILES = ("model.safetensors", "model.onnx", "model.onnx_data", "openvino_model.bin", "openvino_model.xml")
+FORMS = {"model.onnx": "onnx", "openvino_model.xml": "openvino"}  # told by a file; weights alone are safetensors
 
 
 def describe(artifact: Path) -> dict:
@@ -50,51 +54,17 @@ def _dtypes(artifact: Path) -> dict[str, int]:
     return dict(counts.most_common())
 
 
-def _stored(artifact: Path):
+def _stored(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, array) of everything that the file stores."""
-    if (artifact / "model.onnx").exists():
-        import onnx
-        from onnx import numpy_helper
-
-        yield from ((tensor.name, numpy_helper.to_array(tensor)) for tensor in onnx.load(artifact / "model.onnx").graph.initializer)
-    elif _is_openvino(artifact):
-        from encoder_compression.measurement import openvino_weights
-
-        yield from openvino_weights.stored(artifact)
-    else:
-        from safetensors.numpy import load_file
-
-        yield from load_file(artifact / "model.safetensors").items()
+    return _reader(artifact).stored(artifact)
 
 
-def _arrays(artifact: Path):
-    """Yield (name, array) of the parameters, quantized ones relative to their zero points.
-
-    Of a graph's constants those are the floating-point ones with a dimension and the quantized ones; shapes,
-    positions, masks and scales are no parameters.
-    """
-    if _is_openvino(artifact):
-        from encoder_compression.measurement import openvino_weights
-
-        yield from openvino_weights.arrays(artifact)
-        return
-    arrays = dict(_stored(artifact))
-    if not (artifact / "model.onnx").exists():
-        yield from arrays.items()
-        return
-    for name, values in arrays.items():
-        if name.endswith("_quantized"):
-            yield name, _without_zero_point(values, arrays[name.removesuffix("_quantized") + "_zero_point"])
-        elif values.ndim and not name.endswith(("_scale", "_zero_point")) and np.issubdtype(values.dtype, np.floating):
-            yield name, values
+def _arrays(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) of the parameters, quantized ones relative to their zero points."""
+    return _reader(artifact).arrays(artifact)
 
 
-def _is_openvino(artifact: Path) -> bool:
-    return (artifact / "openvino_model.xml").exists()
-
-
-def _without_zero_point(values: np.ndarray, zero_point: np.ndarray) -> np.ndarray:
-    """Return quantized values minus the integer that stands for 0.0, one for all or one per channel of either axis."""
-    if zero_point.size not in (1, values.shape[-1]):
-        zero_point = zero_point.reshape(-1, *[1] * (values.ndim - 1))
-    return values.astype(np.int16) - zero_point.astype(np.int16)
+def _reader(artifact: Path) -> ModuleType:
+    """Return the module that reads the artifact's form."""
+    form = next((form for file, form in FORMS.items() if (artifact / file).exists()), "safetensors")
+    return importlib.import_module(f"encoder_compression.measurement.{form}_weights")

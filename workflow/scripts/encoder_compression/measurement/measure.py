@@ -140,6 +140,6 @@ def _require_proof(found: dict, device: dict) -> None:
         raise UserError(
             f"the device asks for {device['precision']}, but products ran in {', '.join(sorted(others))}; the row would be mislabelled"
         )
-    stored = found["dtypes"].get("int8", 0) / sum(found["dtypes"].values())
-    if stored > 0.1 and "int8" not in proof["matmuls"]:
-        raise UserError("the weights are INT8, but no matrix product ran in INT8; choose another 'isa' for the quantize step")
+    stored = sum(found["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(found["dtypes"].values())
+    if stored > 0.1 and not {"int8", "few-bit weights"} & set(proof["matmuls"]):
+        raise UserError("the weights are integers, but no matrix product ran with them; take 'isa: auto' in the quantize step")

@@ -75,6 +75,7 @@ class Runtime:
         operators = Counter(node["op_name"] for node in ran)
         matmuls = {
             "int8": sum(operators[name] for name in INTEGER_PRODUCTS),
+            "few-bit weights": operators["MatMulNBits"],
             "float32": sum(operators[name] for name in FLOAT_PRODUCTS),
         }
         return {"nodes": dict(Counter(node["provider"] for node in ran)), "matmuls": {name: n for name, n in matmuls.items() if n}}

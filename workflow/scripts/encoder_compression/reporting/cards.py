@@ -6,6 +6,7 @@ import shlex
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
@@ -50,8 +51,17 @@ def _render(**facts) -> str:
         pair="text_pair" in facts["options"]["dataset"]["columns"],
         unit=tasks.load(facts["options"]["task"]).UNIT,
         command=_command(experiment, artifact),
+        kept_in_float=_kept_in_float(Path(artifact["folder"])),
         **facts,
     )
+
+
+def _kept_in_float(folder: Path) -> list[str] | None:
+    """Return the products that an automatic choice left in float, by the table beside the graph; None where nothing was chosen."""
+    if not (folder / "sensitivity.csv").exists():
+        return None
+    table = pd.read_csv(folder / "sensitivity.csv")
+    return table.loc[table["kept_in_float"], "product"].tolist()
 
 
 def _is_of(row: dict, artifact: dict) -> bool:

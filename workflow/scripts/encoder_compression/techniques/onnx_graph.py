@@ -1,18 +1,13 @@
-"""Weights to ONNX graphs and ONNX graphs to INT8: the only module that touches optimum's exporter."""
+"""Weights to ONNX graphs: the only module that touches optimum's exporter."""
 
-import logging
-import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 
 from encoder_compression import encoders, tasks
 from encoder_compression.measurement import contents, onnxruntime_runtime
-from encoder_compression.sources.encoder import TOKENIZER_FILES
 
-log = logging.getLogger(__name__)
 GRAPH = "model.onnx"
 PLAIN = {"hardware": "cpu", "threads": 1, "precision": "float32"}  # the device on which a graph is compared
 
@@ -71,26 +66,3 @@ def _random_batch(generator: np.random.Generator, batch_size: int, length: int, 
     ids[mask == 0] = config.pad_token_id
     kinds = generator.integers(0, getattr(config, "type_vocab_size", 1), ids.shape)
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
-
-
-def quantize(*, parent: Path, options: dict, output: Path) -> dict:
-    """Write the dynamic INT8 form of a graph: signed 8-bit weights; returns facts about its operators.
-
-    Signed weights with unsigned activations are the fast kernels of x86; zero stays exactly zero.
-    Raises RuntimeError where nothing was quantized.
-    """
-    from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
-
-    parent, output = Path(parent), Path(output)
-    scheme = getattr(AutoQuantizationConfig, options["isa"])(is_static=False, per_channel=options["per_channel"])
-    quantizer = ORTQuantizer.from_pretrained(parent, file_name=GRAPH)
-    quantizer.quantize(save_dir=output, quantization_config=scheme, file_suffix="")
-    for name in TOKENIZER_FILES:
-        if (parent / name).exists():
-            shutil.copyfile(parent / name, output / name)
-    operators = [node.op_type for node in onnx.load(output / GRAPH, load_external_data=False).graph.node]
-    integer = sum(operator in ("MatMulInteger", "DynamicQuantizeMatMul", "QLinearMatMul") for operator in operators)
-    if not integer:
-        raise RuntimeError("no matrix product was quantized")
-    remaining = sum(operator in ("MatMul", "Gemm") for operator in operators)
-    return {"integer_matmuls": integer, "float_matmuls": remaining}
