@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from encoder_compression import tasks
+from encoder_compression import memory, tasks
 from encoder_compression.errors import UserError
-from encoder_compression.measurement import memory
 from encoder_compression.measurement.workload import Batch, Workload
 
 
