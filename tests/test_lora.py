@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import peft
 import pytest
 import torch
@@ -12,12 +13,14 @@ from safetensors.torch import load_file
 
 from conftest import load_tiny, make_encoder
 from encoder_compression import encoders, provenance
+from encoder_compression.configuration import WITHOUT, control_of, is_taught, merge
 from encoder_compression.errors import UserError
 from encoder_compression.techniques import lora as module
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.lora import add_updates, lora
 from encoder_compression.techniques.prune import prune
 from encoder_compression.techniques.shrink import shrink
+from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import ProgressBar
 
@@ -233,6 +236,42 @@ def test_before_and_after_other_steps(encoder, dataset, trained, tiny, tmp_path,
     assert counted["zeros"] == pytest.approx(0.6 * counted["weights"], abs=1)
 
 
+def test_a_teacher_gives_soft_targets_and_hidden_states(encoder, dataset, trained, tmp_path, options):
+    teacher = trained[0] / "model"
+    predict_soft_targets(teacher=teacher, dataset=dataset, output=tmp_path / "soft_targets", name="test")
+    facts = lora(
+        parent=teacher,
+        encoder=encoder,
+        teacher=teacher,
+        soft_targets=tmp_path / "soft_targets",
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=options | {"gate": 0, "start": "pretrained", "loss": {"hard": 0.1, "soft": 0.8, "hidden": 0.1}},
+        model=tmp_path / "model",
+        adapter=tmp_path / "adapter",
+        curve=tmp_path / "training.csv",
+    )
+    assert facts["trained_parameters"] == trained[1]["trained_parameters"]
+    curve = pd.read_csv(tmp_path / "training.csv")
+    assert (curve[["loss_hard", "loss_soft", "loss_hidden"]].dropna() > 0).all(axis=None)
+    assert not any("hidden_matcher" in name for name in load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
+
+
+def test_a_teacher_below_its_gate_is_refused(encoder, dataset, trained, tmp_path, options):
+    teacher = trained[0] / "model"
+    with pytest.raises(UserError, match="below its gate of 1.1"):
+        lora(
+            parent=teacher,
+            encoder=encoder,
+            teacher=teacher,
+            soft_targets=None,
+            goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+            options=options | {"gate": 1.1},
+            model=tmp_path / "model",
+            adapter=tmp_path / "adapter",
+            curve=tmp_path / "training.csv",
+        )
+
+
 def with_steps(options, **steps):
     return load_tiny(lora={name: options | changes for name, changes in steps.items()})
 
@@ -269,6 +308,15 @@ def test_a_step_stands_first_or_on_any_model_with_whole_weights(options):
         study.check(variant)
     assert not study.is_taught("teacher+lora4")
     assert study.teacher("teacher+even1+taught") == "teacher"
+
+
+def test_only_a_step_with_a_teacher_has_a_control_and_that_lacks_it(options):
+    both = {"lora4": options, "taught": options | TAUGHT}
+    assert control_of("teacher+lora4", {"lora": both, "distill": {}, "shrink": {}, "prune": {}}) is None
+    assert control_of("teacher+taught", {"lora": both, "distill": {}, "shrink": {}, "prune": {}}) == "teacher+taught-control"
+    control = merge(both["taught"], WITHOUT["lora"])
+    assert not is_taught("lora", control)
+    assert control["training"] == both["taught"]["training"]
 
 
 def test_the_adapter_is_an_artifact_of_its_step_and_of_no_other(tiny):

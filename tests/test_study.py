@@ -70,6 +70,7 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
         ("results/tiny/teacher+evn1/seed1/model", "did you mean 'even1'"),
         ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
+        ("results/tiny/teacher/seed1/adapter", "has no adapter; ask for that of a chain that ends in a lora step"),
         ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
     ],
 )

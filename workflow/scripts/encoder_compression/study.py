@@ -236,8 +236,10 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     if variant:
         studies[experiment].check(variant)
     known = studies[experiment].options["devices"]
-    form = re.search(r"/seed\d+/(model|compressed)\b", target)
+    form = re.search(r"/seed\d+/(model|compressed|adapter)\b", target)
     if form and form[1] not in studies[experiment].forms(variant):
+        if form[1] == "adapter":
+            raise UserError(f"target '{target}': '{variant}' has no adapter; ask for that of a chain that ends in a lora step")
         parent = studies[experiment].parent(variant)
         raise UserError(f"target '{target}': '{variant}' is quantized and has no weights; ask for those of its parent '{parent}'")
     if device and device not in (*known, "model", "compressed", "onnx", "adapter"):
