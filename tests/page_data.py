@@ -130,6 +130,7 @@ def sample() -> dict:
         "warnings": ["teacher+odd3 on cpu-pytorch: other programs took 22 % of the processors; do not rely on its times."],
         "gate": {"retained": 0.98}, "budget_points": 1.0,
         "answers": [{"device": device, "smallest": smallest, "fastest": fastest} for device in DEVICES],
+        "comparisons": ["teacher+even3 and teacher+odd3 cannot be told apart: accuracy +0.1 points (-0.9 to +1.1), p = 0.8."],
         "columns": [sample_column(*facts) for facts in COLUMNS], "rows": rows, "baseline_score": dict.fromkeys(DEVICES, 0.861),
         "slices": sample_slices(rows), "grid": sample_grid(rows),
         "curves": [sample_curve(variant, seed) for variant in list(CHAINS)[:4] for seed in (1, 2, 3)],

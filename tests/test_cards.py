@@ -13,9 +13,12 @@ from huggingface_hub import ModelCard
 
 from encoder_compression import encoders
 from encoder_compression.compressed import compress
+from encoder_compression.configuration import TECHNIQUES
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.techniques import onnx_graph, openvino_model
+from encoder_compression.techniques.lora import lora
+from encoder_compression.training.train import Goal
 
 DATASET = {"labels": ["dull", "fine"], "rows": {"train": 7940, "validation": 12, "test": 1562}, "dropped": {"train": {"repeated text": 2}}}
 BASE = {"weights_sha256": "0" * 64}
@@ -23,7 +26,7 @@ FIGURES = {
     "metric": "accuracy", "score": 0.861076, "score_ci_low": 0.84315, "score_ci_high": 0.878361, "retained": 1.0,
     "agreement": 0.97, "latency_ms_p50": 3.5, "speedup": 2.0, "speedup_ci_low": float("nan"), "speedup_ci_high": float("nan"),
     "memory_run_mb": 197.0, "size_mb": 91.0, "compressed_mb": 64.3, "parameters": 22713986, "nonzero_parameters": 16343884,
-    "verdict": "as good as its teacher.", "machine": "AMD EPYC, 2 cores",
+    "adapter_mb": 0.75, "verdict": "as good as its teacher.", "machine": "AMD EPYC, 2 cores",
 }  # fmt: skip
 TORCH_ROW = FIGURES | {"variant": "teacher", "seed": 1, "device": "cpu-pytorch", "runtime": "pytorch"}
 OPENVINO_ROW = TORCH_ROW | {"device": "cpu-openvino", "runtime": "openvino", "score": 0.5}
@@ -48,6 +51,7 @@ def saved(tmp_path_factory, encoder, tiny):
     onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=tiny.options["export"], output=folder / "openvino")
     compress(model=folder / "model", output=folder / "compressed")
+    (folder / "adapter").mkdir()
     return folder
 
 
@@ -59,7 +63,7 @@ def folder(saved, tmp_path):
 
 def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW, OPENVINO_ROW), **changes) -> ModelCard:
     """Write the card of one artifact and return it as the hub's library parses it."""
-    technique = {step: name for name in ("finetune", "distill", "shrink", "prune", "quantize") for step in options[name]}
+    technique = {step: name for name in TECHNIQUES for step in options[name]}
     steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in variant.split("+")]
     artifact = {"folder": str(folder / form), "form": form, "variant": variant, "seed": 1, "steps": steps}
     given = {"experiment": "mine", "options": options, "rows": list(rows), "dataset": DATASET, "base": BASE} | changes
@@ -72,6 +76,7 @@ def card(folder, options, form="model", variant="teacher", rows=(TORCH_ROW, ONNX
     [
         ("model", "transformers", 0.861076),
         ("compressed", "safetensors", 0.861076),
+        ("adapter", "peft", 0.861076),
         ("onnx", "onnxruntime", 0.75),
         ("openvino", "openvino", 0.5),
     ],
@@ -125,6 +130,50 @@ def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
     without = "import sys; sys.modules['torch'] = None\n" + code
     done = subprocess.run([sys.executable, "-c", without], cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("parent", ["base", "student"])
+def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_the_merged_one(
+    tmp_path, encoder, saved, dataset, options, parent
+):
+    """The folders lie as in results/: an adapter of the base at its first step, or of the chain before it."""
+    variant = "lora4" if parent == "base" else "teacher+lora4"
+    folder, below = tmp_path / variant / "seed1", tmp_path / ("base" if parent == "base" else "teacher/seed1/model")
+    shutil.copytree(encoder if parent == "base" else saved / "model", below)
+    lora(
+        parent=None if parent == "base" else below,
+        encoder=below,
+        teacher=None,
+        soft_targets=None,
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=options["lora"]["lora4"],
+        model=folder / "model",
+        adapter=folder / "adapter",
+        curve=folder / "training.csv",
+    )
+    text = card(folder, options, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}]).text
+    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 0.75 | 22.7 | 16.3 |" in text
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code + "\nprint(logits.tolist())"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    inputs = encoders.load_tokenizer(below)("This is an example sentence.", return_tensors="pt")
+    with torch.inference_mode():
+        expected = encoders.load_model(folder / "model").eval()(**inputs).logits[0]
+    answer, logits = done.stdout.splitlines()
+    assert json.loads(logits) == pytest.approx(expected.tolist(), abs=1e-5)
+    assert answer.split(":")[0] == DATASET["labels"][int(expected.argmax())]
+
+
+def test_updates_stand_in_words_and_tags(folder, options):
+    written = card(folder, options, variant="lora4")
+    assert "updates of rank 4 for the linear layers of the encoder and its head, trained for at most 1 epoch with all other" in written.text
+    assert written.data.tags == ["lora", "encoder-compression"]
+    step = options["lora"]["lora4"] | {"start": "pretrained", "targets": ["query", "value"], "training": {"steps": 300}}
+    taught = card(folder, options | {"lora": {"lora4": step | {"loss": {"hard": 0, "soft": 1, "hidden": 0}}}}, variant="teacher+lora4").text
+    assert "for the query, value layers of the encoder and a new head, trained for 300 steps on the labels and on what “teacher”" in taught
 
 
 def test_an_artifact_without_a_row_says_that_it_was_not_measured(folder, options):

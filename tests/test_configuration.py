@@ -21,11 +21,25 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
     ("change", "message"),
     [
         ({"distil": {}}, "unknown key 'distil'; did you mean 'distill'?"),
+        (
+            {"finetune": {"teacher": {"training": {"epochs": 3, "steps": 10}}}},
+            "teacher.training: give exactly one of: epochs, steps, seconds",
+        ),
+        (
+            {"finetune": {"teacher": {"training": {"steps": 10, "seconds": 5}}}},
+            "teacher.training: give exactly one of: epochs, steps, seconds",
+        ),
+        ({"lora": {"all": {"targets": "al"}}}, "lora.all.targets: unknown value 'al'; did you mean 'all'?"),
+        ({"lora": {"some": {"targets": ["valu"]}}}, "lora.some.targets"),
+        ({"lora": {"more": {"rnk": 4}}}, "lora.more: unknown key 'rnk'; did you mean 'rank'?"),
         ({"finetune": {"teacher": {"training": {"epoch": 3}}}}, "finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
         ({"finetune": {"teacher": {"training": {"learning_rate": "5e-5"}}}}, "'5e-5' is text to YAML, not a number; write it like 5.0e-5"),
         ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers: unknown value 'evn'; did you mean 'even'?"),
         ({"prune": {"two4": {"sparsity": 0.4, "scope": "fours"}}}, "prune.two4: of four neighbours one, two or three can be zero; give"),
-        ({"prune": {"none": {"sparsity": 0.4, "ramp": {}, "training": {"epochs": 0}}}}, "prune.none: a ramp needs a training to rise in"),
+        (
+            {"prune": {"none": {"sparsity": 0.4, "ramp": {}, "training": {"epochs": 0}}}},
+            "prune.none: a ramp needs a training of known steps to rise in",
+        ),
         ({"prune": {"late": {"sparsity": 0.4, "ramp": {"start": 0.5}}}}, "prune.late: the ramp starts at 0.5, above the sparsity of 0.4"),
         ({"prune": {"magnitude60": {"sparsity": 60}}}, "prune.magnitude60.sparsity: 60 is greater than or equal to the maximum of 1"),
         (

@@ -112,7 +112,11 @@ def test_figures_in_each_format():
 
 
 def test_empty_parts_are_left_out_and_nan_is_refused(tmp_path):
-    data = sample() | dict.fromkeys(("warnings", "answers", "slices", "grid", "curves", "proofs", "provenance"), []) | {"gate": None}
+    data = (
+        sample()
+        | dict.fromkeys(("warnings", "answers", "comparisons", "slices", "grid", "curves", "proofs", "provenance"), [])
+        | {"gate": None}
+    )
     headings = re.findall("<h2>(.*?)</h2>", write(data, tmp_path))
     assert headings == ["All variants", "How each figure is measured"]
     data["rows"][0]["score"] = float("nan")

@@ -13,7 +13,7 @@ from encoder_compression.study import check_target, steps_pattern
     ("variant", "message"),
     [
         ("teacher+evn1", "unknown step 'evn1'; did you mean 'even1'?"),
-        ("even1", "a chain begins with a finetune step, but 'even1' is a distill step"),
+        ("even1", "a chain begins with a finetune or lora step, but 'even1' is a distill step"),
         ("teacher+int8+magnitude60", "'magnitude60' needs weights, but follows the quantized step 'int8'"),
         ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; put it first, then prune"),
         ("teacher+magnitude60+magnitude30", "'magnitude30' asks for fewer zeros than 'magnitude60' before it, but zeros stay"),
@@ -72,6 +72,7 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
         ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
         ("results/tiny/teacher+int8/seed1/openvino", "is quantized for another runtime; ask for its onnx/"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
+        ("results/tiny/teacher/seed1/adapter", "has no adapter; ask for that of a chain that ends in a lora step"),
         ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
     ],
 )
@@ -80,12 +81,25 @@ def test_a_target_with_a_typo_is_answered_with_the_nearest_name(tiny, target, me
         check_target(target, {"tiny": tiny})
 
 
+@pytest.mark.parametrize(
+    ("compare", "message"),
+    [
+        ([["teacher", "teacher+evn1"]], "compare: 'teacher+evn1' is not among the variants; did you mean 'teacher+even1'?"),
+        ([["teacher+int8", "teacher+even1-control"]], "compare: no device runs all of teacher+int8, teacher+even1-control"),
+    ],
+)
+def test_variants_that_cannot_be_compared_are_refused(compare, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_tiny(compare=compare)
+
+
 def test_good_targets_and_other_arguments_pass(tiny):
     for argument in (
         "--cores",
         "results/tiny/teacher+even1/seed3/model",
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",
+        "results/tiny/lora4/seed1/adapter/adapter_model.safetensors",
         "results/tiny/teacher/seed1/compressed/model.safetensors.zst",
         "results/tiny/teacher+openvino8/seed1/openvino",
         "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json",

@@ -11,10 +11,11 @@ BASELINE = sample(variant="teacher", is_baseline=True, verdict="The baseline.")
 FAST = sample(variant="teacher+int8", verdict="Faster.", **ratio("speedup", 2.5, 2.25, 2.75), **ratio("speedup_compression", 2.5, 2.2, 2.8))
 
 
-def markdown(*rows: dict, warnings=()) -> str:
+def markdown(*rows: dict, warnings=(), comparisons=()) -> str:
     answers = [{"device": "cpu-pytorch", "smallest": "one", "fastest": "other"}]
     table = pd.DataFrame(rows)
-    return text.markdown(experiment="mine", machine="A machine", warnings=list(warnings), answers=answers, budget=1, table=table)
+    told = {"warnings": list(warnings), "comparisons": list(comparisons), "answers": answers}
+    return text.markdown(experiment="mine", machine="A machine", budget=1, table=table, **told)
 
 
 def cells(written: str, variant: str) -> list[str]:
@@ -59,6 +60,11 @@ def test_markdown_has_answers_and_a_verdict_for_every_row():
 def test_markdown_warns_only_where_there_is_something_to_warn_of():
     assert "## Warnings\n\n- Mind this.\n- And that." in markdown(BASELINE, warnings=["Mind this.", "And that."])
     assert "## Warnings" not in markdown(BASELINE)
+
+
+def test_markdown_has_the_comparisons_that_a_study_asks_for():
+    assert "## Compared with each other\n\n- One is better." in markdown(BASELINE, comparisons=["One is better."])
+    assert "## Compared" not in markdown(BASELINE)
 
 
 def latex_rows(*rows: dict) -> dict[str, list[str]]:

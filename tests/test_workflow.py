@@ -23,6 +23,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     table = pd.read_csv(finished.folder / "results/tiny/summary.csv")
     assert set(table["variant"]) == {
         "teacher",
+        "lora4",
         "teacher+even1",
         "teacher+even1-control",
         "teacher+width40",
@@ -35,7 +36,9 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     }
     unknown = {name for name in table if table[name].isna().any()}
     of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
-    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit"}
+    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit", "adapter_mb"}
+    assert table.loc[table["adapter_mb"].notna(), "variant"].unique().tolist() == ["lora4"]
+    assert len(pd.read_csv(finished.folder / "results/tiny/pairs.csv")) == 3
     assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
     names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
@@ -55,8 +58,9 @@ def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
 
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
-    folders = {path.parent for path in (finished.folder / "results/tiny").rglob("config.json") if path.parent.name != "base"}
-    assert len(folders) == 21
+    configs = [path for name in ("config.json", "adapter_config.json") for path in (finished.folder / "results/tiny").rglob(name)]
+    folders = {path.parent for path in configs if path.parent.name != "base"}
+    assert len(folders) == 25
     for folder in folders:
         before = provenance.fingerprint(folder)
         card = (folder / "README.md").read_text()
@@ -90,7 +94,8 @@ def test_snakemakes_own_report_holds_the_tables_and_pictures(finished):
 
 
 def test_every_artifact_tells_where_it_comes_from(finished):
-    folders = {path.parent for path in (finished.folder / "results").rglob("*") if path.name in ("config.json", "measurement.json")}
+    names = ("config.json", "adapter_config.json", "measurement.json")
+    folders = {path.parent for path in (finished.folder / "results").rglob("*") if path.name in names}
     folders |= {finished.folder / "results/tiny/dataset", finished.folder / "results/tiny"}
     assert len(folders) > 15
     for folder in folders:
@@ -106,7 +111,7 @@ def test_every_artifact_tells_where_it_comes_from(finished):
 
 def test_every_job_leaves_a_log_and_no_checkpoints(finished):
     logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
-    techniques = {"finetune", "distill", "shrink", "prune", "quantize"}
+    techniques = {"finetune", "lora", "distill", "shrink", "prune", "quantize"}
     exports = {"export", "export_openvino", "quantize_openvino"}
     assert techniques | exports | {"prepare_encoder", "compress", "measure_cpu-pytorch", "summarize", "plot"} <= logs
     assert not list((finished.folder / "results").rglob("checkpoints"))
@@ -166,7 +171,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
     if "measure" in reruns:
         assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
         assert (
-            len({job for job in found if job.startswith("measure ")}) == 11
+            len({job for job in found if job.startswith("measure ")}) == 12
         )  # every variant, and the chain before one that tells its last step's share
     else:
         assert found == reruns

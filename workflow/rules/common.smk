@@ -80,6 +80,11 @@ def quantize_options(wildcards):
 parent_model = parent_in("model")
 
 
+def parent_model_if_any(wildcards):
+    """Return the model that the variant's last step starts from, or nothing where it is the first step."""
+    return parent_model(wildcards) if "+" in wildcards.variant else []
+
+
 def teacher_of(form):
     """Return a function of wildcards that gives a folder of the variant's teacher."""
 
@@ -88,6 +93,12 @@ def teacher_of(form):
         return study.folder(study.teacher(wildcards.variant), wildcards.seed, form)
 
     return of_variant
+
+
+def teacher_if_any(wildcards):
+    """Return the model that the variant's last step learns from, or nothing where it learns from labels alone."""
+    taught = studies[wildcards.experiment].is_taught(wildcards.variant)
+    return teacher_of("model")(wildcards) if taught else []
 
 
 def soft_targets(wildcards):
@@ -166,7 +177,8 @@ def summary_options(wildcards):
     """Return what the tables, the report and the model cards need to know of the experiment."""
     study = studies[wildcards.experiment]
     named = {
-        name: study.options[name] for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "encoder", "dataset")
+        name: study.options[name]
+        for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset")
     }
     return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 

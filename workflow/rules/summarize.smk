@@ -4,6 +4,7 @@ Turn the measurements of an experiment into tables, pictures, one report, and a 
 IN   every measurement.json, predictions.parquet and training.csv of the experiment, and the compressed/ of its pruned variants
 OUT  results/{experiment}/summary.csv    a row per variant, seed and device
      results/{experiment}/aggregate.csv  a row per variant and device, with intervals, tests and verdicts
+     results/{experiment}/pairs.csv      a row per two variants that 'compare' names together
      results/{experiment}/slices.csv, grid.csv, summary.md, summary.tex, report.html, plots/
      results/summary.csv                 the rows of all experiments of the run
      README.md in the folder of every artifact (not an output: it belongs to a folder that another rule makes)
@@ -20,6 +21,7 @@ rule summarize:
     output:
         summary=report("results/{experiment}/summary.csv", caption="../report/summary.rst", category="{experiment}"),
         aggregate=report("results/{experiment}/aggregate.csv", caption="../report/aggregate.rst", category="{experiment}"),
+        pairs="results/{experiment}/pairs.csv",
         slices="results/{experiment}/slices.csv",
         grid="results/{experiment}/grid.csv",
         markdown="results/{experiment}/summary.md",

@@ -9,11 +9,12 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from encoder_compression import consistency, devices
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "distill", "shrink", "prune", "quantize")
+TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "quantize")
 CONTROL = "-control"
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
 WITHOUT = {
     "distill": {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "start": "best", "control": False},
+    "lora": {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "control": False},
     "shrink": {"remove": 0, "control": False},
     "prune": {"sparsity": 0, "control": False},
 }
@@ -180,6 +181,16 @@ def _technique_with_control(step: str, options: dict) -> str | None:
     return next((technique for technique in WITHOUT if step in options[technique]), None)
 
 
+def trains(own: dict) -> bool:
+    """Say whether a step with these options trains anything."""
+    return own["training"].get("epochs") != 0
+
+
+def is_taught(technique: str, own: dict) -> bool:
+    """Say whether a step with these options has a teacher; one that tunes on labels alone has none."""
+    return technique in ("distill", "shrink", "prune") or (technique == "lora" and bool(own["loss"]["soft"] or own["loss"]["hidden"]))
+
+
 def control_of(variant: str, options: dict) -> str | None:
     """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
 
@@ -187,7 +198,8 @@ def control_of(variant: str, options: dict) -> str | None:
     """
     steps = variant.split("+")
     technique = _technique_with_control(steps[-1], options)
-    if not technique or not options[technique][steps[-1]]["control"] or not options[technique][steps[-1]]["training"]["epochs"]:
+    own = options[technique][steps[-1]] if technique else {"control": False}
+    if not own["control"] or not trains(own) or not is_taught(technique, own):
         return None
     kept = len(steps) - 1
     while technique == "prune" and steps[kept - 1] in options["prune"]:

@@ -52,8 +52,8 @@ def _check_pruning(own: dict, where: str) -> None:
         raise UserError(
             f"{where}: of four neighbours one, two or three can be zero; give a sparsity of 0.25, 0.5 or 0.75, or another scope"
         )
-    if ramp and not own["training"]["epochs"]:
-        raise UserError(f"{where}: a ramp needs a training to rise in; give it epochs, or take 'ramp' out")
+    if ramp and not (own["training"].get("epochs") or own["training"].get("steps")):
+        raise UserError(f"{where}: a ramp needs a training of known steps to rise in; give it epochs or steps, or take 'ramp' out")
     if ramp and ramp["start"] > sparsity:
         raise UserError(f"{where}: the ramp starts at {ramp['start']}, above the sparsity of {sparsity}; lower 'start'")
 

@@ -60,25 +60,51 @@ def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
 
 @dataclass(frozen=True)
 class Block:
-    """The linear layers of a transformer layer that read its heads, make its neurons and read its neurons."""
+    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons."""
 
+    query: torch.nn.Linear
+    key: torch.nn.Linear
+    value: torch.nn.Linear
     attention_output: torch.nn.Linear
     expansion: torch.nn.Linear
     contraction: torch.nn.Linear
 
 
-BLOCKS = (  # their names in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
-    ("attention.output.dense", "intermediate.dense", "output.dense"),
-    ("attention.out_lin", "ffn.lin1", "ffn.lin2"),
-    ("attention.attn.o", "intermediate.dense", "output.dense"),
-)
+_FORWARD = ("intermediate.dense", "output.dense")
+_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
+_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
+_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
+BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)  # names in a layer, in the order of a Block; RoBERTa's and ELECTRA's are BERT's
 
 
 def blocks(model: PreTrainedModel) -> list[Block]:
-    """Return what structured pruning cuts, layer by layer."""
+    """Return the linear layers of every transformer layer."""
     layers = [dict(layer.named_modules()) for layer in layer_stack(model).layer]
     names = next(names for names in BLOCKS if set(names) <= set(layers[0]))
     return [Block(*(layer[name] for name in names)) for layer in layers]
+
+
+ROLES = {  # what a layer of a Block is there for
+    "query": ("query",),
+    "key": ("key",),
+    "value": ("value",),
+    "output": ("attention_output",),
+    "feed_forward": ("expansion", "contraction"),
+}
+
+
+def linears_by_role(model: PreTrainedModel, roles: list[str] | str) -> list[str]:
+    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of ROLES, or "all" of them."""
+    chosen = ROLES if roles == "all" else roles
+    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in ROLES[role]}
+    return [name for name, module in model.named_modules() if module in wanted]
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the names of what stands behind the last layer, is made for the task, and may have been drawn at random: the pooler too."""
+    pooler = [f"{model.base_model_prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
+    behind = [name for name, child in model.named_children() if child is not model.base_model and any(True for _ in child.parameters())]
+    return pooler + behind
 
 
 def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:

@@ -75,6 +75,6 @@ def _fail(message: str, log: Path) -> None:
 def _write_provenance(snakemake, seconds: float, facts: dict) -> None:
     inputs = {path: provenance.fingerprint(path) for path in sorted(set(snakemake.input)) if Path(path).exists()}
     options = dict(snakemake.params.items()) | {"wildcards": dict(snakemake.wildcards.items())}
-    folder = Path(snakemake.output[0])
-    folder = folder if folder.is_dir() else folder.parent
-    provenance.write(folder, options=options, inputs=inputs, seconds=seconds, facts=facts)
+    folders = [Path(output) for output in snakemake.output if Path(output).is_dir()]
+    for folder in folders or [Path(snakemake.output[0]).parent]:
+        provenance.write(folder, options=options, inputs=inputs, seconds=seconds, facts=facts)

@@ -4,15 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of
+from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
 from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
-FORM_OF_METHOD = {"dynamic": "onnx", "openvino": "openvino"}  # what quantizing leaves
+FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
 # What a technique changes about the work of a call, as the tables name the factors of a speed-up.
-FACTORS = {"finetune": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
-
-LEARNERS = ("distill", "shrink", "prune")  # the techniques that learn from a teacher
+FACTORS = {"finetune": "weights", "lora": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,18 @@ class Study:
             runtime = next(runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant))
             raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {runtime}")
 
+        for group in self.options["compare"]:
+            self._check_compared(group)
+
+    def _check_compared(self, group: list[str]) -> None:
+        """Raise UserError where a variant of the group is no row, or has no device in common with another."""
+        devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
+        for variant in group:
+            if not devices[variant]:
+                raise UserError(f"{self.name}: compare: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
+        if not set.intersection(*devices.values()):
+            raise UserError(f"{self.name}: compare: no device runs all of {', '.join(group)}; make groups that share one")
+
     def technique(self, step: str) -> str:
         """Return the technique that the step configures."""
         for technique in TECHNIQUES:
@@ -45,21 +55,27 @@ class Study:
         steps = variant.split("+")
         techniques = [self.technique(step) for step in steps]
         where = f"{self.name}: variant '{variant}'"
-        if techniques[0] != "finetune":
-            raise UserError(f"{where}: a chain begins with a finetune step, but '{steps[0]}' is a {techniques[0]} step")
+        if techniques[0] not in ("finetune", "lora"):
+            raise UserError(f"{where}: a chain begins with a finetune or lora step, but '{steps[0]}' is a {techniques[0]} step")
+        if self.is_taught(steps[0]):
+            raise UserError(f"{where}: '{steps[0]}' learns from a teacher, but comes first; put it after one, or take 'loss' out")
         for index, (step, technique) in enumerate(zip(steps[1:], techniques[1:], strict=True), start=1):
             before = dict(zip(techniques[:index], steps[:index], strict=True))
             if technique == "finetune":
                 raise UserError(f"{where}: '{step}' is a finetune step and must come first")
             if "quantize" in before:
                 raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
-            if technique in ("distill", "shrink") and "prune" in before:
+            if technique in ("lora", "distill", "shrink") and "prune" in before:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
                 raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
             if technique == "prune":
                 self._check_sparsity(where, step, steps[:index])
-            if technique in LEARNERS:
+            if technique == "lora" and self.step_options(step)["start"] == "pretrained" and index > 1:
+                raise UserError(
+                    f"{where}: '{step}' starts from the pretrained encoder and would lose '{steps[index - 1]}'; take 'start' out"
+                )
+            if self.is_taught(step):
                 self._check_teacher(where, step, steps[:index])
 
     def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
@@ -81,16 +97,24 @@ class Study:
         steps = variant.split("+")
         return "+".join(steps[: steps.index(self.step_options(variant)["teacher"]) + 1])
 
+    def is_taught(self, variant: str) -> bool:
+        """Return whether the chain's last step has a teacher."""
+        return is_taught(self.technique(variant.split("+")[-1]), self.step_options(variant))
+
     def step_options(self, variant: str) -> dict:
         """Return the options of the chain's last step."""
         step = variant.split("+")[-1]
         return self.options[self.technique(step)][step]
 
     def forms(self, variant: str) -> tuple[str, ...]:
-        """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone."""
-        if self.technique(variant.split("+")[-1]) == "quantize":
+        """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone.
+
+        A lora step also has its updates apart.
+        """
+        technique = self.technique(variant.split("+")[-1])
+        if technique == "quantize":
             return (FORM_OF_METHOD[self.step_options(variant)["method"]],)
-        return ("model", "compressed", "onnx", "openvino")
+        return ("model", "compressed", *(["adapter"] if technique == "lora" else []), "onnx", "openvino")
 
     def form(self, device: str) -> str:
         """Return which artifact the device reads."""
@@ -140,13 +164,14 @@ class Study:
         }
 
     def artifacts(self) -> list[dict]:
-        """Return every artifact behind the rows: its folder, form, variant, seed and steps with options.
+        """Return every artifact behind the rows: its folder, form as in `forms`, variant, seed and steps with options.
 
         Only pruned variants are compressed: other weights have no zeros that would make it worth a second file.
         """
         found = {}
         for variant, seed, device in self.rows():
-            made = [(chain, form) for chain in self.chains(variant) for form in {self.form(device), "model"} & set(self.forms(chain))]
+            read = {self.form(device), "model", "adapter"}
+            made = [(chain, form) for chain in self.chains(variant) for form in read & set(self.forms(chain))]
             for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
                 found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
         return [{"folder": folder, **found[folder]} for folder in sorted(found)]
@@ -224,15 +249,17 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     if variant:
         studies[experiment].check(variant)
     known = studies[experiment].options["devices"]
-    form = re.search(r"/seed\d+/(model|compressed|onnx|openvino)(?:/|$)", target)
+    form = re.search(r"/seed\d+/(model|compressed|adapter|onnx|openvino)(?:/|$)", target)
     if form and form[1] not in studies[experiment].forms(variant):
         raise UserError(f"target '{target}': {_has_no(form[1], variant, studies[experiment])}")
-    if device and device not in (*known, "model", "compressed", *FORM_OF_METHOD.values()):
+    if device and device not in (*known, "model", "compressed", "adapter", *FORM_OF_METHOD.values()):
         raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")
 
 
 def _has_no(form: str, variant: str, study: Study) -> str:
-    """Say what to ask for in place of a form that a quantized variant does not have."""
+    """Say what to ask for in place of a form that a variant does not have."""
+    if form == "adapter":
+        return f"'{variant}' has no adapter; ask for that of a chain that ends in a lora step"
     if form in ("model", "compressed"):
         return f"'{variant}' is quantized and has no weights; ask for those of its parent '{study.parent(variant)}'"
     return f"'{variant}' is quantized for another runtime; ask for its {study.forms(variant)[0]}/"

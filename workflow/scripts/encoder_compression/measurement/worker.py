@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from encoder_compression import tasks
+from encoder_compression import memory, tasks
 from encoder_compression.errors import UserError
-from encoder_compression.measurement import memory
 from encoder_compression.measurement.workload import Batch, Workload
 
 TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it

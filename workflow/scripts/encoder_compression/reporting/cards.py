@@ -16,9 +16,16 @@ from encoder_compression.errors import UserError
 from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
-LIBRARIES = {"model": "transformers", "compressed": "safetensors", "onnx": "onnxruntime", "openvino": "openvino"}
-TAGS = {"distill": ["knowledge-distillation"], "shrink": ["structured-pruning"], "prune": ["pruning"], "quantize": ["quantization", "int8"]}
+LIBRARIES = {"model": "transformers", "compressed": "safetensors", "adapter": "peft", "onnx": "onnxruntime", "openvino": "openvino"}
+TAGS = {
+    "lora": ["lora"],
+    "distill": ["knowledge-distillation"],
+    "shrink": ["structured-pruning"],
+    "prune": ["pruning"],
+    "quantize": ["quantization", "int8"],
+}
 GRAPHS = ("onnx", "openvino")
+IN_MODEL = ("compressed", "adapter")  # forms of weights that were measured as model/
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
 
@@ -26,7 +33,7 @@ def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: 
     """Write README.md into the folder of each artifact; returns how many as facts.
 
     ``options`` holds task, encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
-    (model, compressed, onnx or openvino), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are
+    (model, compressed, adapter, onnx or openvino), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are
     those of the table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and
     text in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
     encoder. The same arguments give the same bytes. Raises UserError, before any card is written, where a folder is gone.
@@ -48,6 +55,7 @@ def _render(**facts) -> str:
     return _template().render(
         metadata=_metadata(**facts).to_yaml(),
         folder=Path(artifact["folder"]).name,
+        below=_below(artifact),
         pair="text_pair" in facts["options"]["dataset"]["columns"],
         unit=tasks.load(facts["options"]["task"]).UNIT,
         command=_command(experiment, artifact),
@@ -64,10 +72,17 @@ def _kept_in_float(folder: Path) -> list[str] | None:
     return table.loc[table["kept_in_float"], "product"].tolist()
 
 
+def _below(artifact: dict) -> str:
+    """Return the path, from the folder of an adapter, of the model that its updates belong to."""
+    before, _, _ = artifact["variant"].rpartition("+")
+    from_base = not before or artifact["steps"][-1]["options"].get("start") == "pretrained"
+    return "../../../base" if from_base else f"../../../{before}/seed{artifact['seed']}/model"
+
+
 def _is_of(row: dict, artifact: dict) -> bool:
-    """A row belongs to the artifact that its runtime reads, and to the same weights compressed."""
+    """A row belongs to the artifact that its runtime reads, to the same weights compressed, and to the updates merged in them."""
     same_model = (row["variant"], row["seed"]) == (artifact["variant"], artifact["seed"])
-    read = "model" if artifact["form"] == "compressed" else artifact["form"]
+    read = "model" if artifact["form"] in IN_MODEL else artifact["form"]
     return same_model and FORM_OF_RUNTIME[row["runtime"]] == read
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from encoder_compression import provenance
-from encoder_compression.reporting import answer, details, page, report, text, verdicts
+from encoder_compression.reporting import answer, details, page, pairs, report, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.pareto import pareto_front
 from encoder_compression.reporting.summary import Table
@@ -16,17 +16,23 @@ from encoder_compression.reporting.warnings import warnings
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
     """Write the tables, the report and a card beside each artifact; returns facts.
 
-    ``options`` holds task, metric, quality_gate, budget, encoder and dataset of the experiment, its "rows" and "artifacts" (both
-    of `study.Study`); ``output`` names the files: summary, aggregate, slices, grid, markdown, latex, page.
+    ``options`` holds task, metric, quality_gate, budget, compare, encoder and dataset of the experiment, its "rows" and "artifacts"
+    (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
     """
     gate, budget = options["quality_gate"]["retained"], options["budget"]["points"]
     description = json.loads((Path(dataset) / "dataset.json").read_text())
     table = Table(experiment=experiment, task=options["task"], metric=options["metric"], gate=gate, rows=options["rows"])
     aggregate = _judge(table)
     frames = {"aggregate": aggregate, "slices": details.slices(table, description), "grid": details.grid(table)}
-    for name, frame in ({"summary": table.by_seed} | frames).items():
+    compared = pairs.pairs(table, aggregate, options["compare"])
+    for name, frame in ({"summary": table.by_seed, "pairs": compared} | frames).items():
         frame.to_csv(output[name], index=False, float_format="%.6g")
-    findings = {"machine": _machines(table), "warnings": warnings(table, aggregate), "answers": answer.answers(aggregate, budget)}
+    findings = {
+        "machine": _machines(table),
+        "warnings": warnings(table, aggregate),
+        "answers": answer.answers(aggregate, budget),
+        "comparisons": pairs.sentences(compared),
+    }
     Path(output["markdown"]).write_text(text.markdown(experiment=experiment, budget=budget, table=aggregate, **findings))
     Path(output["latex"]).write_text(text.latex(aggregate))
     data = report.collect(table=table, **frames, description=description, options={"gate": gate, "budget": budget})

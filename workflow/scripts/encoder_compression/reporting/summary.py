@@ -17,7 +17,8 @@ NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a 
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "throughput_per_s", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
-    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
+    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds", "training_steps", "trained_parameters",
+    "training_memory_mb", "adapter_mb",
 ]  # fmt: skip
 
 
@@ -87,7 +88,7 @@ class Table:
             "padding_cost": this.padding_cost,
             "padding": this.measurement["padding"],
             **_contents(this.measurement),
-            "training_seconds": sum(provenance.read_facts(model)["training_seconds"] for model in row["trained"]),
+            **_training(row),
             "foreign_cpu_share": this.foreign_cpu_share,
             "commit": this.revision["commit"],
             "modified": this.revision["modified"],
@@ -141,6 +142,19 @@ class Table:
 def _share(score: float, of: float) -> float:
     """Return the score as a share of the baseline's; NaN where that is 0 and nothing can be retained."""
     return score / of if of else math.nan
+
+
+def _training(row: dict) -> dict:
+    """Return what the chain's training cost, as columns; None for what no step did, or what old artifacts did not record."""
+    steps = [provenance.read_facts(model) for model in row["trained"]]
+    trained = [step for step in steps if step.get("trained_parameters")]
+    return {
+        "training_seconds": sum(step["training_seconds"] for step in steps),
+        "training_steps": sum(step["steps"] for step in steps),
+        "trained_parameters": trained[-1]["trained_parameters"] if trained else None,
+        "training_memory_mb": max((step["training_memory_mb"] for step in trained), default=None),
+        "adapter_mb": steps[-1]["adapter_mb"] if row["chain"][row["variant"]] == "lora" else None,
+    }
 
 
 def _of_classes(row: Row) -> dict:

@@ -25,13 +25,24 @@ def _paddings(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def markdown(*, experiment: str, machine: str, warnings: list[str], answers: list[dict], budget: float, table: pd.DataFrame) -> str:
+def markdown(
+    *,
+    experiment: str,
+    machine: str,
+    warnings: list[str],
+    answers: list[dict],
+    comparisons: list[str],
+    budget: float,
+    table: pd.DataFrame,
+) -> str:
     """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"."""
     wins = [f"- {one['device']}: smallest {one['smallest']}. Fastest {one['fastest']}." for one in answers]
     sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
     parts = [f"# {experiment}", machine, _table(table), notes(table)]
     parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
-    parts += [f"## At most {points(budget)} of loss", "\n".join(wins), "## What it shows", "\n".join(sentences)]
+    parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
+    parts += ["## Compared with each other", "\n".join(f"- {sentence}" for sentence in comparisons)] if comparisons else []
+    parts += ["## What it shows", "\n".join(sentences)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,6 +11,7 @@ MANY_ZEROS = 0.10
 CAUSES = {  # what a row differs in from its control, and what that control is
     "distill": ("Distillation", "the same student without a teacher"),
     "shrink": ("The removal", "the whole model after the same training"),
+    "lora": ("Distillation", "the same updates without a teacher"),
     "prune": ("Pruning", "the model with all its weights after the same training"),
 }
 
@@ -46,10 +47,10 @@ def quality(row: dict, rows: list[dict]) -> str | None:
         return None
     if row["agreement"] == 1:
         return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
-    change = _points(row, "difference")
+    change = change_in_points(row, "difference")
     if not is_different(row["p_holm"]):
-        return f"{_title(row)} {change}: not distinguishable from the baseline ({_p(row['p_holm'])})."
-    return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({_p(row['p_holm'])})."
+        return f"{_title(row)} {change}: not distinguishable from the baseline ({p_in_words(row['p_holm'])})."
+    return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({p_in_words(row['p_holm'])})."
 
 
 def against_control(row: dict, rows: list[dict]) -> str | None:
@@ -59,7 +60,7 @@ def against_control(row: dict, rows: list[dict]) -> str | None:
     p = row["against_control_p_holm"]
     clear = f"a {'gain' if row['against_control'] > 0 else 'loss'}" if is_different(p) else "not distinguishable"
     what, control = CAUSES[row["technique"]]
-    return f"{what} changes it by {_points(row, 'against_control')} against {control}: {clear} ({_p(p)})."
+    return f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
 
 
 def gate(row: dict, rows: list[dict]) -> str | None:
@@ -72,20 +73,22 @@ def speed(row: dict, rows: list[dict]) -> str | None:
     if row["is_baseline"]:
         return None
     name = "runtime" if row["runtime_alone"] else "compression"
-    factor, ratio = row[f"speedup_{name}"], _ratio(row, f"speedup_{name}")
+    factor, ratio = row[f"speedup_{name}"], ratio_in_words(row, f"speedup_{name}")
     other_runtime = (
-        "" if row["runtime_alone"] or row["speedup_runtime"] == 1 else f" The runtime alone brings {_ratio(row, 'speedup_runtime')}."
+        ""
+        if row["runtime_alone"] or row["speedup_runtime"] == 1
+        else f" The runtime alone brings {ratio_in_words(row, 'speedup_runtime')}."
     )
     if not is_different(row["speedup_p_holm"]):
         reference = "the baseline" if row["runtime_alone"] else "the baseline in the same runtime"
         return f"No gain in speed by {name}: not distinguishable from {reference} ({ratio}).{other_runtime}"
     if abs(factor - 1) <= NO_GAIN:
         return f"No gain in speed by {name}: a difference below {NO_GAIN:.0%} is too little to matter ({ratio}).{other_runtime}"
-    total = f"; {_ratio(row, 'speedup')} in all" if other_runtime else ""
+    total = f"; {ratio_in_words(row, 'speedup')} in all" if other_runtime else ""
     return f"{'Faster' if factor > 1 else 'Slower'} by {name}: {ratio}{total}.{other_runtime}"
 
 
-def _ratio(row: dict, name: str) -> str:
+def ratio_in_words(row: dict, name: str) -> str:
     """Return a ratio with its interval: ``1.94x (1.88–2.01)``."""
     return f"{row[name]:.2f}x ({row[name + '_ci_low']:.2f}–{row[name + '_ci_high']:.2f})"
 
@@ -104,7 +107,7 @@ def _time_of_zeros(row: dict) -> str:
     alone = row["speedup_depth"] == row["speedup_width"] == row["speedup_precision"] == 1
     if not alone or row["noisy"] or is_different(row["speedup_p_holm"]):
         return ""
-    return f" and dense kernels gain nothing ({_ratio(row, 'speedup_compression')})"
+    return f" and dense kernels gain nothing ({ratio_in_words(row, 'speedup_compression')})"
 
 
 def integer(row: dict, rows: list[dict]) -> str | None:
@@ -144,10 +147,11 @@ def _title(row: dict) -> str:
     return row["metric"].replace("_", " ").capitalize()
 
 
-def _points(found: dict, name: str) -> str:
+def change_in_points(found: dict, name: str) -> str:
     """Return a difference of shares in points, with its interval: ``-1.3 points (-2.9 to +0.4)``."""
     return f"{found[name] * 100:+.1f} points ({found[name + '_ci_low'] * 100:+.1f} to {found[name + '_ci_high'] * 100:+.1f})"
 
 
-def _p(value: float) -> str:
+def p_in_words(value: float) -> str:
+    """Return a p-value: ``p = 0.03``."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"

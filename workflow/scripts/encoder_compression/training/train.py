@@ -14,7 +14,6 @@ from datasets import Dataset
 from pyarrow import compute
 from safetensors.torch import load_model
 from transformers import (
-    EarlyStoppingCallback,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
@@ -22,8 +21,9 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from encoder_compression import environment, features, quality, tasks
+from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
+from encoder_compression.training import length
 from encoder_compression.training.objectives import Objective
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
@@ -63,7 +63,8 @@ def train(
         return _recall(ended, model)
     set_seed(goal.seed)
     trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints, ramp)
-    if not options["epochs"]:
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    if options.get("epochs") == 0:
         return _validate_only(trainer)
     last = last_complete_checkpoint(checkpoints)
     if last:
@@ -74,6 +75,8 @@ def train(
         "validation_score": trainer.state.best_metric,
         "training_seconds": trainer.state.log_history[-1]["seconds"],
         "steps": trainer.state.global_step,
+        "trained_parameters": trained,
+        "training_memory_mb": _peak_memory_mb(),
         "bfloat16": trainer.args.bf16,
         "threads": torch.get_num_threads(),
         "resumed": last is not None,
@@ -88,8 +91,13 @@ def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
     trainer.remove_callback(ProgressBar)
     measured = trainer.evaluate()
     _take_off_autocast(trainer)
-    facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "resumed": False}
+    facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "trained_parameters": 0, "resumed": False}
     return trainer.state.log_history, facts
+
+
+def _peak_memory_mb() -> float:
+    """Return the most that this process, or torch on its device, has held since it began; a job trains in a process of its own."""
+    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else memory.peak_mb()
 
 
 def _take_off_autocast(trainer: EncoderTrainer) -> None:
@@ -109,15 +117,17 @@ def _trainer(
 ) -> EncoderTrainer:
     validation = Validation(goal)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
-    callbacks = [ProgressBar(goal.name), EarlyStoppingCallback(options["patience"])]
+    callbacks = [ProgressBar(goal.name), *length.patience(options)]
     if ramp:
-        arguments.eval_delay = ramp.share * options["epochs"]  # before, the model is not yet what was asked for
+        arguments.eval_delay = ramp.share * length.epochs(options, len(data))  # before, the model is not yet what was asked for
         callbacks.append(ramp)
     return EncoderTrainer(
         model=model,
         args=arguments,
         objective=objective,
         lengths=[len(ids) for ids in data["input_ids"]],
+        seconds=options.get("seconds"),
+        warmup=options["warmup"],
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
@@ -136,7 +146,11 @@ def _remember(path: Path, record: dict) -> None:
 def _recall(path: Path, model: PreTrainedModel) -> tuple[list[dict], dict]:
     """Give the model the best weights of a training that had ended; returns its curve and facts."""
     record = json.loads(path.read_text())
-    load_model(model, Path(record["best"]) / "model.safetensors")
+    whole = Path(record["best"]) / "model.safetensors"
+    if whole.exists():
+        load_model(model, whole)
+    else:  # of a model whose updates alone were trained
+        model.load_adapter(record["best"], model.active_adapter)
     return record["history"], record["facts"] | {"resumed": True}
 
 
@@ -196,12 +210,12 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=options["epochs"],
+        **length.arguments(options),
         per_device_train_batch_size=batch_size // accumulation,
         per_device_eval_batch_size=64,
         gradient_accumulation_steps=accumulation,
         learning_rate=options["learning_rate"],
-        warmup_steps=math.ceil(options["epochs"] * math.ceil(sentences / batch_size) * options["warmup"]),
+        warmup_steps=length.warmup_steps(options, sentences),
         weight_decay=options["weight_decay"],
         optim="adamw_torch_fused",
         bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),

@@ -4,10 +4,12 @@ import time
 
 import torch
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from encoder_compression import progress
+from encoder_compression.training.length import ENDLESS, TimeLimit
 from encoder_compression.training.objectives import Objective, hard_loss
 
 
@@ -25,15 +27,31 @@ class EpochLengthSampler(LengthGroupedSampler):
 
 
 class EncoderTrainer(Trainer):
-    """A Trainer whose loss is an objective of named terms; it logs each term and the tokens per second."""
+    """A Trainer whose loss is an objective of named terms; it logs each term and the tokens per second.
 
-    def __init__(self, *, objective: Objective, lengths: list[int], **options):
+    With ``seconds`` it ends after that long, whatever its number of epochs.
+    """
+
+    def __init__(self, *, objective: Objective, lengths: list[int], seconds: float | None, warmup: float, **options):
         super().__init__(**options)
         self.objective = objective
         self.lengths = lengths
         self.model_accepts_loss_kwargs = False  # the terms are means over the batch
         self.elapsed = Stopwatch()
+        self.time_limit = self._limit(seconds, warmup) if seconds else None
         self._start_interval()
+
+    def _limit(self, seconds: float, warmup: float) -> TimeLimit:
+        limit = TimeLimit(lambda: self.elapsed.seconds(self.state.log_history) / seconds, warmup=warmup)
+        self.add_callback(limit)
+        return limit
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        """Let the learning rate follow the clock where there is a limit of time, else the steps."""
+        if self.time_limit and self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.time_limit.rate)
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def _start_interval(self) -> None:
         self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
@@ -110,7 +128,8 @@ class ProgressBar(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         """Open the bar where a resumed run stands."""
-        self.bar = progress.bar(state.max_steps, description=self.description, unit="step")
+        total = state.max_steps if args.num_train_epochs < ENDLESS else None
+        self.bar = progress.bar(total, description=self.description, unit="step")
         self.bar.update(state.global_step)
 
     def on_step_end(self, args, state, control, **_):

@@ -1,0 +1,105 @@
+"""Every two variants of a group are tested against each other on the same examples, and the sentences say no more than the tests."""
+
+import numpy as np
+import pytest
+from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
+
+from saved_rows import ONNX, TORCH, SavedStudy
+
+GROUP = ["lora4", "teacher", "teacher+even1"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """LoRA errs on 5 of the teacher's 20 examples; the student on 22 more than the teacher."""
+    study = SavedStudy(tmp_path, *GROUP, "teacher+int8", compare=[GROUP])
+    study.save("lora4", TORCH, wrong=range(5))
+    study.save("teacher+even1", TORCH, wrong=range(42), ratios=2.0, size_mb=3.0)
+    return study
+
+
+def test_every_two_of_a_group_are_compared_once_on_a_device_that_both_have(study):
+    pairs = study.summarize().pairs
+    assert pairs[["variant", "other"]].to_numpy().tolist() == [
+        ["lora4", "teacher"],
+        ["lora4", "teacher+even1"],
+        ["teacher", "teacher+even1"],
+    ]
+    assert set(pairs["device"]) == {TORCH}
+
+
+def test_a_pair_that_only_one_device_runs_is_compared_there(tmp_path):
+    study = SavedStudy(tmp_path, "teacher", "teacher+int8", compare=[["teacher", "teacher+int8"], ["teacher", "teacher+int8"]])
+    assert study.summarize().pairs["device"].tolist() == [ONNX]
+
+
+def test_differences_and_p_values_are_mcnemars_and_holms(study):
+    pairs = study.summarize().pairs
+    assert pairs["difference"].tolist() == pytest.approx([0.075, 0.185, 0.11])
+    p_values = [contingency_tables.mcnemar([[0, 0], [wrong, 0]], exact=True).pvalue for wrong in (15, 37, 22)]
+    assert pairs["p_value"].tolist() == pytest.approx(p_values, rel=1e-4)
+    assert pairs["p_holm"].tolist() == pytest.approx(multipletests(p_values, method="holm")[1], rel=1e-4)
+    assert (pairs["difference_ci_low"] < pairs["difference"]).all()
+
+
+def test_costs_are_those_of_the_table_for_both(study):
+    written = study.summarize()
+    pair = written.pairs.iloc[2]
+    rows = written.aggregate[written.aggregate["device"] == TORCH].set_index("variant")
+    for name in ("training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "size_mb", "speedup"):
+        assert pair[name] == rows.loc["teacher", name]
+        assert pair[f"other_{name}"] == rows.loc["teacher+even1", name]
+
+
+def test_sentences_name_the_better_one_and_what_both_cost(study):
+    text = study.summarize().markdown
+    assert "- lora4 against teacher+even1: accuracy +18.5 points (" in text
+    assert "), lora4 is better (p < 0.001). To train: " in text
+    training = "To train: 60 against 90 steps; 60 against 90 s; 0.006M against 0.003M weights in the last training; at most 600 MB each."
+    assert training in text
+    assert "To run: 1 (baseline) against 2.00x (2.00–2.00); 4 against 3 MB." in text
+
+
+def test_what_the_tests_do_not_tell_apart_the_sentences_do_not_either(tmp_path):
+    study = SavedStudy(tmp_path, "lora4", "teacher", "teacher+even1", compare=[["teacher+even1", "lora4"]])
+    study.save("teacher+even1", TORCH, wrong=range(2, 22))
+    written = study.summarize()
+    assert "- teacher+even1 against lora4: accuracy +0.0 points (" in written.markdown
+    assert ", not distinguishable (p = 1). To train: " in written.markdown
+    assert ", not distinguishable; 4 MB each." in written.markdown
+    assert "is better" not in written.markdown
+
+
+def test_several_seeds_count_as_in_every_other_test(tmp_path):
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", seeds=(1, 2, 3), compare=[["teacher+even1", "teacher"]])
+    for seed, mistakes in ((1, 25), (2, 24), (3, 29)):
+        study.save("teacher+even1", TORCH, seed=seed, wrong=range(mistakes))
+    written = study.summarize()
+    row = written.aggregate.set_index(["variant", "device"]).loc["teacher+even1", TORCH]
+    pair = written.pairs.iloc[0]
+    names = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
+    assert pair[names].tolist() == pytest.approx(row[names].tolist())
+
+
+def test_a_study_that_compares_nothing_has_an_empty_table_and_no_section(tmp_path):
+    written = SavedStudy(tmp_path, "teacher", "teacher+even1").summarize()
+    assert written.pairs.empty
+    assert "Compared with each other" not in written.markdown
+
+
+def test_what_old_artifacts_did_not_record_is_left_out(study):
+    for variant in ("teacher", "lora4"):
+        file = study.root / f"results/mine/{variant}/seed1/model/provenance.json"
+        file.write_text(file.read_text().replace('"trained_parameters"', '"older"'))
+    written = study.summarize()
+    assert np.isnan(written.aggregate.set_index(["variant", "device"]).loc[("teacher", TORCH), "trained_parameters"])
+    first = next(line for line in written.markdown.splitlines() if line.startswith("- lora4 against teacher:"))
+    assert "To train: 60 steps each; 60 s each. To run:" in first
+
+
+def test_the_cost_of_a_chain_is_its_last_training_its_sum_or_its_peak(tmp_path):
+    row = SavedStudy(tmp_path, "teacher", "teacher+even1+magnitude60", "lora4+int8", "lora4").aggregate()
+    chain = row.loc["teacher+even1+magnitude60", ONNX]
+    assert chain[["training_steps", "trained_parameters", "training_memory_mb"]].tolist() == [60 + 30 + 20, 2000, 600]
+    assert row["adapter_mb"].xs(ONNX, level="device").dropna().to_dict() == {"lora4": 0.5}

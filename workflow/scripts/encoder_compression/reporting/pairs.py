@@ -1,0 +1,83 @@
+"""Variants against each other: paired tests of their scores, and what each costs to train and to run."""
+
+from itertools import combinations
+
+import pandas as pd
+
+from encoder_compression import intervals
+from encoder_compression.reporting import comparison
+from encoder_compression.reporting.summary import Table
+from encoder_compression.reporting.text import short
+from encoder_compression.reporting.verdicts import change_in_points, is_different, p_in_words, ratio_in_words
+
+COSTS = [
+    "is_baseline", "training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "speedup", "speedup_ci_low",
+    "speedup_ci_high", "size_mb",
+]  # fmt: skip
+TESTED = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
+
+
+def pairs(table: Table, aggregate: pd.DataFrame, groups: list[list[str]]) -> pd.DataFrame:
+    """Return a row for every two variants of a group: the first one's score minus the other's, and the costs of both.
+
+    They are compared on the first device that has rows of both. ``p_holm`` is corrected for all pairs; costs are columns
+    of ``aggregate``, a `summary.Table.over_seeds`, those of the second variant with ``other_`` before their name.
+    """
+    named = dict.fromkeys(pair for group in groups for pair in combinations(group, 2))
+    found = pd.DataFrame([_pair(table, aggregate, *pair) for pair in named], columns=_columns())
+    return found.assign(p_holm=intervals.holm(found["p_value"].to_numpy(dtype=float)))
+
+
+def _columns() -> list[str]:
+    return ["variant", "other", "device", "metric", *TESTED, *COSTS, *(f"other_{name}" for name in COSTS)]
+
+
+def _pair(table: Table, aggregate: pd.DataFrame, variant: str, other: str) -> dict:
+    device = next(device for name, device in table.groups if name == variant and (other, device) in table.groups)
+    rows = aggregate[aggregate["device"] == device].set_index("variant")
+    tested = comparison.difference(table.metric, *(table.saved(table.groups[name, device]) for name in (variant, other)))
+    own = {name: rows.loc[variant, name] for name in COSTS} | {f"other_{name}": rows.loc[other, name] for name in COSTS}
+    return {"variant": variant, "other": other, "device": device, "metric": table.metric} | tested | own
+
+
+def sentences(found: pd.DataFrame) -> list[str]:
+    """Return for each of the `pairs` which of the two is better, if any, and what each costs."""
+    return [f"{_quality(row)} {_training(row)} {_running(row)}" for row in found.to_dict("records")]
+
+
+def _quality(row: dict) -> str:
+    """Say which of the two is better, beyond chance."""
+    better = row["variant"] if row["difference"] > 0 else row["other"]
+    clear = f"{better} is better" if is_different(row["p_holm"]) else "not distinguishable"
+    change = f"{row['metric'].replace('_', ' ')} {change_in_points(row, 'difference')}"
+    return f"{row['variant']} against {row['other']}: {change}, {clear} ({p_in_words(row['p_holm'])})."
+
+
+def _training(row: dict) -> str:
+    """Say what their chains cost to train; weights and memory where both were recorded."""
+    costs = [_both(row, "training_steps", "{:.0f}", "steps"), _both(row, "training_seconds", "{:.0f}", "s")]
+    if not (pd.isna(row["trained_parameters"]) or pd.isna(row["other_trained_parameters"])):
+        weights = {name: f"{short(row[name] / 1e6)}M" for name in ("trained_parameters", "other_trained_parameters")}
+        costs.append(_both(weights, "trained_parameters", "{}", "weights in the last training"))
+        costs.append(f"at most {_both(row, 'training_memory_mb', '{:.0f}', 'MB')}")
+    return f"To train: {'; '.join(costs)}."
+
+
+def _running(row: dict) -> str:
+    """Say how fast and how large they are; speeds whose intervals meet are not told apart."""
+    other = {name.removeprefix("other_"): value for name, value in row.items() if name.startswith("other_")}
+    ends = [_ends(one) for one in (row, other)]
+    meet = ends[0][0] <= ends[1][1] and ends[1][0] <= ends[0][1]
+    shown = " against ".join("1 (baseline)" if one["is_baseline"] else ratio_in_words(one, "speedup") for one in (row, other))
+    sizes = _both({name: short(row[name]) for name in ("size_mb", "other_size_mb")}, "size_mb", "{}", "MB")
+    return f"To run: {shown}{', not distinguishable' if meet else ''}; {sizes}."
+
+
+def _ends(row: dict) -> tuple[float, float]:
+    return (1.0, 1.0) if row["is_baseline"] else (row["speedup_ci_low"], row["speedup_ci_high"])
+
+
+def _both(row: dict, name: str, form: str, unit: str) -> str:
+    """Return a figure of both with its unit, once where they are equal in words."""
+    one, other = form.format(row[name]), form.format(row[f"other_{name}"])
+    return f"{one} {unit} each" if one == other else f"{one} against {other} {unit}"

@@ -1,0 +1,103 @@
+"""Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from encoder_compression import encoders, features
+from encoder_compression.techniques import teaching
+from encoder_compression.techniques.finetune import new_model
+from encoder_compression.training import artifacts
+from encoder_compression.training.train import Goal
+
+TOLERANCE = 1e-4  # of logits, relative to the largest where that is over 1: one rounding per weight and sum
+WEIGHTS = "adapter_model.safetensors"
+
+
+def lora(
+    *,
+    parent: Path | None,
+    encoder: Path,
+    teacher: Path | None,
+    soft_targets: Path | None,
+    goal: Goal,
+    options: dict,
+    model: Path,
+    adapter: Path,
+    curve: Path,
+) -> dict:
+    """Write the model with its updates merged to ``model``, the updates and the head alone to ``adapter``; returns facts.
+
+    The updates are of ``parent``, or of the pretrained ``encoder`` with a new head where the step is the first of its chain
+    or has start "pretrained". Only a loss with soft or hidden terms needs ``teacher`` and ``soft_targets``. Raises
+    RuntimeError where merging changes the logits by more than rounding.
+    """
+    if teacher:
+        teaching.require_gate(teacher, options["gate"])
+    start = encoder if not parent or options["start"] == "pretrained" else parent
+    inputs = [start, goal.dataset, *([teacher] if teacher else [])]
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
+    tokenizer = encoders.load_tokenizer(start)
+    network = new_model(encoder, goal) if start == encoder else encoders.load_model(parent)
+    adapted = add_updates(network, options)
+    history, facts = teaching.learn(
+        adapted,
+        teacher=teacher,
+        soft_targets=soft_targets,
+        layer_map=list(range(1, network.config.num_hidden_layers + 1)),
+        tokenizer=tokenizer,
+        goal=goal,
+        options=options,
+        checkpoints=checkpoints,
+        ramp=None,
+    )
+    adapter_mb = _save_adapter(adapted, tokenizer, adapter)
+    merged, difference = merge(adapted, _examples(goal.dataset, tokenizer))
+    artifacts.publish(merged, tokenizer, model, dataset=goal.dataset)
+    artifacts.write_curve(history, curve)
+    shutil.rmtree(checkpoints)
+    return facts | {"adapter_mb": adapter_mb, "merging_changes_logits_by": difference}
+
+
+def add_updates(network: PreTrainedModel, options: dict) -> PeftModel:
+    """Return the network with frozen weights, a trained update of rank r beside those of the targets, and a trained head.
+
+    A weight W becomes W + B·A · alpha / rank, with B zero at first (Hu et al. 2022, section 4.1); with "dora" its columns are
+    also scaled to a trained length (Liu et al. 2024).
+    """
+    config = LoraConfig(
+        r=options["rank"],
+        lora_alpha=options["alpha"],
+        lora_dropout=options["dropout"],
+        target_modules=encoders.linears_by_role(network, options["targets"]),
+        modules_to_save=encoders.head_modules(network),
+        use_dora=options["dora"],
+    )
+    return get_peft_model(network, config)
+
+
+def merge(adapted: PeftModel, batch: dict[str, torch.Tensor]) -> tuple[PreTrainedModel, float]:
+    """Return the plain model with the updates added to its weights, and how much that changes logits on ``batch``."""
+    adapted = adapted.eval().cpu()
+    with torch.inference_mode():
+        before = encoders.logits(adapted(**batch))
+    merged = adapted.merge_and_unload()
+    with torch.inference_mode():
+        difference = (encoders.logits(merged(**batch)) - before).abs().max().item()
+    if difference > TOLERANCE * max(1.0, before.abs().max().item()):
+        raise RuntimeError(f"the merged model differs from the one with its updates apart by {difference:.2g} in its logits")
+    return merged, difference
+
+
+def _examples(dataset: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
+    return tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
+
+
+def _save_adapter(adapted: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> float:
+    """Write the updates and the head as peft reads them, without its empty model card; returns the size of their weights in MB."""
+    encoders.save(adapted, tokenizer, folder)
+    (Path(folder) / "README.md").unlink(missing_ok=True)
+    return (Path(folder) / WEIGHTS).stat().st_size / 1e6
