@@ -39,7 +39,7 @@ def sample(workload: Workload) -> list[Batch]:
     """Return some inputs, spread evenly over the split, with `TOKENS` tokens or a few more."""
     count = max(1, min(len(workload.lengths), round(TOKENS / workload.lengths.mean())))
     chosen = np.unique(np.linspace(0, len(workload.lengths) - 1, count, dtype=int))
-    return [batch for _, batch in workload.batches(BATCH_SIZE, chosen)]
+    return [batch for _, batch in workload.batches(BATCH_SIZE, chosen, padded=False)]
 
 
 def _answers(graph: ModelProto, batches: list[Batch]) -> list[np.ndarray]:
@@ -91,7 +91,7 @@ class Validation:
 
     def _logits(self, running) -> list[np.ndarray]:
         logits: list = [None] * len(self.workload.lengths)
-        for chosen, batch in self.workload.batches(BATCH_SIZE):
+        for chosen, batch in self.workload.batches(BATCH_SIZE, np.arange(len(self.workload.lengths)), padded=False):
             for index, row in zip(chosen, graphs.answer(running, batch), strict=True):
                 logits[index] = row
         return logits
