@@ -1,7 +1,7 @@
 """
-A real SLURM cluster of four nodes on this one machine, for tests: python tests/slurm/cluster.py start | stop | install.
+A real SLURM cluster of four nodes on this one machine, for tests: python tests/slurm/cluster.py start | stop.
 
-Needs root on Debian or Ubuntu, no systemd. Nodes cpu1 and cpu2 form the partition cpu; gpu1 and gpu2, with two fake
+Needs root, no systemd; installs Debian's packages. Nodes cpu1 and cpu2 form the partition cpu; gpu1 and gpu2, with two fake
 GPUs each, the partition gpu. The second of each kind has the feature "quiet", for measurements.
 """
 
@@ -66,7 +66,7 @@ PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=1-0 DefaultTime=10
 
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=8 ThreadsPerCore=1"
-    " RealMemory=16000 Feature={feature} {gres}State=UNKNOWN\n"
+    " RealMemory=200000 Feature={feature} {gres}State=UNKNOWN\n"
 )
 
 DATABASE_CONF = """\
@@ -93,7 +93,20 @@ grant all on slurm_accounts.* to 'slurm'@'127.0.0.1', 'slurm'@'localhost';
 """
 
 
-def install() -> None:
+def prepare() -> None:
+    """Install what is missing; exits with one line where no cluster can be started here."""
+    if os.geteuid():
+        sys.exit("Error: a cluster needs root; run make test-slurm as root, or in a container")
+    conf = CONFIGURATION / "slurm.conf"
+    if conf.exists() and conf.resolve().parent != STATE / "etc":
+        sys.exit(f"Error: {conf} belongs to another cluster; these tests run only where there is none")
+    if not all(map(shutil.which, ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd"))):
+        if not shutil.which("apt-get"):
+            sys.exit(f"Error: install {', '.join(PACKAGES)} or what your distribution calls them; apt-get is not there to do it")
+        _install()
+
+
+def _install() -> None:
     """Install Debian's packages without letting them start anything."""
     refusal = Path("/usr/sbin/policy-rc.d")
     own = not refusal.exists()
@@ -109,21 +122,9 @@ def install() -> None:
             refusal.unlink()
 
 
-def why_not() -> str | None:
-    """Return why no cluster can be started here, with the remedy, or None."""
-    if os.geteuid():
-        return "needs root; run make test-slurm as root, or in a container"
-    missing = [program for program in ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd") if not shutil.which(program)]
-    if missing:
-        return f"{', '.join(missing)} not found; install with: python tests/slurm/cluster.py install (Debian or Ubuntu)"
-    conf = CONFIGURATION / "slurm.conf"
-    if conf.exists() and conf.resolve().parent != STATE / "etc":
-        return f"{conf} belongs to another cluster; tests run only where there is none"
-    return None
-
-
 def start() -> None:
     """Start all daemons afresh and wait until every node takes jobs."""
+    prepare()
     stop()
     for folder in ("etc", "controller", "spool", "pid", "log", "database"):
         (STATE / folder).mkdir(parents=True)
@@ -175,7 +176,7 @@ def kill_node(name: str) -> None:
     """Let a node die: its daemon, its job steps and all that they started, at once."""
     kill(name, signal.SIGKILL)
     steps = [
-        int(line.split()[0]) for line in output("ps", "-eo", "pid,args").splitlines() if f"slurmstepd: [" in line and _is_on(name, line)
+        int(line.split()[0]) for line in output("ps", "-eo", "pid,args").splitlines() if "slurmstepd: [" in line and _is_on(name, line)
     ]
     for pid in steps:
         for child in [*_descendants(pid), pid]:
@@ -193,6 +194,11 @@ def _descendants(pid: int) -> list[int]:
     return [each for child in children for each in (*_descendants(child), child)]
 
 
+def is_running() -> bool:
+    """Say whether the cluster that `start` starts is there."""
+    return _living("slurmctld") is not None
+
+
 def nodes_are_ready() -> bool:
     """Say whether every node is up and takes jobs."""
     states = dict(line.split() for line in output("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines())
@@ -203,6 +209,19 @@ def output(*command: str) -> str:
     """Return what a command prints; nothing where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return "" if done.returncode else done.stdout
+
+
+def insist(*command: str) -> str:
+    """Return what a command prints, tried again while the controller is away; raises AssertionError after two minutes."""
+    answers = []
+
+    def succeeds() -> bool:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        answers.append(done.stdout)
+        return done.returncode == 0
+
+    wait_until(succeeds, seconds=120, what=f"{' '.join(command)} fails")
+    return answers[-1]
 
 
 def wait_until(condition, *, seconds: float, what: str) -> None:
@@ -233,8 +252,8 @@ def _write_configuration() -> None:
         "password": secrets.token_hex(16),
     }
     nodes = [
-        NODE.format(name=name, host=values["host"], port=PORT + 10 + index, feature=feature, gres="Gres=gpu:sim:2 " * name.startswith("gpu"))
-        for index, (name, feature) in enumerate(NODES.items())
+        NODE.format(name=name, host=values["host"], port=PORT + index, feature=feature, gres="Gres=gpu:sim:2 " * ("gpu" in name))
+        for index, (name, feature) in enumerate(NODES.items(), start=10)
     ]
     files = {
         "slurm.conf": SLURM_CONF.format(**values) + "".join(nodes),
@@ -295,4 +314,4 @@ def _start_database() -> None:
 
 
 if __name__ == "__main__":
-    {"start": start, "stop": stop, "install": install}[sys.argv[1]]()
+    {"start": start, "stop": stop}[sys.argv[1]]()

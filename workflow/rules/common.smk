@@ -21,14 +21,13 @@ environment.apply_process_settings()
 locks.release_after_kill()
 
 
-
 def read_experiments():
     """Return the options of the run's experiments, from their YAML files."""
     return load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
 
 
 try:
-    experiments = frozen.options(read_experiments, is_job=not workflow.is_main_process)
+    experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     # Snakemake shows its targets to no Snakefile; a chain with a typo should say so and not "missing rule".
     for argument in sys.argv[1:]:

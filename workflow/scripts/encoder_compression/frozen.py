@@ -6,7 +6,6 @@ options to a file that its jobs find by an environment variable.
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -15,16 +14,20 @@ VARIABLE = "ENCODER_COMPRESSION_OPTIONS"
 FOLDER = Path(".snakemake/options")
 
 
-def options(read: Callable[[], dict], *, is_job: bool) -> dict:
-    """Return what ``read`` returns, or in a job what it returned to the run that submitted it."""
-    if not is_job:
-        os.environ[VARIABLE] = str(_write(read()))
+def freeze(options: dict) -> dict:
+    """Write down the options of this run for its jobs; returns what they will read."""
+    os.environ[VARIABLE] = str(_write(options))
+    return recall()
+
+
+def recall() -> dict:
+    """Return the options of the run that this process is a job of."""
     return yaml.safe_load(Path(os.environ[VARIABLE]).read_text())
 
 
-def _write(found: dict) -> Path:
+def _write(options: dict) -> Path:
     """Write options to a file named by its content, so that runs side by side do not change each other's."""
-    text = yaml.safe_dump(found, sort_keys=False)
+    text = yaml.safe_dump(options, sort_keys=False)
     path = FOLDER.resolve() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
