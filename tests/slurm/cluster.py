@@ -65,7 +65,7 @@ PartitionName=gpu Nodes=gpu1,gpu2 MaxTime=1-0 DefaultTime=10
 """
 
 NODE = (
-    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=8 ThreadsPerCore=1"
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=16 ThreadsPerCore=1"
     " RealMemory=200000 Feature={feature} {gres}State=UNKNOWN\n"
 )
 

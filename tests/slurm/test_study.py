@@ -62,7 +62,7 @@ def test_trainings_have_a_gpu_and_each_device_is_measured_on_its_kind_of_node_al
     assert table[training]["AllocTRES"].str.contains("gres/gpu=1").all()
     places = {(row.Comment.removeprefix("rule_measure_").removesuffix("_measure"), row.NodeList) for row in table[measuring].itertuples()}
     assert places == {("cpu-pytorch", "cpu2"), ("cpu-onnxruntime", "cpu1")}
-    assert table[measuring]["AllocTRES"].str.contains("cpu=8").all(), "all processors of the node"
+    assert table[measuring]["AllocTRES"].str.contains("cpu=16").all(), "all processors of the node"
 
 
 def test_measurements_of_a_group_take_turns(study):

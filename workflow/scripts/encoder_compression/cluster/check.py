@@ -85,9 +85,8 @@ def _problems(job: Job, nodes: list[Nodes], accounts: set[str]) -> list[str]:
         known = ", ".join(sorted({kind.partition for kind in nodes}))
         return [*problems, f"slurm_partition of {job.rule}: there is no '{partition}'; write one of: {known}"]
     if wanted["runtime"] > kinds[0].minutes:
-        problems.append(
-            f"runtime of {job.rule}: {wanted['runtime']} is longer than '{partition}' allows; write at most {kinds[0].minutes:.0f}"
-        )
+        longest = f"write at most {kinds[0].minutes:.0f}"
+        problems.append(f"runtime of {job.rule}: {wanted['runtime']} is longer than '{partition}' allows; {longest}")
     if not any(_fits(job, kind) for kind in kinds):
         asked = f"{job.threads} processors, {wanted['mem_mb']} MB, {gpus(wanted)} GPUs"
         problems.append(f"{job.rule}: no node of '{partition}' has {asked} and the constraint '{wanted.get('constraint', '')}'")
@@ -126,9 +125,14 @@ def _say_probe(partition: str, found: dict[str, bool] | None) -> list[str]:
     print(f"  {partition}: internet: {'yes' if found['internet'] else 'no, and none is needed: downloads are local jobs'}")
     words = {
         "folder": "its nodes do not see this folder; work on a file system that all nodes share",
-        "environment": "its nodes have no .venv",
+        "environment": "its nodes cannot use this .venv; it must lie on a file system that all nodes share",
     }
     return [f"{partition}: {word}" for name, word in words.items() if not found[name]]
+
+
+def _accounts() -> set[str]:
+    command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}", "format=account")
+    return set((ask(*command) or "").split())
 
 
 def _controller_problems() -> list[str]:
@@ -150,13 +154,11 @@ def main() -> int:
     print("The cluster:", HEAD, sep="\n")
     for kind in nodes:
         print(ROW(kind.partition, kind.count, kind.processors, kind.memory_mb, kind.minutes, kind.gres or "-", ",".join(kind.features)))
-    rows = (
-        ask("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}", "format=account") or ""
-    ).split()
-    print(f"  accounts: {', '.join(sorted(set(rows))) or 'the cluster does not say'}")
+    accounts = _accounts()
+    print(f"  accounts: {', '.join(sorted(accounts)) or 'the cluster does not say'}")
     problems = _controller_problems()
     jobs = [job for job in list_jobs(["--profile", PROFILE, "--cores", "1024", "--forceall"])[0] if not job.rule.startswith("prepare_")]
-    problems += find_problems(jobs, nodes, set(rows))
+    problems += find_problems(jobs, nodes, accounts)
     print("A small job on each partition of the profile:")
     for partition in sorted({job.resources["slurm_partition"] for job in jobs} & {kind.partition for kind in nodes}):
         problems += _say_probe(partition, probe(partition))

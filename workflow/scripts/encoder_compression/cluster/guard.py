@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 
@@ -40,10 +41,8 @@ def _works(process: subprocess.Popen) -> bool:
 
 
 def _wait(process: subprocess.Popen, seconds: float) -> None:
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def _end(process: subprocess.Popen) -> int:
