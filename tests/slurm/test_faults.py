@@ -9,6 +9,7 @@ import pytest
 from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 
 from conftest import ROOT
+from encoder_compression.cluster import check
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
@@ -61,7 +62,8 @@ def test_a_cancelled_training_is_told_and_goes_on(workspace, training):
 def test_a_training_near_its_time_limit_saves_and_goes_on(workspace, training):
     workspace.wait_for_step(10, training)
     (number,) = workspace.jobs("RUNNING")
-    cluster.insist("scontrol", "update", f"JobId={number}", "TimeLimit=2")  # the signal comes 2 minutes before
+    spent = check.minutes(cluster.insist("squeue", "--noheader", f"--job={number}", "--format=%M").strip())
+    cluster.insist("scontrol", "update", f"JobId={number}", f"TimeLimit={int(spent) + 2}")  # the signal comes 2 minutes before
     log = workspace.finish(training)
     assert "stopped by SIGTERM after step" in log
     assert workspace.facts()["resumed"]
