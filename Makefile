@@ -11,7 +11,13 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
 
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
 
-.PHONY: run results tiny test test-next lint benchmark publish lock clean
+# For make plan and make slurm: another experiment than config.yaml names, and for plan the profile.
+EXPERIMENTS ?=
+PROFILE ?=
+CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
+MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
+
+.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -23,11 +29,28 @@ results: $(READY)  ## the default study with three seeds and the whole grid: the
 tiny: $(READY)  ## every path of the pipeline in a minute or two
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
 
+plan: $(READY)  ## what a run would do and cost: make plan, make plan PROFILE=profiles/slurm EXPERIMENTS=tiny
+	$(MODULE)plan $(if $(PROFILE),--profile $(PROFILE) --cores 1024,--cores $(CORES)) $(CHOSEN)
+
+slurm: $(READY)  ## the study as SLURM jobs, ended if it waits ten minutes on nothing
+	$(MODULE)cluster.guard --idle-minutes 10 -- $(BIN)/snakemake --profile profiles/slurm $(CHOSEN)
+
+slurm-check: $(READY)  ## look at the cluster and say what profiles/slurm/config.yaml needs
+	$(MODULE)cluster.check
+
+slurm-clean: $(READY)  ## cancel the SLURM jobs that a killed run left working in this folder
+	$(MODULE)cluster.clean
+
 test: $(READY)
 	$(BIN)/python -m pytest
 
 test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transformers 5
 	$(NEXT)/bin/python -m pytest --transformers5
+
+test-slurm: $(READY)  ## a study and its faults on a SLURM cluster of this machine's own; as root
+	$(BIN)/python tests/slurm/cluster.py start
+	$(BIN)/python -m pytest tests/slurm -m slurm --numprocesses 3 --dist loadgroup; status=$$?; \
+	  $(BIN)/python tests/slurm/cluster.py stop; exit $$status
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from encoder_compression import environment, locks
+from encoder_compression import environment, frozen, locks
+from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study, check_target, quantized_pattern, steps_pattern, weights_pattern
@@ -19,8 +20,14 @@ from encoder_compression.study import Study, check_target, quantized_pattern, st
 environment.apply_process_settings()
 locks.release_after_kill()
 
+
+def read_experiments():
+    """Return the options of the run's experiments, from their YAML files."""
+    return load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
+
+
 try:
-    experiments = load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
+    experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     # Snakemake shows its targets to no Snakefile; a chain with a typo should say so and not "missing rule".
     for argument in sys.argv[1:]:
@@ -30,6 +37,10 @@ except UserError as error:
 
 
 onstart:
+    try:
+        refuse_orphans()
+    except UserError as error:
+        sys.exit(f"Error: {error}")
     locks.record_runner()
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import sys
 import time
 import traceback
@@ -24,6 +25,7 @@ def job(snakemake):
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     log = Path(snakemake.log[0])
     _redirect_to(log)
+    _say_where()
     facts: dict = {}
     start = time.monotonic()
     try:
@@ -63,6 +65,12 @@ def _redirect_to(log: Path) -> None:
     sys.stdout.reconfigure(line_buffering=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
+
+
+def _say_where() -> None:
+    """Begin the log with where it runs; of a job that was cancelled, Snakemake shows no other log after an empty one."""
+    number = os.environ.get("SLURM_JOB_ID")
+    print(f"on {platform.node()}{f', SLURM job {number}' if number else ''}")
 
 
 def _fail(message: str, log: Path) -> None:

@@ -27,9 +27,14 @@ def forget_runner() -> None:
 def release_after_kill() -> None:
     """Remove Snakemake's locks where there are records of runners and none of them lives."""
     records = list(RECORDS.glob("*"))
-    if records and not any(map(_lives, records)):
+    if records and not living_runners():
         for file in [*LOCKS.glob("*.lock"), *records]:
             file.unlink(missing_ok=True)
+
+
+def living_runners() -> list[Path]:
+    """Return the records of the runs in the working directory that may live."""
+    return [record for record in RECORDS.glob("*") if _lives(record)]
 
 
 def _own_record() -> Path:

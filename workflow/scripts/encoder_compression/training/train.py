@@ -26,6 +26,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.training import length
 from encoder_compression.training.objectives import Objective
 from encoder_compression.training.ramp import Ramp
+from encoder_compression.training.stopping import StopOnSignal
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def _trainer(
 ) -> EncoderTrainer:
     validation = Validation(goal)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
-    callbacks = [ProgressBar(goal.name), *length.patience(options)]
+    callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal()]
     if ramp:
         arguments.eval_delay = ramp.share * length.epochs(options, len(data))  # before, the model is not yet what was asked for
         callbacks.append(ramp)

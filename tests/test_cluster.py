@@ -1,0 +1,144 @@
+"""What is said about a cluster, its queue and a waiting run; without a cluster, by programs that stand in for SLURM's."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from encoder_compression import locks
+from encoder_compression.cluster import check, guard, queue
+from encoder_compression.dryrun import Job
+from encoder_compression.errors import UserError
+
+SINFO = """\
+cpu|10|32|128000|2-00:00:00|(null)|epyc,avx512
+cpu|4|64+|256000+|2-00:00:00|(null)|xeon
+gpu|2|64|512000|1-00:00:00|gpu:a100:4|a100,nvlink
+long|1|8|32000|infinite|(null)|(null)
+"""
+RESOURCES = {"slurm_account": "project", "slurm_partition": "cpu", "runtime": 60, "mem_mb": 8000}
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Return a function that puts a shell script on the PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "bin").mkdir()
+
+    def put(name: str, text: str) -> None:
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    return put
+
+
+def problems(**changes) -> list[str]:
+    threads = changes.pop("threads", 8)
+    job = Job(rule="finetune", experiment="tiny", outputs=[], threads=threads, resources=RESOURCES | changes, grouped=False)
+    return check.find_problems([job, job], check.read_nodes(SINFO), {"project"})
+
+
+def test_only_the_unfinished_jobs_of_this_folder_are_its_own(program):
+    program("squeue", f"echo '7|RUNNING|rule_a|{Path.cwd()}'; echo '8|PENDING|rule_b|/elsewhere'; echo '9|RUNNING|rule_c|{Path.cwd()}/sub'")
+    assert queue.own_jobs() == [{"number": "7", "state": "RUNNING", "rule": "rule_a"}]
+
+
+def test_without_an_answer_nothing_is_known_about_jobs(program):
+    program("squeue", "exit 1")
+    assert queue.own_jobs() is None
+    queue.refuse_orphans()
+
+
+def test_a_run_beside_orphans_is_refused_and_beside_a_living_run_is_not(program):
+    program("squeue", f"echo '7|RUNNING|rule_a|{Path.cwd()}'")
+    with pytest.raises(UserError, match="1 SLURM jobs .* make slurm-clean"):
+        queue.refuse_orphans()
+    locks.record_runner()
+    queue.refuse_orphans()
+
+
+def test_orphans_are_cancelled_and_jobs_of_a_living_run_are_not(program):
+    program("squeue", f"echo '7|RUNNING|rule_a|{Path.cwd()}'; echo '8|PENDING|rule_b|{Path.cwd()}'; echo '9|RUNNING|rule_a|/elsewhere'")
+    program("scancel", "echo $* > cancelled")
+    locks.record_runner()
+    with pytest.raises(UserError, match="a run may still live"):
+        queue.cancel_orphans()
+    assert not Path("cancelled").exists()
+    locks.forget_runner()
+    assert queue.cancel_orphans() == 2
+    assert Path("cancelled").read_text() == "7 8\n"
+
+
+def waiting(idle_seconds: float) -> tuple[int, float]:
+    """Guard a program that waits and would end by itself after 20 seconds."""
+    start = time.monotonic()
+    program = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(3)); time.sleep(20)"
+    handlers = {number: guard.signal.getsignal(number) for number in (guard.signal.SIGINT, guard.signal.SIGTERM)}
+    try:
+        status = guard.run([sys.executable, "-c", program], idle_seconds=idle_seconds, every_seconds=0.2)
+    finally:
+        for number, handler in handlers.items():
+            guard.signal.signal(number, handler)
+    return status, time.monotonic() - start
+
+
+def test_a_run_that_waits_on_nothing_is_interrupted(program, capsys):
+    program("squeue", "true")
+    status, seconds = waiting(idle_seconds=2)
+    assert status == 3 and seconds < 15
+    assert "the run waits on nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", ['echo "7|PENDING|rule_a|$PWD"', "exit 1"], ids=["a job waits", "SLURM does not answer"])
+def test_a_run_with_jobs_or_without_an_answer_is_left_alone(program, answer):
+    program("squeue", answer)
+    command = [sys.executable, "-c", "import time; time.sleep(3)"]
+    handlers = {number: guard.signal.getsignal(number) for number in (guard.signal.SIGINT, guard.signal.SIGTERM)}
+    assert guard.run(command, idle_seconds=0.5, every_seconds=0.2) == 0
+    for number, handler in handlers.items():
+        guard.signal.signal(number, handler)
+
+
+def test_the_exit_status_of_a_run_is_kept(program):
+    program("squeue", "true")
+    done = subprocess.run([sys.executable, guard.__file__, "--idle-minutes", "5", "--", "sh", "-c", "exit 9"], env=_environment())
+    assert done.returncode == 9
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(guard.__file__).parents[2])}
+
+
+def test_what_fits_has_no_problem():
+    assert problems() == []
+    assert problems(slurm_partition="gpu", gpu=1, constraint="a100&nvlink", runtime=1440) == []
+    assert problems(slurm_partition="long", threads=8, runtime=100_000) == []
+    assert problems(constraint="epyc|power9") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"slurm_account": "default"}, "slurm_account: 'default' is none of yours; write one of: project"),
+        ({"slurm_partition": "batch"}, "slurm_partition of finetune: there is no 'batch'; write one of: cpu, gpu, long"),
+        ({"runtime": 3000}, "runtime of finetune: 3000 is longer than 'cpu' allows; write at most 2880"),
+        ({"threads": 128}, "finetune: no node of 'cpu' has 128 processors"),
+        ({"mem_mb": 300_000}, "finetune: no node of 'cpu' has 8 processors, 300000 MB"),
+        ({"gpu": 1}, "finetune: no node of 'cpu' has 8 processors, 8000 MB, 1 GPUs"),
+        ({"constraint": "epyc&xeon"}, "and the constraint 'epyc&xeon'"),
+    ],
+)
+def test_what_does_not_fit_is_told_once_with_what_to_write(changes, told):
+    (problem,) = problems(**changes)
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes"), [("30:00", 30), ("1:00:00", 60), ("2-12:00:00", 3600), ("infinite", float("inf")), ("UNLIMITED", float("inf"))]
+)
+def test_limits_of_time_are_read(limit, minutes):
+    assert check.minutes(limit) == minutes
