@@ -201,6 +201,22 @@ def test_the_card_of_an_openvino_form_tells_how_it_was_quantized_and_what_its_ti
     assert written.data.tags == ["quantization", "int8", "openvino", "encoder-compression"]
 
 
+def test_bits_and_products_in_float_are_told(folder, options):
+    few = card(folder, options, "onnx", "teacher+int4")
+    assert "weights of its layers as 4-bit integers with a scale for every 16 inputs" in few.text
+    assert "int4" in few.data.tags
+    assert "The scales of activations depend on the batch" not in few.text
+    assert "sensitivity.csv" not in few.text
+    (folder / "onnx" / "sensitivity.csv").write_text("product,loss,kept_in_float\ncontraction.1,0.2,True\nquery.1,0.1,False\n")
+    try:
+        mixed = card(folder, options, "onnx", "teacher+mixed").text
+    finally:
+        (folder / "onnx" / "sensitivity.csv").unlink()
+    assert "outliers of both evened out before" in mixed
+    assert "those that stayed in float: contraction.1.\n" in mixed
+    assert "The scales of activations depend on the batch" in mixed
+
+
 def test_a_removal_is_told_by_its_share_or_by_its_target(folder, options):
     assert (
         "heads and neurons with 40% of the encoder's multiplications taken out, the rest"

@@ -22,7 +22,7 @@ TAGS = {
     "distill": ["knowledge-distillation"],
     "shrink": ["structured-pruning"],
     "prune": ["pruning"],
-    "quantize": ["quantization", "int8"],
+    "quantize": ["quantization"],
 }
 GRAPHS = ("onnx", "openvino")
 IN_MODEL = ("compressed", "adapter")  # forms of weights that were measured as model/
@@ -106,7 +106,8 @@ def _tags(artifact: dict) -> list[str]:
     """Return what the hub's search finds the artifact by; a control is no distilled model."""
     steps = [step for step in artifact["steps"] if not step["step"].endswith(CONTROL)]
     tags = [tag for step in steps for tag in TAGS.get(step["technique"], [])]
-    return [*tags, *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
+    bits = [f"int{step['options']['bits']}" for step in steps if step["technique"] == "quantize"]
+    return [*tags, *bits, *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
 
 
 def _result(experiment: str, options: dict, row: dict) -> EvalResult:
