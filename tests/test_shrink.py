@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from conftest import make_encoder
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.pruning import gates, structure
 from encoder_compression.pruning.budget import of_multiplications
-from encoder_compression.pruning.correction import correct
+from encoder_compression.pruning.correction import DAMPING, correct
 from encoder_compression.pruning.gates import Importance
 from encoder_compression.pruning.structure import Structure
 from encoder_compression.techniques import onnx_graph
@@ -143,6 +146,26 @@ def test_least_squares_bring_the_kept_weights_nearer_to_what_all_gave(tmp_path):
     correct(model, chosen, batches())
     structure.remove(model, chosen)
     assert (logits(model) - whole).norm() < 0.7 * (masked - whole).norm()
+
+
+def test_the_fit_is_a_ridge_regression_with_an_intercept(tmp_path):
+    model = make(tmp_path, "bert")
+    heads, neurons = torch.ones(3, 4), torch.ones(3, 64)
+    neurons[0, 10:] = 0
+    linear, kept = encoders.blocks(model)[0].contraction, neurons[0].bool()
+    linear_before, inputs = deepcopy(linear), []
+    hook = linear.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+    given = batches()
+    with torch.no_grad():
+        for batch in given:
+            model(**batch)
+    hook.remove()
+    tokens = torch.cat([states[batch["attention_mask"].bool()] for states, batch in zip(inputs, given, strict=True)]).double().numpy()
+    gone = tokens[:, ~kept] @ linear_before.weight.detach()[:, ~kept].T.double().numpy()
+    reference = Ridge(alpha=DAMPING * tokens.var(axis=0).mean() * len(tokens), solver="cholesky").fit(tokens[:, kept], gone)
+    correct(model, Structure(heads, neurons), given)
+    np.testing.assert_allclose((linear.weight - linear_before.weight).detach()[:, kept], reference.coef_, atol=1e-4)
+    np.testing.assert_allclose((linear.bias - linear_before.bias).detach(), reference.intercept_, atol=1e-4)
 
 
 def test_a_share_that_cannot_go_is_answered_with_the_largest_that_can():

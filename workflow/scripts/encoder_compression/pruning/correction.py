@@ -16,7 +16,7 @@ DAMPING = 0.01  # of the mean diagonal, so that inputs that always move together
 
 @torch.no_grad()
 def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> None:
-    """Fit, in place, the weights that read heads or neurons so that the kept ones give what all gave.
+    """Fit, in place, the weights and biases that read heads or neurons so that the kept ones give what all gave.
 
     Layer by layer from the first, each on what the layers before it now give. As Kwon et al. (2022, section 4.3) tune their
     masks, but with a weight for each input and output: the least squares of OBC (Frantar et al. 2022) for whole inputs.
@@ -72,25 +72,32 @@ def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
 
 
 def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) -> None:
-    """Give the kept inputs of one of the layer's matrices the weights with which they best give what all inputs give."""
+    """Give the kept inputs of one of the layer's matrices, and its bias, values that best give what all inputs give.
+
+    What an input gives on average goes to the bias; without it kept inputs that hardly move would get huge weights to imitate it.
+    """
     if kept.all():
         return
-    moments = _second_moments(linear, layer, calls)
-    inside = kept.nonzero().flatten()
-    damped = moments[inside][:, inside] + DAMPING * moments.diagonal().mean() * torch.eye(len(inside), dtype=moments.dtype)
-    change = torch.linalg.solve(damped, moments[inside] @ (linear.weight.data.T.to(moments.dtype) * (1 - kept[:, None])))
+    mean, covariance = _moments(linear, layer, calls)
+    inside, weights = kept.nonzero().flatten(), linear.weight.data.T.to(mean.dtype)
+    damped = covariance[inside][:, inside] + DAMPING * covariance.diagonal().mean() * torch.eye(len(inside), dtype=mean.dtype)
+    gone = weights * (1 - kept[:, None])
+    change = torch.linalg.solve(damped, covariance[inside] @ gone)
     linear.weight.data[:, inside] += change.T.to(linear.weight.dtype)
+    linear.bias.data += (mean @ gone - mean[inside] @ change).to(linear.bias.dtype)
 
 
-def _second_moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> Tensor:
-    """Return the mean of x xᵀ [inputs, inputs] over the tokens, without padding, that reach a linear layer."""
-    total, tokens = torch.zeros(linear.in_features, linear.in_features, dtype=torch.float64), 0
+def _moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> tuple[Tensor, Tensor]:
+    """Return mean [inputs] and covariance [inputs, inputs] over the tokens, without padding, that reach a linear layer."""
+    total, square, tokens = torch.zeros(linear.in_features, dtype=torch.float64), 0, 0
     found: list[Tensor] = []
     hook = linear.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
     for call in calls:
         call.of(layer)
         states = found.pop()[call.present]
-        total += states.T @ states  # the products of a batch in single precision, their sum in double
+        total += states.sum(dim=0)
+        square = square + (states.T @ states).double()  # the products of a batch in single precision, their sum in double
         tokens += len(states)
     hook.remove()
-    return total / tokens
+    mean = total / tokens
+    return mean, square / tokens - mean[:, None] * mean
