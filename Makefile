@@ -43,7 +43,8 @@ test: $(READY)
 
 test-slurm: $(READY)  ## a study and its faults on a SLURM cluster of this machine's own; as root
 	$(BIN)/python tests/slurm/cluster.py start
-	$(BIN)/python -m pytest tests/slurm -m slurm --numprocesses 3 --dist loadgroup; status=$$?; \
+	$(BIN)/python -m pytest tests/slurm/test_study.py -m slurm --numprocesses 0 \
+	  && $(BIN)/python -m pytest tests/slurm/test_faults.py -m slurm --numprocesses 3 --dist load; status=$$?; \
 	  $(BIN)/python tests/slurm/cluster.py stop; exit $$status
 
 lint: $(READY)

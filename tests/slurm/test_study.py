@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from cluster_workspace import ClusterWorkspace, needs_cluster
 
-pytestmark = [*needs_cluster, pytest.mark.timeout(2400), pytest.mark.xdist_group("study")]
+pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
 # Per rule or group, as sacct knows it by the job's comment: the partition meant for it.
 MEANT = {
