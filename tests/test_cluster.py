@@ -1,6 +1,7 @@
 """What is said about a cluster, its queue and a waiting run; without a cluster, by programs that stand in for SLURM's."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,7 +63,9 @@ def test_a_run_beside_orphans_is_refused_and_beside_a_living_run_is_not(program)
 
 
 def test_orphans_are_cancelled_and_jobs_of_a_living_run_are_not(program):
-    program("squeue", f"echo '7|RUNNING|rule_a|{Path.cwd()}'; echo '8|PENDING|rule_b|{Path.cwd()}'; echo '9|RUNNING|rule_a|/elsewhere'")
+    jobs = f"echo '7|RUNNING|rule_a|{Path.cwd()}'; echo '8|PENDING|rule_b|{Path.cwd()}'"
+    ending = f"test -e ended || echo '7|COMPLETING|rule_a|{Path.cwd()}'; touch ended"
+    program("squeue", f"if test -e cancelled; then {ending}; else {jobs}; fi; echo '9|RUNNING|rule_a|/elsewhere'")
     program("scancel", "echo $* > cancelled")
     locks.record_runner()
     with pytest.raises(UserError, match="a run may still live"):
@@ -70,24 +73,32 @@ def test_orphans_are_cancelled_and_jobs_of_a_living_run_are_not(program):
     assert not Path("cancelled").exists()
     locks.forget_runner()
     assert queue.cancel_orphans() == 2
+    assert Path("ended").exists(), "it waits until they have ended"
     assert Path("cancelled").read_text() == "7 8\n"
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Leave the handlers of signals as they were."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 def waiting(idle_seconds: float) -> tuple[int, float]:
     """Guard a program that waits and would end by itself after 20 seconds."""
     start = time.monotonic()
-    program = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(3)); time.sleep(20)"
-    handlers = {number: guard.signal.getsignal(number) for number in (guard.signal.SIGINT, guard.signal.SIGTERM)}
-    try:
-        status = guard.run([sys.executable, "-c", program], idle_seconds=idle_seconds, every_seconds=0.2)
-    finally:
-        for number, handler in handlers.items():
-            guard.signal.signal(number, handler)
+    program = "import sys, time\ntry: time.sleep(20)\nexcept KeyboardInterrupt: sys.exit(3)"
+    status = guard.run([sys.executable, "-c", program], idle_seconds=idle_seconds, every_seconds=0.2)
     return status, time.monotonic() - start
 
 
-def test_a_run_that_waits_on_nothing_is_interrupted(program, capsys):
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["foreground", "nohup"])
+def test_a_run_that_waits_on_nothing_is_interrupted(program, capsys, before):
     program("squeue", "true")
+    signal.signal(signal.SIGINT, before)
     status, seconds = waiting(idle_seconds=2)
     assert status == 3 and seconds < 15
     assert "the run waits on nothing" in capsys.readouterr().err
@@ -97,10 +108,7 @@ def test_a_run_that_waits_on_nothing_is_interrupted(program, capsys):
 def test_a_run_with_jobs_or_without_an_answer_is_left_alone(program, answer):
     program("squeue", answer)
     command = [sys.executable, "-c", "import time; time.sleep(3)"]
-    handlers = {number: guard.signal.getsignal(number) for number in (guard.signal.SIGINT, guard.signal.SIGTERM)}
     assert guard.run(command, idle_seconds=0.5, every_seconds=0.2) == 0
-    for number, handler in handlers.items():
-        guard.signal.signal(number, handler)
 
 
 def test_the_exit_status_of_a_run_is_kept(program):

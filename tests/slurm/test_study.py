@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from cluster_workspace import ClusterWorkspace, needs_cluster
 
-pytestmark = [*needs_cluster, pytest.mark.timeout(2400), pytest.mark.xdist_group("study")]
+pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
 # Per rule or group, as sacct knows it by the job's comment: the partition meant for it.
 MEANT = {
@@ -88,3 +88,9 @@ def test_a_second_run_has_nothing_to_do_within_ten_seconds(study):
     assert run.wait(timeout=60) == 0
     assert time.monotonic() - before < 10
     assert "Nothing to be done" in study.log.read_text()
+
+
+def test_the_look_at_the_cluster_finds_that_the_profile_fits(study):
+    looked = study.module("cluster.check")
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+    assert looked.stdout.endswith("The profile fits.\n")

@@ -13,7 +13,7 @@ from encoder_compression.plan import gpus
 
 PROFILE = "profiles/slurm"
 ROW = "  {:<14}{:>6}{:>12}{:>12}{:>15}  {:<24}{}".format
-HEAD = ROW("partition", "nodes", "processors", "memory MB", "longest", "GPUs", "features")
+HEAD = ROW("partition", "nodes", "processors", "memory MB", "minutes", "GPUs", "features")
 MIN_JOB_AGE = 200  # seconds; the plugin looks at its jobs every 180 at least
 PROBE_SECONDS = 120
 # Run on a node, in this folder: prints whether it sees a file made here, runs the environment, and reaches the internet.
@@ -153,7 +153,8 @@ def main() -> int:
     nodes = read_nodes(answer)
     print("The cluster:", HEAD, sep="\n")
     for kind in nodes:
-        print(ROW(kind.partition, kind.count, kind.processors, kind.memory_mb, kind.minutes, kind.gres or "-", ",".join(kind.features)))
+        size = (kind.count, kind.processors, kind.memory_mb, f"{kind.minutes:.0f}")
+        print(ROW(kind.partition, *size, kind.gres or "-", ",".join(sorted(kind.features))))
     accounts = _accounts()
     print(f"  accounts: {', '.join(sorted(accounts)) or 'the cluster does not say'}")
     problems = _controller_problems()

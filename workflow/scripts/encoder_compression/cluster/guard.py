@@ -21,6 +21,7 @@ SECONDS_TO_STOP = 300  # Snakemake looks at its jobs every 3 minutes at least, a
 
 def run(command: list[str], *, idle_seconds: float, every_seconds: float) -> int:
     """Run the command and return its exit status; interrupt it once it has waited on nothing for ``idle_seconds``."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nohup and & let a child ignore it, and then it could not be interrupted
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches Snakemake itself

@@ -3,12 +3,14 @@
 import getpass
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from encoder_compression import locks
 from encoder_compression.errors import UserError
 
 FORMAT = "%A|%T|%k|%Z"  # number, state, comment (the rule), working directory
+SECONDS_TO_END = 180
 
 
 def own_jobs() -> list[dict[str, str]] | None:
@@ -29,7 +31,10 @@ def refuse_orphans() -> None:
 
 
 def cancel_orphans() -> int:
-    """Cancel the jobs of this folder whose Snakemake is dead; returns how many. Raises UserError where one may still live."""
+    """Cancel the jobs of this folder whose Snakemake is dead and wait for their end; returns how many.
+
+    Raises UserError where a Snakemake may still live, or where a job does not end.
+    """
     runners = locks.living_runners()
     if runners:
         files = " ".join(str(runner) for runner in runners)
@@ -39,7 +44,17 @@ def cancel_orphans() -> int:
         raise UserError("SLURM does not answer (squeue); try again where it does")
     if jobs:
         subprocess.run(["scancel", *(job["number"] for job in jobs)], check=True, timeout=60)
+        _wait_for_end()
     return len(jobs)
+
+
+def _wait_for_end() -> None:
+    """Return once no job of the folder is left; a training saves a checkpoint before it goes."""
+    deadline = time.monotonic() + SECONDS_TO_END
+    while own_jobs() != []:
+        if time.monotonic() > deadline:
+            raise UserError(f"cancelled jobs have not ended within {SECONDS_TO_END} s; look at squeue --me and try again")
+        time.sleep(1)
 
 
 def ask(*command: str) -> str | None:
