@@ -158,6 +158,7 @@ def sample(**changes) -> dict:
         "speedup_weights": 1.0,
         "noisy": False,
         "foreign_cpu_share": 0.0,
+        "padding": "none",
     }
     row |= {
         "latency_ms_p50": 10.0,

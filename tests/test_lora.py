@@ -19,6 +19,7 @@ from encoder_compression.techniques import lora as module
 from encoder_compression.techniques import onnx_graph
 from encoder_compression.techniques.lora import add_updates, lora
 from encoder_compression.techniques.prune import prune
+from encoder_compression.techniques.quantize import quantize
 from encoder_compression.techniques.shrink import shrink
 from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.training.train import Goal
@@ -231,7 +232,8 @@ def test_before_and_after_other_steps(encoder, dataset, trained, tiny, tmp_path,
     step = {key: value for key, value in tiny.options["prune"]["magnitude60"].items() if key != "ramp"} | alone
     prune(parent=again, options=step, model=pruned, curve=pruned.parent / "training.csv", **own)
     onnx_graph.export(model=pruned, options=tiny.options["export"], output=tmp_path / "onnx")
-    onnx_graph.quantize(parent=tmp_path / "onnx", options=tiny.options["quantize"]["int8"], output=tmp_path / "int8")
+    whole = tiny.options["quantize"]["int8"]
+    quantize(parent=tmp_path / "onnx", dataset=dataset, options=whole, output=tmp_path / "int8", name="test")
     counted = encoders.count_zeros(encoders.load_model(pruned), ["encoder"])
     assert counted["zeros"] == pytest.approx(0.6 * counted["weights"], abs=1)
 
