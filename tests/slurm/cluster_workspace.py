@@ -66,7 +66,7 @@ class ClusterWorkspace(Workspace):
 
     def finish(self, run: subprocess.Popen) -> str:
         """Wait for the run's good end; returns its log."""
-        assert run.wait(timeout=1200) == 0, self.log.read_text()[-6000:]
+        assert run.wait(timeout=1800) == 0, self.log.read_text()[-6000:]
         return self.log.read_text()
 
     def facts(self) -> dict:
