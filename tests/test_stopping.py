@@ -2,39 +2,48 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
-import pytest
-
-from encoder_compression.errors import UserError
-from encoder_compression.training.stopping import StopOnSignal
+from conftest import ROOT
 from test_training import equal, fit
 
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from encoder_compression.errors import UserError
+from encoder_compression.training.stopping import StopOnSignal
+from test_training import fit
 
-@pytest.fixture
-def told_at(monkeypatch):
-    """Return a function that lets SIGTERM come during a step."""
-    listen = StopOnSignal.on_step_end
+listen = StopOnSignal.on_step_end
 
-    def at(step: int) -> None:
-        def tell(self, args, state, control, **_):
-            if state.global_step == step:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return listen(self, args, state, control, **_)
+def tell(self, args, state, control, **_):
+    if state.global_step == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return listen(self, args, state, control, **_)
 
-        monkeypatch.setattr(StopOnSignal, "on_step_end", tell)
+StopOnSignal.on_step_end = tell
+try:
+    fit(*map(Path, sys.argv[1:4]))
+except UserError as error:
+    print(error)
+"""
 
-    return at
+
+def stop(encoder: Path, dataset: Path, folder: Path, step: int) -> str:
+    """Train in a process of its own, as a job does, that gets SIGTERM during a step; returns its last words."""
+    paths = os.pathsep.join([str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")])
+    command = [sys.executable, "-c", STOPPED, str(encoder), str(dataset), str(folder), str(step)]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True).stdout
 
 
-def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_weights(encoder, dataset, tmp_path, told_at):
+def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_weights(encoder, dataset, tmp_path):
     whole, history, facts = fit(encoder, dataset, tmp_path / "whole")
     within = facts["steps"] // 2 + 1
     assert within % (facts["steps"] // 4), "the step is to lie within an epoch"
-    told_at(within)
-    with pytest.raises(UserError, match=f"stopped by SIGTERM after step {within} of {facts['steps']}"):
-        fit(encoder, dataset, tmp_path / "stopped")
+    assert f"stopped by SIGTERM after step {within} of {facts['steps']}" in stop(encoder, dataset, tmp_path / "stopped", within)
     assert (tmp_path / "stopped" / f"checkpoint-{within}" / "trainer_state.json").exists()
-    told_at(-1)
     resumed, again, more = fit(encoder, dataset, tmp_path / "stopped")
     assert more["resumed"]
     assert equal(whole, resumed)
@@ -43,11 +52,8 @@ def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_wei
     ]
 
 
-def test_seconds_before_the_stop_count(encoder, dataset, tmp_path, told_at):
-    told_at(3)
-    with pytest.raises(UserError):
-        fit(encoder, dataset, tmp_path)
-    told_at(-1)
+def test_seconds_before_the_stop_count(encoder, dataset, tmp_path):
+    stop(encoder, dataset, tmp_path, 3)
     _, history, _ = fit(encoder, dataset, tmp_path)
     seconds = [entry["seconds"] for entry in history]
     assert seconds == sorted(seconds) and history[0]["step"] <= 3 and seconds[0] > 0
