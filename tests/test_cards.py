@@ -148,7 +148,7 @@ def test_the_steps_stand_in_words_and_tags_and_bring_their_limits(folder, option
 def test_the_card_of_an_openvino_form_tells_how_it_was_quantized_and_what_its_times_hold_for(folder, options):
     written = card(folder, options, "openvino", "teacher+openvino8")
     assert "their scales fixed on 16 inputs of the training data (NNCF)" in written.text
-    assert "padded to a multiple of 16 tokens" in written.text
+    assert "padded to a multiple of 8 tokens" in written.text
     assert "depend on the batch" not in written.text
     assert written.data.tags == ["quantization", "int8", "openvino", "encoder-compression"]
 
