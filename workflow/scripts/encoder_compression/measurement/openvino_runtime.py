@@ -14,7 +14,7 @@ from encoder_compression.measurement.workload import Batch
 PRECISIONS = {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}
 FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8", "u8": "int8"}
 PRODUCTS = ("FullyConnected", "MatMul")  # those that OpenVINO fuses with attention's softmax have no node of their own
-MULTIPLE = 16  # of tokens, to which single inputs are padded
+MULTIPLE = 8  # of tokens, to which single inputs are padded
 GRAPHS = 8  # so many of their lengths get a graph of their own
 
 
@@ -22,7 +22,7 @@ class Runtime:
     """A loaded graph: a batch in, logits out.
 
     OpenVINO loses more time than INT8 saves where every call has another length. So single inputs are padded to a multiple
-    of 16 tokens, and the commonest of these lengths have a graph in which nothing but the values is left open.
+    of 8 tokens, and the commonest of these lengths have a graph in which nothing but the values is left open.
     """
 
     def __init__(self, artifact: Path, *, device: dict):
