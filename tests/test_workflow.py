@@ -153,7 +153,7 @@ INT8_ROWS = ["teacher+int8", "teacher+even1+magnitude60+int8"]
             | {"export_openvino teacher+magnitude60", "compress teacher+magnitude60"}
             | {"measure teacher+magnitude60", "measure teacher+even1+magnitude60"},
         ),
-        (TINY, "teacher+int8, ", "", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "  - teacher+int8\n", "", {"summarize", "plot", "collect_summaries"}),
         (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
     ],
     ids=["comment", "key order", "unused step", "unused quantize step", "quantize option", "prune option", "row less", "measure option"],
