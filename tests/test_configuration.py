@@ -125,6 +125,7 @@ def test_what_extends_cannot_be_extended(tmp_path):
     [
         ({"exclude": ["contraction.0"]}, "quantize.mine.exclude.0: 'contraction.0' does not look right. Roles are query"),
         ({"exclude": ["attention"]}, "quantize.mine.exclude.0: 'attention' does not look right. Roles are query"),
+        ({"exclude": ["query"], "method": "openvino"}, "quantize.mine: 'exclude' is for ONNX Runtime; take it out"),
         ({"exclude": "auto", "method": "weights"}, "quantize.mine: 'exclude: auto' tries products in dynamic INT8; take it out"),
     ],
 )

@@ -15,6 +15,8 @@ def check(options: dict, file: str) -> None:
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
     for step, own in options["quantize"].items():
+        if own["exclude"] and own["method"] == "openvino":
+            raise UserError(f"{file}: quantize.{step}: 'exclude' is for ONNX Runtime; take it out, or the method openvino")
         if own["exclude"] == "auto":
             _check_automatic(own, options["task"], f"{file}: quantize.{step}")
     for step, own in options["shrink"].items():

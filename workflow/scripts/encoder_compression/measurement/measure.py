@@ -144,4 +144,7 @@ def _require_proof(found: dict, device: dict) -> None:
         )
     stored = sum(found["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(found["dtypes"].values())
     if stored > 0.1 and not {"int8", "few-bit weights"} & set(proof["matmuls"]):
-        raise UserError("the weights are integers, but no matrix product ran with them; take 'isa: auto' in the quantize step")
+        raise UserError(
+            "the weights are integers, but no matrix product ran with them; quantize on a machine like this one,"
+            " with 'isa: auto' where the method has one"
+        )

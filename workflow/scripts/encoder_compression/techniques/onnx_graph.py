@@ -1,5 +1,6 @@
 """Weights to ONNX graphs: the only module that touches optimum's exporter."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from encoder_compression import encoders, tasks
 from encoder_compression.measurement import contents, onnxruntime_runtime
+from encoder_compression.sources.encoder import TOKENIZER_FILES
 
 GRAPH = "model.onnx"
 PLAIN = {"hardware": "cpu", "threads": 1, "precision": "float32"}  # the device on which a graph is compared
@@ -28,13 +30,26 @@ def export(*, model: Path, options: dict, output: Path) -> dict:
         do_validation=False,
         local_files_only=True,
     )
-    difference = largest_difference(model, onnxruntime_runtime.Runtime(Path(output), device=PLAIN))
-    if not difference <= options["tolerance"]:
-        raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
-    before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, output))
+    return compare(model, Path(output), onnxruntime_runtime.Runtime(Path(output), device=PLAIN), tolerance=options["tolerance"])
+
+
+def compare(model: Path, graph: Path, runtime, *, tolerance: float) -> dict:
+    """Return facts that show a graph, loaded in a runtime's `Runtime`, to be the same as the model; RuntimeError where it is not."""
+    difference = largest_difference(model, runtime)
+    if not difference <= tolerance:
+        raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {tolerance:.2g}")
+    before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, graph))
     if before != after:
-        raise RuntimeError(f"the model's matrices have {before} zeros, those of its ONNX graph {after}")
+        raise RuntimeError(f"the model's matrices have {before} zeros, those of its graph {after}")
     return {"largest_logit_difference": difference, "zeros_in_matrices": after}
+
+
+def copy_companions(parent: Path, output: Path) -> None:
+    """Put config and tokenizer of one graph beside another."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", *TOKENIZER_FILES):
+        if (parent / name).exists():
+            shutil.copyfile(parent / name, output / name)
 
 
 def largest_difference(model: Path, runtime) -> float:

@@ -1,6 +1,5 @@
 """ONNX graphs to OpenVINO's form, and that to INT8: the only module that touches OpenVINO's converter and NNCF."""
 
-import shutil
 from pathlib import Path
 
 import nncf
@@ -8,10 +7,9 @@ import numpy as np
 import openvino
 
 from encoder_compression import features
-from encoder_compression.measurement import contents, openvino_weights
+from encoder_compression.measurement import openvino_weights
 from encoder_compression.measurement.openvino_runtime import Runtime
 from encoder_compression.measurement.workload import Batch
-from encoder_compression.sources.encoder import TOKENIZER_FILES
 from encoder_compression.techniques import onnx_graph
 
 GRAPH = "openvino_model.xml"
@@ -26,21 +24,12 @@ def convert(*, model: Path, graph: Path, options: dict, output: Path) -> dict:
     _save(openvino.convert_model(Path(graph) / onnx_graph.GRAPH), parent=Path(graph), output=Path(output))
     runtime = Runtime(Path(output), device=onnx_graph.PLAIN)
     runtime.prepare(np.array([5]))
-    difference = onnx_graph.largest_difference(Path(model), runtime)
-    if not difference <= options["tolerance"]:
-        raise RuntimeError(f"logits of OpenVINO and PyTorch differ by {difference:.2g}, over the tolerance {options['tolerance']:.2g}")
-    before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, output))
-    if before != after:
-        raise RuntimeError(f"the model's matrices have {before} zeros, those of its OpenVINO form {after}")
-    return {"largest_logit_difference": difference, "zeros_in_matrices": after}
+    return onnx_graph.compare(Path(model), Path(output), runtime, tolerance=options["tolerance"])
 
 
 def _save(graph: openvino.Model, *, parent: Path, output: Path) -> None:
-    output.mkdir(parents=True, exist_ok=True)
+    onnx_graph.copy_companions(parent, output)
     openvino.save_model(graph, output / GRAPH, compress_to_fp16=False)
-    for name in ("config.json", *TOKENIZER_FILES):
-        if (parent / name).exists():
-            shutil.copyfile(parent / name, output / name)
 
 
 def quantize(*, parent: Path, dataset: Path, options: dict, output: Path) -> dict:

@@ -13,8 +13,7 @@ from encoder_compression.quantization import graph as graphs
 from encoder_compression.quantization import kernels, sensitivity
 from encoder_compression.quantization.embeddings import quantize_embeddings
 from encoder_compression.quantization.equalization import equalize, ranges
-from encoder_compression.sources.encoder import TOKENIZER_FILES
-from encoder_compression.techniques.onnx_graph import GRAPH
+from encoder_compression.techniques.onnx_graph import GRAPH, copy_companions
 
 
 def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: str) -> dict:
@@ -28,10 +27,7 @@ def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: 
     parent, output = Path(parent), Path(output)
     graph = graphs.read(parent / GRAPH)
     _prepare(graph, dataset, options)
-    output.mkdir(parents=True, exist_ok=True)
-    for file in ("config.json", *TOKENIZER_FILES):
-        if (parent / file).exists():
-            shutil.copyfile(parent / file, output / file)
+    copy_companions(parent, output)
     kept, facts = _keep(graph, parent, dataset, options, output, name)
     if len(kept) == len(graphs.products(graph)):
         raise UserError("every product would stay in float; take some out of 'exclude', or allow more in 'drop' where it is auto")
