@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from conftest import ROOT
 from test_training import equal, fit
 
 STOPPED = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from encoder_compression.errors import UserError
 from encoder_compression.training.stopping import StopOnSignal
 from test_training import fit
@@ -24,6 +27,7 @@ def tell(self, args, state, control, **_):
     return listen(self, args, state, control, **_)
 
 StopOnSignal.on_step_end = tell
+torch.set_num_threads(int(sys.argv[5]))  # other threads, other sums
 try:
     fit(*map(Path, sys.argv[1:4]))
 except UserError as error:
@@ -34,7 +38,7 @@ except UserError as error:
 def stop(encoder: Path, dataset: Path, folder: Path, step: int) -> str:
     """Train in a process of its own, as a job does, that gets SIGTERM during a step; returns its last words."""
     paths = os.pathsep.join([str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")])
-    command = [sys.executable, "-c", STOPPED, str(encoder), str(dataset), str(folder), str(step)]
+    command = [sys.executable, "-c", STOPPED, *map(str, (encoder, dataset, folder, step, torch.get_num_threads()))]
     return subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True).stdout
 
 

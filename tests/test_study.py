@@ -40,7 +40,7 @@ def test_a_teacher_that_is_not_in_the_chain_is_refused(tiny):
 
 
 def test_quantized_variants_run_only_where_a_graph_is_read(tiny):
-    devices = {device for variant, _, device in tiny.rows() if variant == "teacher+int8"}
+    devices = {device for variant, _, device in tiny.rows() if variant == "teacher+int4"}
     assert devices == {"cpu-onnxruntime"}
     assert {device for variant, _, device in tiny.rows() if variant == "teacher+openvino8"} == {"cpu-openvino"}
 
@@ -52,7 +52,7 @@ def test_a_variant_that_no_device_can_run_is_refused(tiny):
 
 
 def test_compression_and_runtime_are_measured_as_two_factors(tiny):
-    assert tiny.partner("teacher+int8", "cpu-onnxruntime") == ("teacher", "cpu-onnxruntime")
+    assert tiny.partner("teacher+int4", "cpu-onnxruntime") == ("teacher", "cpu-onnxruntime")
     assert tiny.partner("teacher", "cpu-onnxruntime") == ("teacher", "cpu-pytorch")
     assert tiny.partner("teacher", "cpu-pytorch") is None
 
@@ -85,7 +85,7 @@ def test_a_target_with_a_typo_is_answered_with_the_nearest_name(tiny, target, me
     ("compare", "message"),
     [
         ([["teacher", "teacher+evn1"]], "compare: 'teacher+evn1' is not among the variants; did you mean 'teacher+even1'?"),
-        ([["teacher+int8", "teacher+even1-control"]], "compare: no device runs all of teacher+int8, teacher+even1-control"),
+        ([["teacher+int4", "teacher+even1-control"]], "compare: no device runs all of teacher+int4, teacher+even1-control"),
     ],
 )
 def test_variants_that_cannot_be_compared_are_refused(compare, message):
@@ -115,8 +115,9 @@ def test_the_devices_of_the_baseline_come_first(tiny):
     assert [device for variant, _, device in tiny.rows() if variant == "teacher"] == ["cpu-pytorch", "cpu-onnxruntime", "cpu-openvino"]
 
 
-def test_a_row_names_every_chain_before_it_so_that_each_steps_share_can_be_told(tiny):
-    row = next(row for row in tiny.table_rows() if row["variant"] == "teacher+even1+magnitude60+int8")
+def test_a_row_names_every_chain_before_it_so_that_each_steps_share_can_be_told():
+    study = load_tiny(variants=["teacher+even1+magnitude60+int8"], compare=[])
+    row = next(row for row in study.table_rows() if row["variant"] == "teacher+even1+magnitude60+int8")
     assert list(row["chain"].items())[1:] == [
         ("teacher+even1", "distill"),
         ("teacher+even1+magnitude60", "prune"),
@@ -135,6 +136,6 @@ def test_only_pruned_variants_are_compressed_and_not_their_controls(tiny):
 def test_every_artifact_behind_a_row_is_known_once(tiny):
     artifacts = {artifact["folder"]: artifact for artifact in tiny.artifacts()}
     assert len(artifacts) == len(tiny.artifacts())
-    int8 = artifacts["results/tiny/teacher+even1+magnitude60+int8/seed1/onnx"]
-    assert [step["technique"] for step in int8["steps"]] == ["finetune", "distill", "prune", "quantize"]
-    assert "results/tiny/teacher+even1+magnitude60+int8/seed1/model" not in artifacts
+    int8 = artifacts["results/tiny/teacher+magnitude60+int8/seed1/onnx"]
+    assert [step["technique"] for step in int8["steps"]] == ["finetune", "prune", "quantize"]
+    assert "results/tiny/teacher+magnitude60+int8/seed1/model" not in artifacts
