@@ -51,6 +51,24 @@ def test_a_variant_that_no_device_can_run_is_refused(tiny):
         load_tiny(devices=only_pytorch)
 
 
+def test_a_variant_runs_in_the_runtimes_that_it_names_and_the_others_everywhere():
+    rows = load_tiny(runtimes={"lora4": ["pytorch"]}, compare=[]).rows()
+    assert [device for variant, _, device in rows if variant == "lora4"] == ["cpu-pytorch"]
+    assert len([device for variant, _, device in rows if variant == "teacher+even1"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "message"),
+    [
+        ({"teacher+evn1": ["pytorch"]}, "tiny: runtimes: 'teacher+evn1' is not among the variants; did you mean 'teacher+even1'?"),
+        ({"teacher+int4": ["pytorch"]}, "tiny: runtimes: 'teacher+int4' runs in onnxruntime alone; name that, or take the line out"),
+    ],
+)
+def test_runtimes_that_cannot_be_are_refused(runtimes, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_tiny(runtimes=runtimes)
+
+
 def test_compression_and_runtime_are_measured_as_two_factors(tiny):
     assert tiny.partner("teacher+int4", "cpu-onnxruntime") == ("teacher", "cpu-onnxruntime")
     assert tiny.partner("teacher", "cpu-onnxruntime") == ("teacher", "cpu-pytorch")

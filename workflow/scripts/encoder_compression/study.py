@@ -26,10 +26,13 @@ class Study:
             self.check(variant)
         if "model" not in self.forms(baseline):
             raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
+        for variant in set(self.options["runtimes"]) - set(self.options["variants"]):
+            raise UserError(f"{self.name}: runtimes: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
-            runtime = next(runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant))
-            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {runtime}")
-
+            able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
+            if not set(able) & set(self._runtimes(variant)):
+                raise UserError(f"{self.name}: runtimes: '{variant}' runs in {' and '.join(able)} alone; name that, or take the line out")
+            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {able[0]}")
         for group in self.options["compare"]:
             self._check_compared(group)
 
@@ -136,8 +139,12 @@ class Study:
 
     def _has_row(self, variant: str, device: str) -> bool:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
-        readable = self.form(device) in self.forms(variant)
-        return readable and (not variant.endswith(CONTROL) or self.baseline_device(device) == device)
+        wanted = self.options["devices"][device]["runtime"] in self._runtimes(variant)
+        return wanted and self.form(device) in self.forms(variant) and (not variant.endswith(CONTROL) or self.baseline_device(device) == device)
+
+    def _runtimes(self, variant: str) -> list[str]:
+        """Return what the variant is to run in."""
+        return self.options["runtimes"].get(variant, list(FORM_OF_RUNTIME))
 
     def table_rows(self) -> list[dict]:
         """Return per row its names, the folders of its results and of those it is compared with, and its trained models.
