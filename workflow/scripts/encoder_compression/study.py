@@ -140,7 +140,8 @@ class Study:
     def _has_row(self, variant: str, device: str) -> bool:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
         wanted = self.options["devices"][device]["runtime"] in self._runtimes(variant)
-        return wanted and self.form(device) in self.forms(variant) and (not variant.endswith(CONTROL) or self.baseline_device(device) == device)
+        told_here = not variant.endswith(CONTROL) or self.baseline_device(device) == device
+        return wanted and told_here and self.form(device) in self.forms(variant)
 
     def _runtimes(self, variant: str) -> list[str]:
         """Return what the variant is to run in."""
