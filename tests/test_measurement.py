@@ -46,7 +46,7 @@ def run(folder, artifacts, dataset, *, device, partner=None) -> tuple[dict, pd.D
     measure(
         artifact=artifacts / form[device["runtime"]],
         device=device,
-        partner=(artifacts / form[partner["runtime"]], partner) if partner else None,
+        partner=(artifacts / form[partner["runtime"]], partner, dataset) if partner else None,
         dataset=dataset,
         options=OPTIONS,
         measurement=folder / "measurement.json",

@@ -154,6 +154,6 @@ def test_only_pruned_variants_are_compressed_and_not_their_controls(tiny):
 def test_every_artifact_behind_a_row_is_known_once(tiny):
     artifacts = {artifact["folder"]: artifact for artifact in tiny.artifacts()}
     assert len(artifacts) == len(tiny.artifacts())
-    int8 = artifacts["results/tiny/teacher+magnitude60+int8/seed1/onnx"]
-    assert [step["technique"] for step in int8["steps"]] == ["finetune", "prune", "quantize"]
-    assert "results/tiny/teacher+magnitude60+int8/seed1/model" not in artifacts
+    int8 = artifacts["results/tiny/teacher+words100+int8/seed1/onnx"]
+    assert [step["technique"] for step in int8["steps"]] == ["finetune", "trim", "quantize"]
+    assert "results/tiny/teacher+words100+int8/seed1/model" not in artifacts

@@ -131,6 +131,18 @@ def partner_artifact(wildcards):
     return study.folder(partner[0], wildcards.seed, study.form(partner[1])) if partner else []
 
 
+def dataset_of_variant(wildcards):
+    """Return the data set that the variant reads."""
+    return studies[wildcards.experiment].dataset(wildcards.variant, wildcards.seed)
+
+
+def dataset_of_partner(wildcards):
+    """Return the data set that the row's partner reads, or nothing for the baseline."""
+    study = studies[wildcards.experiment]
+    partner = study.partner(wildcards.variant, wildcards.device)
+    return study.dataset(partner[0], wildcards.seed) if partner else []
+
+
 def measure_options(wildcards):
     """Return how to measure, on which device, and on which device the partner runs."""
     study = studies[wildcards.experiment]

@@ -2,7 +2,7 @@
 Measure a variant on a device: quality, latency, memory, size.
 
 IN   the artifact that the device's runtime reads (model/, onnx/ or openvino/), that of the partner timed in turns with it,
-     results/{experiment}/dataset/
+     the data set of each
 OUT  results/{experiment}/{variant}/seed{seed}/{device}/measurement.json, predictions.parquet
 
 A measurement has the machine to itself: a neighbour would be in the figures.
@@ -13,7 +13,8 @@ rule measure:
     input:
         artifact=measured_artifact,
         partner=partner_artifact,
-        dataset="results/{experiment}/dataset",
+        dataset=dataset_of_variant,
+        partner_dataset=dataset_of_partner,
     output:
         measurement="results/{experiment}/{variant}/seed{seed}/{device}/measurement.json",
         predictions="results/{experiment}/{variant}/seed{seed}/{device}/predictions.parquet",

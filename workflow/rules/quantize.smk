@@ -1,7 +1,7 @@
 """
 Store the weights of a graph in 8 or 4 bits. The step's method says for which runtime.
 
-IN   the parent's onnx/ or openvino/, results/{experiment}/dataset/ (of which train calibrates and validation chooses)
+IN   the parent's onnx/ or openvino/, its data set (of which train calibrates and validation chooses)
 OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 """
 
@@ -9,7 +9,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 rule quantize:
     input:
         parent=parent_in("onnx"),
-        dataset="results/{experiment}/dataset",
+        dataset=dataset_of_variant,
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
     log:
@@ -26,7 +26,7 @@ rule quantize:
 rule quantize_openvino:
     input:
         parent=parent_in("openvino"),
-        dataset="results/{experiment}/dataset",
+        dataset=dataset_of_variant,
     output:
         directory("results/{experiment}/{variant}/seed{seed}/openvino"),
     log:

@@ -8,7 +8,7 @@ with job(snakemake) as facts:
     facts |= measure(
         artifact=snakemake.input.artifact,
         device=options["device"],
-        partner=(snakemake.input.partner, options["partner_device"]) if snakemake.input.partner else None,
+        partner=(snakemake.input.partner, options["partner_device"], snakemake.input.partner_dataset) if snakemake.input.partner else None,
         dataset=snakemake.input.dataset,
         options=options["measure"],
         measurement=snakemake.output.measurement,

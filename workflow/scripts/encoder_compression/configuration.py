@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from encoder_compression import consistency, devices
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "quantize")
+TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "trim", "quantize")
 CONTROL = "-control"
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
 WITHOUT = {

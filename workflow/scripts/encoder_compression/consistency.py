@@ -14,6 +14,8 @@ def check(options: dict, file: str) -> None:
         _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():
         _check_pruning(own, f"{file}: prune.{step}")
+    for step in options["trim"] if options["task"] == "question-answering" else ():
+        raise UserError(f"{file}: trim.{step}: the windows of long texts are not cut anew; take the step out")
     for step, own in options["quantize"].items():
         if own["exclude"] and own["method"] == "openvino":
             raise UserError(f"{file}: quantize.{step}: 'exclude' is for ONNX Runtime; take it out, or the method openvino")

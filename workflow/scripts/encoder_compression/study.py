@@ -10,7 +10,15 @@ from encoder_compression.errors import UserError, nearest
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
 FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
 # What a technique changes about the work of a call, as the tables name the factors of a speed-up.
-FACTORS = {"finetune": "weights", "lora": "weights", "distill": "depth", "shrink": "width", "prune": "weights", "quantize": "precision"}
+FACTORS = {
+    "finetune": "weights",
+    "lora": "weights",
+    "distill": "depth",
+    "shrink": "width",
+    "prune": "weights",
+    "trim": "weights",
+    "quantize": "precision",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Study:
                 raise UserError(f"{where}: '{step}' is a finetune step and must come first")
             if "quantize" in before:
                 raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
+            if "trim" in before and technique != "quantize":
+                raise UserError(f"{where}: '{step}' would read what '{before['trim']}' has cut; put it first, then trim, then quantize")
             if technique in ("lora", "distill", "shrink") and "prune" in before:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
@@ -201,6 +211,11 @@ class Study:
     def folder(self, variant: str, seed: int, part: str) -> str:
         """Return where an artifact of the variant (model, onnx, openvino, soft_targets) or its results on a device lie."""
         return f"results/{self.name}/{variant}/seed{seed}/{part}"
+
+    def dataset(self, variant: str, seed: int) -> str:
+        """Return where the data set lies that the variant reads: cut into the entries of its own vocabulary after a trim step."""
+        trimmed = [chain for chain in self.chains(variant) if self.technique(chain.split("+")[-1]) == "trim"]
+        return self.folder(trimmed[-1], seed, "dataset") if trimmed else f"results/{self.name}/dataset"
 
     def baseline_device(self, device: str) -> str:
         """Return the device with PyTorch in float32 on the same hardware, or the device itself where there is none."""

@@ -22,7 +22,7 @@ def measure(
     *,
     artifact: Path,
     device: dict,
-    partner: tuple[Path, dict] | None,
+    partner: tuple[Path, dict, Path] | None,
     dataset: Path,
     options: dict,
     measurement: Path,
@@ -31,17 +31,18 @@ def measure(
 ) -> dict:
     """Write raw timings, memory and size to ``measurement`` and the test predictions to ``predictions``.
 
-    ``device`` holds runtime, hardware and threads; ``partner`` is the (artifact, device) timed in turns with the
-    variant on the same examples, each in a process of its own, or None for the baseline. Both start afresh
+    ``device`` holds runtime, hardware and threads; ``partner`` is the (artifact, device, data set) timed in turns with the
+    variant on the same examples, each in a process of its own, or None for the baseline. The data sets hold the same
+    examples, in the pieces of each one's vocabulary. Both start afresh
     ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start
     also predicts, and runs batches and the grid. Returns facts.
     """
     artifact, dataset = Path(artifact), Path(dataset)
-    sides = [(artifact, device)] + ([(Path(partner[0]), partner[1])] if partner else [])
+    sides = [(artifact, device, dataset), *([partner] if partner else [])]
     launches: list[dict] = []
     with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar:
         for number in range(options["launches"]):
-            with started(sides, dataset=dataset, split="test") as workers:
+            with started(sides, split="test") as workers:
                 load = ForeignLoad(workers)
                 launches.append({"rounds": _take_turns(workers, options, number, bar), "foreign_cpu_share": load.share()})
                 if number == 0:

@@ -68,11 +68,12 @@ class RemoteWorker:
 
 
 @contextmanager
-def started(sides: list[tuple[Path, dict]], *, dataset: Path, split: str) -> Iterator[list[RemoteWorker]]:
-    """Yield a fresh worker per (artifact, device), which time examples of the split; they load side by side."""
+def started(sides: list[tuple[Path, dict, Path]], *, split: str) -> Iterator[list[RemoteWorker]]:
+    """Yield a fresh worker per (artifact, device, data set), which time examples of the split; they load side by side."""
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, split=split, device=device)) for artifact, device in sides
+            stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, split=split, device=device))
+            for artifact, device, dataset in sides
         ]
         for worker in workers:
             worker.wait_until_loaded()

@@ -71,7 +71,7 @@ def _cut(model: Path, folder: Path, structure: dict, export: dict | None, runtim
 
 def _time(artifacts: list[Path], device: dict, dataset: Path, measure: dict) -> dict:
     """Return the latencies [artifacts, calls] of one start of each, and the share of processor time that others took."""
-    with started([(artifact, device) for artifact in artifacts], dataset=dataset, split=SPLIT) as workers:
+    with started([(artifact, device, dataset) for artifact in artifacts], split=SPLIT) as workers:
         load = ForeignLoad(workers)
         latencies = _take_turns(workers, measure)
         return {"latencies_ms": latencies, "foreign_cpu_share": load.share()}

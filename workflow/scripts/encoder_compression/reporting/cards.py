@@ -22,6 +22,7 @@ TAGS = {
     "distill": ["knowledge-distillation"],
     "shrink": ["structured-pruning"],
     "prune": ["pruning"],
+    "trim": ["vocabulary-trimming"],
     "quantize": ["quantization"],
 }
 GRAPHS = ("onnx", "openvino")

@@ -6,6 +6,7 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +25,23 @@ from transformers.trainer_utils import get_last_checkpoint
 from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training import length
-from encoder_compression.training.objectives import Objective
+from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 
 log = logging.getLogger(__name__)
+
+NO_STEP = {
+    "epochs": 0,
+    "learning_rate": 0,
+    "batch_size": 64,
+    "accumulation": 1,
+    "warmup": 0,
+    "weight_decay": 0,
+    "patience": 1,
+    "precision": "auto",
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,21 @@ def train(
     history = trainer.state.log_history
     _remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
     return history, facts
+
+
+def validate(*, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal) -> tuple[list[dict], dict]:
+    """Return the curve and the facts of a training of no step, for a model that is not to be trained."""
+    with TemporaryDirectory() as folder:
+        return train(
+            model=model,
+            tokenizer=tokenizer,
+            goal=goal,
+            options=NO_STEP,
+            objective=from_labels,
+            checkpoints=Path(folder),
+            columns={},
+            ramp=None,
+        )
 
 
 def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:

@@ -1,0 +1,26 @@
+"""
+Keep the part of the vocabulary that the task needs, and cut the data set into it anew.
+
+IN   the parent's model/, results/{experiment}/dataset/
+OUT  results/{experiment}/{variant}/seed{seed}/model/, dataset/, training.csv
+"""
+
+
+rule trim:
+    input:
+        parent=parent_model,
+        dataset="results/{experiment}/dataset",
+    output:
+        model=directory("results/{experiment}/{variant}/seed{seed}/model"),
+        dataset=directory("results/{experiment}/{variant}/seed{seed}/dataset"),
+        curve="results/{experiment}/{variant}/seed{seed}/training.csv",
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/trim.log",
+    wildcard_constraints:
+        variant=steps_pattern(studies, "trim"),
+    priority: 10
+    params:
+        options=step_options,
+        metric=section("metric"),
+    script:
+        "../scripts/trim.py"

@@ -1,0 +1,14 @@
+"""Keep the part of the parent's vocabulary that the task needs."""
+
+from encoder_compression.jobs import goal, job
+from encoder_compression.techniques.trim import trim
+
+with job(snakemake) as facts:
+    facts |= trim(
+        parent=snakemake.input.parent,
+        goal=goal(snakemake),
+        options=snakemake.params.options,
+        model=snakemake.output.model,
+        dataset=snakemake.output.dataset,
+        curve=snakemake.output.curve,
+    )
