@@ -1,15 +1,16 @@
 """Distil a student from its chain's teacher."""
 
-from encoder_compression.jobs import goal, job
+from encoder_compression.jobs import job, train
 from encoder_compression.techniques.distill import distill
 
 with job(snakemake) as facts:
-    facts |= distill(
+    facts |= train(
+        distill,
+        snakemake,
         parent=snakemake.input.parent,
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
         soft_targets=snakemake.input.soft_targets,
-        goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,
         curve=snakemake.output.curve,

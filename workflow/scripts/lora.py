@@ -1,15 +1,16 @@
 """Train low-rank updates and merge them."""
 
-from encoder_compression.jobs import goal, job
+from encoder_compression.jobs import job, train
 from encoder_compression.techniques.lora import lora
 
 with job(snakemake) as facts:
-    facts |= lora(
+    facts |= train(
+        lora,
+        snakemake,
         parent=snakemake.input.parent,
         encoder=snakemake.input.encoder,
         teacher=snakemake.input.teacher,
         soft_targets=snakemake.input.soft_targets,
-        goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,
         adapter=snakemake.output.adapter,

@@ -1,15 +1,16 @@
 """Take heads and neurons out of the parent and train on."""
 
-from encoder_compression.jobs import goal, job
+from encoder_compression.jobs import job, train
 from encoder_compression.techniques.shrink import shrink
 
 with job(snakemake) as facts:
-    facts |= shrink(
+    facts |= train(
+        shrink,
+        snakemake,
         parent=snakemake.input.parent,
         teacher=snakemake.input.teacher,
         soft_targets=snakemake.input.soft_targets,
         times=snakemake.input.times,
-        goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,
         curve=snakemake.output.curve,

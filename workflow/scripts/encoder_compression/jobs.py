@@ -38,6 +38,20 @@ def job(snakemake):
         _fail(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
 
 
+def train(technique, snakemake, **arguments) -> dict:
+    """Call a technique that trains, with the goal of the job, and return its facts: here, or in as many processes as the job has.
+
+    On each of its "nodes" they are its resource "processes", else one for each of its GPUs.
+    """
+    resources = snakemake.resources
+    nodes, processes = resources.get("nodes") or 1, resources.get("processes") or resources.get("gpu") or 1
+    if nodes * processes == 1:
+        return technique(goal=goal(snakemake), **arguments)
+    from encoder_compression.training.distributed import launch
+
+    return launch(technique, nodes=nodes, processes=processes, threads=snakemake.threads, goal=goal(snakemake), **arguments)
+
+
 def title(snakemake) -> str:
     """Return a short name of the job for its bar: rule, variant, seed, device."""
     return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])

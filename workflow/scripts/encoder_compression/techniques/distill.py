@@ -1,7 +1,6 @@
 """Distil a student with fewer layers from a fine-tuned teacher (Hinton et al. 2015; Sanh et al. 2019)."""
 
 import copy
-import shutil
 from pathlib import Path
 
 import torch
@@ -50,7 +49,7 @@ def distill(
     best = scores.index(max(scores))
     artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=goal.dataset)
     artifacts.write_curve(candidates[best]["history"], curve)
-    shutil.rmtree(checkpoints)
+    artifacts.drop_checkpoints(checkpoints)
     return candidates[best]["facts"] | {
         "start": starts[best],
         "validation_score_by_start": dict(zip(starts, scores, strict=True)),

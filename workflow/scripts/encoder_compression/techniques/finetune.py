@@ -1,6 +1,5 @@
 """Fine-tune a pretrained encoder on the task: the teacher of a study."""
 
-import shutil
 from pathlib import Path
 
 from transformers import PreTrainedModel, set_seed
@@ -27,7 +26,7 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
     )
     artifacts.publish(network, tokenizer, model, dataset=goal.dataset)
     artifacts.write_curve(history, curve)
-    shutil.rmtree(checkpoints)
+    artifacts.drop_checkpoints(checkpoints)
     return facts
 
 

@@ -1,6 +1,5 @@
 """Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -58,7 +57,7 @@ def lora(
     merged, difference = merge(adapted, _examples(goal.dataset, tokenizer))
     artifacts.publish(merged, tokenizer, model, dataset=goal.dataset)
     artifacts.write_curve(history, curve)
-    shutil.rmtree(checkpoints)
+    artifacts.drop_checkpoints(checkpoints)
     return facts | {"adapter_mb": adapter_mb, "merging_changes_logits_by": difference}
 
 

@@ -1,6 +1,5 @@
 """Set the least important weights of a model's matrices to zero, train on, and keep them zero (Han et al. 2015)."""
 
-import shutil
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -45,7 +44,7 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
     if saved != recovered:
         raise RuntimeError(f"zeros after recovery and after saving differ: {recovered} and {saved}")
     artifacts.write_curve(history, curve)
-    shutil.rmtree(checkpoints)
+    artifacts.drop_checkpoints(checkpoints)
     return facts | {"zeros_after_recovery": recovered, "zeros_after_saving": saved}
 
 

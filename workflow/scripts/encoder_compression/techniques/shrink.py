@@ -1,7 +1,6 @@
 """Take the least important heads and neurons out of an encoder, and train what is left (Michel et al. 2019; Kwon et al. 2022)."""
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -47,7 +46,7 @@ def shrink(
     )
     after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
     artifacts.write_curve(history, curve)
-    shutil.rmtree(checkpoints)
+    artifacts.drop_checkpoints(checkpoints)
     kept = {"heads": structure.kept_heads.tolist(), "neurons": structure.kept_neurons.tolist()}
     cost = float(budget.cost(structure.kept_heads, structure.kept_neurons[0]))
     predicted = {"predicted_speedup": budget.whole / cost} if times else {}

@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, features, provenance
+from encoder_compression.training import processes
 
 CURVE_COLUMNS = [
     "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second",
@@ -24,6 +25,13 @@ def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Pat
     state as torch files, so only those are loaded that a job with the same options and inputs wrote.
     """
     folder = Path(model).parent / "checkpoints"
+    if processes.rank() == 0:
+        _claim(folder, options=options, seed=seed, inputs=inputs)
+    processes.wait()
+    return folder
+
+
+def _claim(folder: Path, *, options: dict, seed: int, inputs: list[Path]) -> None:
     claims = [options, seed, [provenance.fingerprint(path) for path in inputs]]
     claim = hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
     owner = folder / "owner"
@@ -31,15 +39,23 @@ def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Pat
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     owner.write_text(claim)
-    return folder
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a job that has published its model."""
+    if processes.rank() == 0:
+        shutil.rmtree(folder)
 
 
 def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, dataset: Path) -> PreTrainedModel:
     """Save a trained model, reload it, and return the reloaded one once its logits equal those of the trained one.
 
-    Raises RuntimeError where they differ: then the saved model is not the one that was validated.
+    Raises RuntimeError where they differ: then the saved model is not the one that was validated. Of several processes the
+    first one does so; the others return the model.
     """
     model = model.eval().cpu()
+    if processes.rank():
+        return model
     encoders.save(model, tokenizer, folder)
     reloaded = encoders.load_model(folder).eval()
     batch = tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
@@ -52,6 +68,8 @@ def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
 
 def write_curve(curve: list[dict], path: Path) -> None:
     """Write a Trainer's log history as CSV: one row per logged interval or evaluation."""
+    if processes.rank():
+        return
     with Path(path).open("w", newline="") as file:
         writer = csv.DictWriter(file, CURVE_COLUMNS, extrasaction="ignore", restval="")
         writer.writeheader()

@@ -22,6 +22,11 @@ def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     return span_loss(encoders.logits(out), positions, batch["attention_mask"])
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model itself where several processes train it."""
+    return getattr(model, "module", model)
+
+
 def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss towards the labels alone."""
     return {"hard": hard_loss(model(**batch), batch)}
@@ -50,7 +55,7 @@ class Distillation:
         if self.weights["soft"]:
             terms["soft"] = self._soft_term(encoders.logits(out), soft_targets)
         if self.weights["hidden"]:
-            terms["hidden"] = self._hidden_term(model.hidden_matcher, out.hidden_states, batch)
+            terms["hidden"] = self._hidden_term(unwrapped(model).hidden_matcher, out.hidden_states, batch)
         return {name: self.weights[name] * term for name, term in terms.items()}
 
     def _soft_term(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -2,19 +2,24 @@
 
 import signal
 
+import torch
 from transformers import TrainerCallback
 
 from encoder_compression.errors import UserError
+from encoder_compression.training import processes
+
+TOGETHER = 5  # steps after which several processes ask each other, as that makes them wait
 
 
 class StopOnSignal(TrainerCallback):
     """Ends a training with a checkpoint of the very step during which SIGTERM came, as before a cluster's time limit.
 
-    The job fails, so that nobody takes it for done; its next attempt goes on from there to the same weights.
+    Several processes stop at one step, soon after. The job fails, so that nobody takes it for done; its next attempt goes on
+    from there to the same weights.
     """
 
     def __init__(self):
-        self.asked = False
+        self.asked = self.stops = False
 
     def on_train_begin(self, args, state, control, **_):
         """Listen from the first step on; before, there is nothing to save."""
@@ -25,12 +30,15 @@ class StopOnSignal(TrainerCallback):
 
     def on_step_end(self, args, state, control, **_):
         """Let the Trainer log, for the seconds trained so far, and save."""
-        if self.asked:
+        if processes.count() == 1 or state.global_step % TOGETHER == 0:
+            self.stops = bool(processes.total(torch.tensor(float(self.asked), device=args.device)))
+        if self.stops:
             control.should_log = control.should_save = True
 
     def on_save(self, args, state, control, **_):
         """Raise UserError once the checkpoint that was asked for is on disk."""
-        if self.asked:
+        if self.stops:
+            processes.wait()
             signal.signal(signal.SIGTERM, self.before)
             raise UserError(f"stopped by SIGTERM after step {state.global_step} of {state.max_steps}; the next run goes on from there")
 

@@ -24,7 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
-from encoder_compression.training import length
+from encoder_compression.training import length, processes
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
@@ -74,12 +74,14 @@ def train(
     ended = checkpoints / "ended.json"
     if ended.exists():
         return _recall(ended, model)
+    _refuse_clock(options)
     set_seed(goal.seed)
     trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints, ramp)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if options.get("epochs") == 0:
         return _validate_only(trainer)
-    last = last_complete_checkpoint(checkpoints)
+    torch.manual_seed(goal.seed + processes.rank())  # of the dropout, which is another one in each process
+    last = _last_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
     trainer.train(resume_from_checkpoint=last)
@@ -92,9 +94,11 @@ def train(
         "training_memory_mb": _peak_memory_mb(),
         "bfloat16": trainer.args.bf16,
         "threads": torch.get_num_threads(),
+        "processes": processes.count(),
         "resumed": last is not None,
     }
     history = trainer.state.log_history
+    processes.wait()  # until all have loaded the best epoch
     _remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
     return history, facts
 
@@ -164,8 +168,15 @@ def _trainer(
     )
 
 
+def _refuse_clock(options: dict) -> None:
+    if "seconds" in options and processes.count() > 1:
+        raise UserError("training: processes have a clock each and would not stop at one step; give 'steps' in place of 'seconds'")
+
+
 def _remember(path: Path, record: dict) -> None:
     """Write how a training ended, so that a job killed after it does not train on; all of it or nothing."""
+    if processes.rank():
+        return
     part = path.with_suffix(".part")
     part.write_text(json.dumps(record))
     part.replace(path)
@@ -180,6 +191,14 @@ def _recall(path: Path, model: PreTrainedModel) -> tuple[list[dict], dict]:
     else:  # of a model whose updates alone were trained
         model.load_adapter(record["best"], model.active_adapter)
     return record["history"], record["facts"] | {"resumed": True}
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """Return the newest complete checkpoint, once the first process has cleared up."""
+    if processes.rank() == 0:
+        last_complete_checkpoint(folder)
+    processes.wait()
+    return last_complete_checkpoint(folder)
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:
@@ -233,13 +252,15 @@ class Validation:
 
 def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:
     batch_size, accumulation = options["batch_size"], options["accumulation"]
-    if batch_size % accumulation:
-        raise UserError(f"training: accumulation {accumulation} does not divide batch_size {batch_size}")
+    parts = accumulation * processes.count()
+    if batch_size % parts:
+        among = f" times {processes.count()} processes" if processes.count() > 1 else ""
+        raise UserError(f"training: accumulation {accumulation}{among} does not divide batch_size {batch_size}")
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         **length.arguments(options),
-        per_device_train_batch_size=batch_size // accumulation,
+        per_device_train_batch_size=batch_size // parts,
         per_device_eval_batch_size=64,
         gradient_accumulation_steps=accumulation,
         learning_rate=options["learning_rate"],
@@ -248,6 +269,7 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         optim="adamw_torch_fused",
         bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),
         use_cpu=not cuda,
+        ddp_find_unused_parameters=False,
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,

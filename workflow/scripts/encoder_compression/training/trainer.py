@@ -9,8 +9,10 @@ from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from encoder_compression import progress
+from encoder_compression.training import processes
 from encoder_compression.training.length import ENDLESS, TimeLimit
 from encoder_compression.training.objectives import Objective, hard_loss
+from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
 
 class EpochLengthSampler(LengthGroupedSampler):
@@ -56,18 +58,32 @@ class EncoderTrainer(Trainer):
     def _start_interval(self) -> None:
         self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
 
-    def _get_train_sampler(self, train_dataset=None) -> EpochLengthSampler:
-        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochLengthSampler(batch_size=batch_size, lengths=self.lengths, seed=self.args.seed)
+    def get_train_dataloader(self) -> ShareLoader:
+        """Return this process's share of the batches; the batches themselves are the same whatever the number of processes."""
+        together = self.args.train_batch_size * processes.count()
+        grouped = together * self.args.gradient_accumulation_steps
+        sampler = EpochLengthSampler(batch_size=grouped, lengths=self.lengths, seed=self.args.seed)
+        batches = ShareOfBatches(sampler, together)
+        return ShareLoader(
+            self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory
+        )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
             out = model(**inputs)
             return hard_loss(out, inputs), out
-        terms = self.objective(model, inputs)
+        share = self._share(len(inputs["attention_mask"]))
+        terms = {name: share * term for name, term in self.objective(model, inputs).items()}
         self._count(terms, inputs)
         return sum(terms.values())
+
+    def _share(self, examples: int) -> float | torch.Tensor:
+        """Return the weight of a mean over so many examples, as the gradients of all processes count alike: 1 but for a rest."""
+        if processes.count() == 1:
+            return 1.0
+        mine = torch.tensor(float(examples), device=self.args.device)
+        return mine * processes.count() / processes.total(mine)
 
     def _count(self, terms: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]) -> None:
         """Add up terms and tokens on their device, so that no step waits for it."""
@@ -81,9 +97,10 @@ class EncoderTrainer(Trainer):
         """Add the interval's mean terms, tokens per second, and the seconds trained so far, also by killed runs."""
         interval = self.interval
         if "loss" in logs and interval["batches"]:
-            means = {f"loss_{name}": float(total) / interval["batches"] for name, total in interval["terms"].items()}
-            seconds = time.monotonic() - interval["start"]
-            logs |= means | {"tokens_per_second": float(interval["tokens"]) / seconds}
+            tokens, *terms = processes.total(torch.stack([interval["tokens"], *interval["terms"].values()])).tolist()
+            batches = interval["batches"] * processes.count()
+            means = {f"loss_{name}": term / batches for name, term in zip(interval["terms"], terms, strict=True)}
+            logs |= means | {"tokens_per_second": tokens / (time.monotonic() - interval["start"])}
             self._start_interval()
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)
