@@ -9,6 +9,8 @@ with job(snakemake) as facts:
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
         soft_targets=snakemake.input.soft_targets,
+        unlabelled=snakemake.input.unlabelled,
+        unlabelled_targets=snakemake.input.unlabelled_targets,
         goal=goal(snakemake),
         options=snakemake.params.options,
         model=snakemake.output.model,
