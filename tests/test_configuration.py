@@ -60,6 +60,15 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
             "shrink.width40: give exactly one of: remove, target",
         ),
         ({"shrink": {"fast": {}}}, "shrink.fast: give exactly one of: remove, target"),
+        ({"unlabelled": {"hub": {}}}, "unlabelled: give exactly one of: package, hub, files"),
+        ({"unlabelled": {"files": {"train": "tests/data/tiny_mor.csv"}}}, "'tests/data/tiny_mor.csv' does not exist; did you mean"),
+        ({"unlabelled": {"columns": {"label": "x"}}}, "unlabelled.columns: unknown key 'label'"),
+        ({"unlabelled": {"columns": {"text_pair": "b"}}}, "unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled'"),
+        (
+            {"distill": {"even1": {"loss": {"soft": 0, "hidden": 0}}}},
+            "distill.even1: texts without labels teach by the soft or the hidden loss alone; give one a weight",
+        ),
+        ({"task": "question-answering"}, "unlabelled: not for this task; take it out or change 'task'"),
         ({"shrink": {"fast": {"target": {"speedup": 1, "device": "cpu-pytorch"}}}}, "shrink.fast.target.speedup: 1 is less than or equal"),
     ],
 )
@@ -69,6 +78,11 @@ def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, mes
     assert message in str(error.value)
     assert str(error.value).startswith("mine.yaml: ")
     assert "\n" not in str(error.value)
+
+
+def test_a_step_that_asks_for_further_texts_needs_their_source(tmp_path):
+    with pytest.raises(UserError, match="mine.yaml: distill.even1: there are no further texts; say in a section 'unlabelled'"):
+        load(tmp_path, {key: value for key, value in TINY.items() if key != "unlabelled"})
 
 
 def test_a_branch_is_no_revision(tmp_path):
@@ -175,6 +189,7 @@ def test_each_student_gets_a_control_with_the_same_budget_and_no_teacher():
     assert control["start"] == "best"
     assert control["training"] == student["training"]
     assert control["layers"] == student["layers"]
+    assert control["unlabelled"] == student["unlabelled"] is True
     assert options["variants"].index("teacher+even1-control") == options["variants"].index("teacher+even1") + 1
 
 

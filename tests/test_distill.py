@@ -112,6 +112,8 @@ def student(tmp_path_factory, taught, encoder, dataset, tiny):
         teacher=taught / "model",
         encoder=encoder,
         soft_targets=taught / "soft_targets",
+        unlabelled=None,
+        unlabelled_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=tiny.options["distill"]["even1"] | {"start": "best"},
         model=folder / "model",

@@ -11,7 +11,8 @@ from encoder_compression.study import Study
 
 STUDIES = ("roberta-squad", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)
-OTHERS = ("reviews", "tiny", "local-hate-speech", "local-rte", "local-squad", "local-sst2")  # not the user's own, which lie beside them
+# not the user's own, which lie beside them
+OTHERS = ("reviews", "unlabelled", "tiny", "local-hate-speech", "local-rte", "local-squad", "local-sst2")
 DEPTHS = {"bert": 12, "roberta": 12, "distilbert": 6}
 LOCAL_FILES = {
     "hate_speech_2_classes": ("train.json", "val.json", "test.json"),

@@ -67,6 +67,8 @@ def study(tmp_path_factory, base):
         teacher=folder / "model",
         encoder=base,
         soft_targets=folder / "soft_targets",
+        unlabelled=None,
+        unlabelled_targets=None,
         goal=goal,
         options=options | {"loss": {"hard": 0.2, "soft": 0.7, "hidden": 0.1}},
         model=folder / "student/model",

@@ -36,6 +36,7 @@ def fit(encoder, dataset, checkpoints, **changes):
         objective=objectives.from_labels,
         checkpoints=checkpoints,
         columns={},
+        further=None,
         ramp=None,
     )
     return model, history, facts

@@ -149,10 +149,18 @@ INT8_ROW = "teacher+words100+int8"
             {"summarize", "plot", "collect_summaries"}
             | {f"{rule} teacher+magnitude60" for rule in ("prune", "export", "export_openvino", "compress", "measure")},
         ),
+        (
+            TINY,
+            "files: {train: tests/data/tiny_more.csv}",
+            "files: {train: tests/data/tiny_more.csv, test: tests/data/tiny.csv}",
+            {"summarize", "plot", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
+            | {f"{rule} teacher+even1" for rule in ("distill", "export", "export_openvino", "measure")}
+            | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
+        ),
         (TINY, "  - teacher+mixed\n", "", {"summarize", "plot", "collect_summaries"}),
         (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
     ],
-    ids=["comment", "key order", "unused step", "unused quantize step", "quantize option", "prune option", "row less", "measure option"],
+    ids=["comment", "key order", "unused step", "unused quantize", "quantize option", "prune option", "other texts", "row less", "measure"],
 )
 def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old, new, reruns):
     file = finished.folder / path

@@ -118,6 +118,17 @@ def soft_targets(wildcards):
     return teacher_of("soft_targets")(wildcards) if weight else []
 
 
+def unlabelled(wildcards):
+    """Return the further texts that the student reads, or that say how long its control trains; else nothing."""
+    return f"results/{wildcards.experiment}/unlabelled" if step_options(wildcards)["unlabelled"] else []
+
+
+def unlabelled_targets(wildcards):
+    """Return the teacher's logits on the further texts where the student's loss uses them, else nothing."""
+    own = step_options(wildcards)
+    return teacher_of("unlabelled_targets")(wildcards) if own["unlabelled"] and own["loss"]["soft"] else []
+
+
 def measured_artifact(wildcards):
     """Return the artifact that the device's runtime reads."""
     study = studies[wildcards.experiment]
@@ -201,7 +212,8 @@ def summary_options(wildcards):
     study = studies[wildcards.experiment]
     named = {
         name: study.options[name]
-        for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset")
+        for name in ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
+        if name in study.options
     }
     return named | {"rows": study.table_rows(), "artifacts": study.artifacts()}
 

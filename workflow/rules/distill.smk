@@ -1,8 +1,10 @@
 """
 Distil a student with fewer layers from the step of its chain that it names as its teacher.
 
-IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/
+IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/,
+     results/{experiment}/unlabelled/ where the step asks for it
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
+     results/{experiment}/{variant}/seed{seed}/unlabelled_targets/  those on the texts without labels
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
 
@@ -21,11 +23,27 @@ rule predict_soft_targets:
         "../scripts/predict_soft_targets.py"
 
 
+rule predict_unlabelled_targets:
+    input:
+        teacher="results/{experiment}/{variant}/seed{seed}/model",
+        dataset="results/{experiment}/unlabelled",
+    output:
+        directory("results/{experiment}/{variant}/seed{seed}/unlabelled_targets"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/predict_unlabelled_targets.log",
+    priority: 20
+    threads: half_of_cores
+    script:
+        "../scripts/predict_soft_targets.py"
+
+
 rule distill:
     input:
         parent=parent_model,
         teacher=teacher_of("model"),
         soft_targets=soft_targets,
+        unlabelled=unlabelled,
+        unlabelled_targets=unlabelled_targets,
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",
     output:

@@ -1,9 +1,10 @@
 """
 Fetch the encoder and the data set, check them, split and tokenize once.
 
-IN   the sections 'encoder' and 'dataset' of the experiment
-OUT  results/{experiment}/base/     encoder and tokenizer in Hugging Face format
-     results/{experiment}/dataset/  train, validation and test as Parquet, dataset.json
+IN   the sections 'encoder', 'dataset' and, where a step asks for it, 'unlabelled' of the experiment
+OUT  results/{experiment}/base/        encoder and tokenizer in Hugging Face format
+     results/{experiment}/dataset/     train, validation and test as Parquet, dataset.json
+     results/{experiment}/unlabelled/  further texts that the data set does not have, as train without labels
 
 These are the only rules that use the network; they run where Snakemake runs.
 """
@@ -12,6 +13,7 @@ These are the only rules that use the network; they run where Snakemake runs.
 localrules:
     prepare_encoder,
     prepare_dataset,
+    prepare_unlabelled,
 
 
 rule prepare_encoder:
@@ -37,3 +39,17 @@ rule prepare_dataset:
         task=section("task"),
     script:
         "../scripts/prepare_dataset.py"
+
+
+rule prepare_unlabelled:
+    input:
+        encoder="results/{experiment}/base",
+        dataset="results/{experiment}/dataset",
+    output:
+        directory("results/{experiment}/unlabelled"),
+    log:
+        "logs/{experiment}/prepare_unlabelled.log",
+    params:
+        options=section("unlabelled"),
+    script:
+        "../scripts/prepare_unlabelled.py"

@@ -11,6 +11,8 @@ with job(snakemake) as facts:
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
         soft_targets=snakemake.input.soft_targets,
+        unlabelled=snakemake.input.unlabelled,
+        unlabelled_targets=snakemake.input.unlabelled_targets,
         options=snakemake.params.options,
         model=snakemake.output.model,
         curve=snakemake.output.curve,

@@ -1,4 +1,4 @@
-"""Compute the teacher's logits on train."""
+"""Compute the teacher's logits on train, or on the texts without labels."""
 
 from encoder_compression.jobs import job, title
 from encoder_compression.techniques.soft_targets import predict_soft_targets

@@ -10,6 +10,7 @@ from encoder_compression.errors import UserError, nearest
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
+    _check_unlabelled(options, file)
     for name, device in options["devices"].items():
         _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():
@@ -31,6 +32,17 @@ def _check_stride(dataset: dict, file: str) -> None:
     most = dataset["max_length"] // 2
     if dataset.get("stride", 0) > most:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
+
+
+def _check_unlabelled(options: dict, file: str) -> None:
+    asked = [(step, own["loss"]) for step, own in options["distill"].items() if own["unlabelled"]]
+    for step, loss in asked:
+        if "unlabelled" not in options:
+            raise UserError(f"{file}: distill.{step}: there are no further texts; say in a section 'unlabelled' where they are")
+        if not (loss["soft"] or loss["hidden"]):
+            raise UserError(f"{file}: distill.{step}: texts without labels teach by the soft or the hidden loss alone; give one a weight")
+    if "unlabelled" in options and options["unlabelled"]["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
+        raise UserError(f"{file}: unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled', or in neither")
 
 
 def _check_device(device: dict, where: str) -> None:
@@ -64,7 +76,7 @@ def _check_pruning(own: dict, where: str) -> None:
 
 def find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources; raise UserError for paths where nothing lies."""
-    sources = [(options["dataset"], "files"), (options["encoder"], "files"), (options["encoder"], "random")]
+    sources = [(options.get(name, {}), "files") for name in ("dataset", "unlabelled", "encoder")] + [(options["encoder"], "random")]
     for section in (part[key] for part, key in sources if key in part):
         for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
             section[key] = _existing_path(section[key], file)

@@ -27,11 +27,11 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     _check(splits)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    tokenizer = _load_tokenizer(encoder)
+    tokenizer = load_tokenizer(encoder)
     longest, most = options["max_length"], tokenizer.model_max_length
     if longest > most:
         raise UserError(f"dataset: max_length is {longest}, but the encoder reads at most {most} tokens; give at most {most}")
-    described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=_token_types(encoder) > 1)
+    described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=token_types(encoder) > 1)
     facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
     description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": longest} | described
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -40,11 +40,16 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
 
 def _clean(kind: ModuleType, table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
     """Return the usable rows of a split as the task sees them; UserError where the table lacks a column."""
-    for role in (role for role in options["columns"] if options["columns"][role] not in table):
-        column = options["columns"][role]
-        remedy = "; where there are no groups, take the column of the context" if role == "group" else ""
-        raise UserError(f"dataset: split '{name}' has no column '{column}' for the {role}{nearest(column, map(str, table))}{remedy}")
+    require_columns(table, options["columns"], f"dataset: split '{name}'")
     return kind.clean(table, name, options)
+
+
+def require_columns(table: pd.DataFrame, columns: dict[str, str], where: str) -> None:
+    """Raise UserError where the table lacks one of the columns, which are named by their role."""
+    for role, column in columns.items():
+        if column not in table:
+            remedy = "; where there are no groups, take the column of the context" if role == "group" else ""
+            raise UserError(f"{where} has no column '{column}' for the {role}{nearest(column, map(str, table))}{remedy}")
 
 
 def _split(tables: dict[str, pd.DataFrame], *, validation: float, test: float) -> dict[str, pd.DataFrame]:
@@ -74,7 +79,7 @@ def _position(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def _token_types(encoder: Path) -> int:
+def token_types(encoder: Path) -> int:
     """Return how many texts of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
     return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
 
@@ -85,7 +90,8 @@ def _check(splits: dict[str, pd.DataFrame]) -> None:
         raise UserError(f"dataset: split '{empty[0]}' is empty; change 'split' or give a larger table")
 
 
-def _load_tokenizer(encoder: Path):
+def load_tokenizer(encoder: Path):
+    """Return the tokenizer of a prepared encoder."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)

@@ -86,7 +86,7 @@ def _row(name: str, pairs: list[tuple[Job, Cost | None]]) -> str:
 
 def downloads(jobs: list[Job], experiments: dict) -> list[str]:
     """Return what the jobs would fetch: a line per encoder or data set of the hub or the package index."""
-    sections = {"prepare_encoder": "encoder", "prepare_dataset": "dataset"}
+    sections = {"prepare_encoder": "encoder", "prepare_dataset": "dataset", "prepare_unlabelled": "unlabelled"}
     wanted = [(job.experiment, sections[job.rule]) for job in jobs if job.rule in sections]
     return [
         f"{experiment}: {section} of the {kind}, {_name(experiments[experiment][section][kind])}"

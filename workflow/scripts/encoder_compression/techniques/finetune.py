@@ -22,6 +22,7 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
         objective=objectives.from_labels,
         checkpoints=checkpoints,
         columns={},
+        further=None,
         ramp=None,
     )
     artifacts.publish(network, tokenizer, model, dataset=goal.dataset)

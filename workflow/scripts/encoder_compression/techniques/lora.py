@@ -46,6 +46,7 @@ def lora(
         adapted,
         teacher=teacher,
         soft_targets=soft_targets,
+        further=None,
         layer_map=list(range(1, network.config.num_hidden_layers + 1)),
         tokenizer=tokenizer,
         goal=goal,

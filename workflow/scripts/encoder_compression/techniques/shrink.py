@@ -37,6 +37,7 @@ def shrink(
         network,
         teacher=teacher,
         soft_targets=soft_targets,
+        further=None,
         layer_map=list(range(1, network.config.num_hidden_layers + 1)),
         tokenizer=tokenizer,
         goal=goal,

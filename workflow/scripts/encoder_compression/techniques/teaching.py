@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+from datasets import Dataset
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -29,6 +30,7 @@ def learn(
     *,
     teacher: Path,
     soft_targets: Path | None,
+    further: Dataset | None,
     layer_map: list[int],
     tokenizer: PreTrainedTokenizerBase,
     goal: Goal,
@@ -39,7 +41,8 @@ def learn(
     """Train ``student`` in place towards labels and teacher; returns its curve and facts.
 
     ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
-    logits on train; ``options`` are those of a step with "loss", "temperature" and "training"; ``ramp`` prunes on the way.
+    logits on train, ``further`` are rows beside those of train; ``options`` are those of a step with "loss", "temperature" and
+    "training"; ``ramp`` prunes on the way.
     """
     history, facts = train(
         model=student,
@@ -48,7 +51,8 @@ def learn(
         options=options["training"],
         objective=_objective(student, teacher, layer_map, options),
         checkpoints=checkpoints,
-        columns=_soft_columns(soft_targets, options),
+        columns=soft_columns(soft_targets, options),
+        further=further,
         ramp=ramp,
     )
     student.hidden_matcher = None
@@ -64,8 +68,8 @@ def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], op
     return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
 
 
-def _soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
-    """Return the teacher's logits as an input of every example of train, where the loss uses them."""
+def soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
+    """Return the teacher's logits as an input of every example, where the loss uses them."""
     if not options["loss"]["soft"]:
         return {}
     return {"teacher_logits": parquet.read_table(Path(soft_targets) / "logits.parquet", columns=["logits"])["logits"]}

@@ -10,16 +10,23 @@ from transformers.utils import ModelOutput
 from encoder_compression import encoders, features
 from encoder_compression.training.losses import HiddenStateMatcher, soft_target_loss, span_loss
 
+NO_CLASS = -100  # in place of the class of a text that has no label; in place of a number it is NaN
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
 Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
 def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
-    """Return the loss towards the labels: the model's own for classes and numbers, that without padding for spans."""
-    if "start_positions" not in batch:
-        return out.loss
-    positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
-    return span_loss(encoders.logits(out), positions, batch["attention_mask"])
+    """Return the loss towards the labels: cross-entropy of classes, squared error of numbers, that without padding for spans.
+
+    It is a mean over all inputs of the batch, to which one without a label adds nothing.
+    """
+    if "start_positions" in batch:
+        positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
+        return span_loss(encoders.logits(out), positions, batch["attention_mask"])
+    logits, labels = encoders.logits(out).float(), batch["labels"]
+    if logits.shape[-1] == 1:
+        return torch.where(labels.isnan(), 0, logits.squeeze(-1) - labels).square().mean()
+    return functional.cross_entropy(logits, labels, ignore_index=NO_CLASS, reduction="sum") / len(labels)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

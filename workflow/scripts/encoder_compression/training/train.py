@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from pyarrow import compute
 from safetensors.torch import load_model
 from transformers import (
@@ -63,20 +63,25 @@ def train(
     objective: Objective,
     checkpoints: Path,
     columns: dict[str, pa.ChunkedArray],
+    further: Dataset | None,
     ramp: Ramp | None,
 ) -> tuple[list[dict], dict]:
     """Train ``model`` in place and leave it with the weights of its best epoch; returns its curve and facts.
 
     Validation alone chooses the epoch, with a ``ramp`` among those at its end or later. ``options`` are those of a step's
-    ``training`` section; ``columns`` are further inputs of the objective, a row per input of train. A run that was killed goes
-    on from ``checkpoints``, which the caller removes once the model is saved.
+    ``training`` section; ``columns`` are further inputs of the objective, a row per input of train, and ``further`` are rows
+    with all these columns, which an epoch passes beside those of train. A run that was killed goes on from ``checkpoints``, which
+    the caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
         return _recall(ended, model)
     _refuse_clock(options)
     set_seed(goal.seed)
-    trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints, ramp)
+    data = read_train(goal.dataset, columns)
+    if further:
+        data = concatenate_datasets([data, further])
+    trainer = _trainer(model, data, tokenizer, goal, objective, options, checkpoints, ramp)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if options.get("epochs") == 0:
         return _validate_only(trainer)
@@ -226,7 +231,8 @@ def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
 
 def _read_split(dataset: Path, split: str) -> pa.Table:
     targets = tasks.of_dataset(dataset).TARGETS
-    table = features.read(dataset, split, *targets).rename_columns(targets)
+    table = features.read(dataset, split, *targets)
+    table = table.rename_columns([targets.get(name, name) for name in table.column_names])
     return table.append_column("attention_mask", [[[1] * length for length in _lengths(table)]])
 
 

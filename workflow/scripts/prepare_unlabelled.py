@@ -1,0 +1,15 @@
+"""Fetch and tokenize further texts that the data set does not have."""
+
+from encoder_compression.environment import allow_network, tokenize_in_parallel
+from encoder_compression.jobs import job
+from encoder_compression.unlabelled import prepare_unlabelled
+
+with job(snakemake) as facts:
+    allow_network()
+    tokenize_in_parallel()
+    facts |= prepare_unlabelled(
+        options=snakemake.params.options,
+        dataset=snakemake.input.dataset,
+        encoder=snakemake.input.encoder,
+        output=snakemake.output[0],
+    )
