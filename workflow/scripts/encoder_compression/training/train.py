@@ -119,6 +119,7 @@ def validate(*, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal
             objective=from_labels,
             checkpoints=Path(folder),
             columns={},
+            further=None,
             ramp=None,
         )
 
