@@ -2,6 +2,7 @@
 Distil a student with fewer layers from the step of its chain that it names as its teacher.
 
 IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/
+     the model/ of another experiment where the student starts from one
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
@@ -27,6 +28,7 @@ rule distill:
         teacher=teacher_of("model"),
         soft_targets=soft_targets,
         encoder="results/{experiment}/base",
+        start=start_of_other,
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),

@@ -1,7 +1,7 @@
 """
 Fetch the encoder and the data set, check them, split and tokenize once.
 
-IN   the sections 'encoder' and 'dataset' of the experiment
+IN   the sections 'encoder' and 'dataset' of the experiment; the model/ of another experiment where 'encoder' names one
 OUT  results/{experiment}/base/     encoder and tokenizer in Hugging Face format
      results/{experiment}/dataset/  train, validation and test as Parquet, dataset.json
 
@@ -15,6 +15,8 @@ localrules:
 
 
 rule prepare_encoder:
+    input:
+        model=encoder_of_other,
     output:
         directory("results/{experiment}/base"),
     log:

@@ -8,6 +8,7 @@ with job(snakemake) as facts:
         parent=snakemake.input.parent,
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
+        start=snakemake.input.start,
         soft_targets=snakemake.input.soft_targets,
         goal=goal(snakemake),
         options=snakemake.params.options,

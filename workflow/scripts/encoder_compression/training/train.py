@@ -24,6 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training import length
+from encoder_compression.training.masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
@@ -63,7 +64,7 @@ def train(
     if ended.exists():
         return _recall(ended, model)
     set_seed(goal.seed)
-    trainer = _trainer(model, read_train(goal.dataset, columns), tokenizer, goal, objective, options, checkpoints, ramp)
+    trainer = _trainer(model, _examples(goal, columns), tokenizer, goal, objective, options, checkpoints, ramp)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if options.get("epochs") == 0:
         return _validate_only(trainer)
@@ -74,6 +75,7 @@ def train(
     _take_off_autocast(trainer)
     facts = {
         "validation_score": trainer.state.best_metric,
+        **_validation_loss(trainer.state.log_history),
         "training_seconds": trainer.state.log_history[-1]["seconds"],
         "steps": trainer.state.global_step,
         "trained_parameters": trained,
@@ -93,7 +95,13 @@ def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
     measured = trainer.evaluate()
     _take_off_autocast(trainer)
     facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "trained_parameters": 0, "resumed": False}
-    return trainer.state.log_history, facts
+    return trainer.state.log_history, facts | _validation_loss(trainer.state.log_history)
+
+
+def _validation_loss(history: list[dict]) -> dict[str, float]:
+    """Return the validation loss of the best epoch, and the perplexity where words are to be guessed."""
+    best = max((entry for entry in history if "eval_score" in entry), key=lambda entry: entry["eval_score"])
+    return {name.replace("eval", "validation"): best[name] for name in ("eval_loss", "eval_perplexity") if name in best}
 
 
 def _peak_memory_mb() -> float:
@@ -108,7 +116,7 @@ def _take_off_autocast(trainer: EncoderTrainer) -> None:
 
 def _trainer(
     model: PreTrainedModel,
-    data: Dataset,
+    data: Dataset | DynamicMasks,
     tokenizer: PreTrainedTokenizerBase,
     goal: Goal,
     objective: Objective,
@@ -126,12 +134,13 @@ def _trainer(
         model=model,
         args=arguments,
         objective=objective,
-        lengths=[len(ids) for ids in data["input_ids"]],
+        lengths=data.lengths if isinstance(data, DynamicMasks) else [len(ids) for ids in data["input_ids"]],
         seconds=options.get("seconds"),
         warmup=options["warmup"],
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
+        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMasks) else None,
         compute_metrics=lambda out: {"score": validation.score(out.predictions)},
         callbacks=callbacks,
     )
@@ -170,6 +179,12 @@ def last_complete_checkpoint(folder: Path) -> str | None:
     return None
 
 
+def _examples(goal: Goal, columns: dict[str, pa.ChunkedArray]) -> Dataset | DynamicMasks:
+    """Return train, masked anew in each epoch where words are to be guessed."""
+    guessed = "masking" in tasks.describe(goal.dataset)
+    return DynamicMasks(goal.dataset, goal.seed) if guessed else read_train(goal.dataset, columns)
+
+
 def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
     """Return train as the model's arguments, with further columns."""
     table = _read_split(dataset, "train")
@@ -198,7 +213,7 @@ class Validation:
         self.data = Dataset(table.take(self.order))
 
     def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
-        """Return the score of the Trainer's predictions: logits [n, classes], or [n, length] of starts and of ends."""
+        """Return the score of the Trainer's predictions: logits [n, classes], [n, length] of starts and of ends, or guessed tokens [n, length]."""
         logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
         in_order = list(logits[np.argsort(self.order)])
         return quality.score_logits(self.goal.dataset, "validation", self.goal.metric, in_order)

@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with batches by length, named loss terms, and a curve that survives a killed run."""
 
+import math
 import time
 
 import torch
@@ -10,19 +11,23 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from encoder_compression import progress
 from encoder_compression.training.length import ENDLESS, TimeLimit
-from encoder_compression.training.objectives import Objective, hard_loss
+from encoder_compression.training.masks import DynamicMasks
+from encoder_compression.training.objectives import Objective, answer, hard_loss
 
 
 class EpochLengthSampler(LengthGroupedSampler):
     """Groups sentences of similar length; the order is a function of seed and epoch alone, so a resumed epoch repeats it."""
 
-    def __init__(self, *, batch_size: int, lengths: list[int], seed: int):
+    def __init__(self, *, batch_size: int, lengths: list[int], seed: int, masks: DynamicMasks | None):
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
         self.seed = seed
+        self.masks = masks
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate before each epoch."""
+        """Called by accelerate before each epoch; tells it to the masks of train, which change with it."""
+        if self.masks is not None:
+            self.masks.set_epoch(epoch)
         self.generator.manual_seed(self.seed * 100_003 + epoch)
 
 
@@ -56,16 +61,21 @@ class EncoderTrainer(Trainer):
     def _start_interval(self) -> None:
         self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
 
+    @property
+    def _masks(self) -> DynamicMasks | None:
+        return self.train_dataset if isinstance(self.train_dataset, DynamicMasks) else None
+
     def _get_train_sampler(self, train_dataset=None) -> EpochLengthSampler:
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochLengthSampler(batch_size=batch_size, lengths=self.lengths, seed=self.args.seed)
+        return EpochLengthSampler(batch_size=batch_size, lengths=self.lengths, seed=self.args.seed, masks=self._masks)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
-            out = model(**inputs)
+            out = answer(model, inputs)
             return hard_loss(out, inputs), out
-        terms = self.objective(model, inputs)
+        with self.accelerator.autocast():  # the student's forward pass has it anyway, a teacher that answers beside it has not
+            terms = self.objective(model, inputs)
         self._count(terms, inputs)
         return sum(terms.values())
 
@@ -85,6 +95,8 @@ class EncoderTrainer(Trainer):
             seconds = time.monotonic() - interval["start"]
             logs |= means | {"tokens_per_second": float(interval["tokens"]) / seconds}
             self._start_interval()
+        if "eval_loss" in logs and self._masks:
+            logs["eval_perplexity"] = math.exp(logs["eval_loss"])
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)
 
