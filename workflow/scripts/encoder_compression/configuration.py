@@ -27,7 +27,8 @@ WHOLE = ("encoder", "dataset")
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
     """Return the complete options of every experiment that ``shared['experiments']`` names, and of those that they refer to.
 
-    "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the command line; a file of an experiment overrides its keys, deeply.
+    "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the
+    command line; a file of an experiment overrides its keys, deeply.
     Raises UserError, in one line with the remedy, for any mistake.
     """
     shared = dict(shared)

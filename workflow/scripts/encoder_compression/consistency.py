@@ -6,7 +6,6 @@ from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
 
-
 MASKED = "masked-language-modelling"
 
 
@@ -15,7 +14,9 @@ def check(options: dict, file: str) -> None:
     _check_stride(options["dataset"], file)
     for step, own in options["distill"].items():
         if own["layers"] == "important" and options["task"] == MASKED:
-            raise UserError(f"{file}: distill.{step}: what a layer is worth is measured on labels, which a corpus has none of; name the layers")
+            raise UserError(
+                f"{file}: distill.{step}: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
+            )
     for name, device in options["devices"].items():
         _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():

@@ -61,7 +61,7 @@ def head_at(model: PreTrainedModel, chosen: torch.Tensor) -> Iterator[None]:
 
 
 def logits(out: ModelOutput) -> torch.Tensor:
-    """Return what a model answers: logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
+    """Return a model's logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
     return out["logits"] if "logits" in out else torch.stack([out["start_logits"], out["end_logits"]], dim=1)
 
 

@@ -58,7 +58,9 @@ def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: 
     for name, split in splits.items():
         blocks = pack(split, tokenizer=tokenizer, length=options["max_length"])
         if not len(blocks.ids):
-            raise UserError(f"dataset: the {blocks.left_over} tokens of split '{name}' fill no block of {options['max_length']}; give more text")
+            raise UserError(
+                f"dataset: the {blocks.left_over} tokens of split '{name}' fill no block of {options['max_length']}; give more text"
+            )
         columns = _to_be_masked(blocks, masking) if name == "train" else _masked(blocks, masking)
         ids = [f"{name}-{index}" for index in range(len(blocks.ids))]
         parquet.write_table(pa.table({"id": ids, "group": blocks.groups, **columns}), folder / f"{name}.parquet")

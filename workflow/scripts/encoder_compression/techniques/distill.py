@@ -35,8 +35,9 @@ def distill(
     """Write the student to ``model`` and its curve to ``curve``; returns facts, the layer map among them.
 
     ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start, ``start``
-    all layers where options name a model of another experiment; ``soft_targets`` holds the teacher's logits on train. With start "best" both starts are trained, each with the
-    whole budget, and the one with the better validation score is kept.
+    all of its layers where the options name a model of another experiment; ``soft_targets`` holds the teacher's logits on
+    train, where they are kept. With start "best" both starts are trained, each with the whole budget, and the one with the
+    better validation score is kept.
     """
     teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, encoder, goal.dataset, *([start] if start else [])]
@@ -71,9 +72,7 @@ def _starts(start: str | dict) -> tuple[str, ...]:
     return (GIVEN,) if isinstance(start, dict) else (start,)
 
 
-def _take_given(
-    folder: Path, rule: str | list[int], keep: int, parent: Path, goal: Goal
-) -> tuple[PreTrainedModel, list[int]]:
+def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, goal: Goal) -> tuple[PreTrainedModel, list[int]]:
     """Return a model of another experiment with a new head, and the parent's layers that its own ones stand for.
 
     UserError where it has not as many layers, or reads other tokens than the parent.
@@ -82,9 +81,13 @@ def _take_given(
     layers = choose_layers(rule, keep, len(encoders.layer_stack(encoders.load_model(parent)).layer))
     found = len(encoders.layer_stack(student).layer)
     if found != len(layers):
-        raise UserError(f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it")
+        raise UserError(
+            f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
+        )
     if encoders.load_tokenizer(folder).get_vocab() != encoders.load_tokenizer(parent).get_vocab():
-        raise UserError(f"the student starts from {folder}, which has another vocabulary than its teacher; take a start of the same encoder")
+        raise UserError(
+            f"the student starts from {folder}, which has another vocabulary than its teacher; take a start of the same encoder"
+        )
     return student, layers
 
 

@@ -39,7 +39,8 @@ def learn(
     """Train ``student`` in place towards labels and teacher; returns its curve and facts.
 
     ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
-    logits on train, where they are kept; ``options`` are those of a step with "loss", "temperature" and "training"; ``ramp`` prunes on the way.
+    logits on train, where they are kept; ``options`` are those of a step with "loss", "temperature" and "training"; ``ramp``
+    prunes on the way.
     """
     history, facts = train(
         model=student,

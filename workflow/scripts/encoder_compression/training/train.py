@@ -213,7 +213,7 @@ class Validation:
         self.data = Dataset(table.take(self.order))
 
     def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
-        """Return the score of the Trainer's predictions: logits [n, classes], [n, length] of starts and of ends, or guessed tokens [n, length]."""
+        """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
         logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
         in_order = list(logits[np.argsort(self.order)])
         return quality.score_logits(self.goal.dataset, "validation", self.goal.metric, in_order)
