@@ -13,8 +13,10 @@ from torch.nn import functional
 import corpora
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.remote import started
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.tasks.masking import IGNORED
+from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import distill, take_layers
 from encoder_compression.techniques.finetune import finetune, new_model
 from encoder_compression.training.losses import HiddenStateMatcher
@@ -50,11 +52,11 @@ def goal(tmp_path_factory, encoder):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, encoder, goal):
     """A folder with a teacher whose language-model head was trained."""
-    return tuned(tmp_path_factory.mktemp("teacher"), encoder, goal, freeze="nothing", epochs=3)
+    return tuned(tmp_path_factory.mktemp("teacher"), encoder, goal, epochs=3)
 
 
-def tuned(folder, encoder, goal, *, freeze: str, **training):
-    options = {"freeze": freeze, "training": TRAINING | training}
+def tuned(folder, encoder, goal, *, epochs: int, **more):
+    options = {"training": TRAINING | {"epochs": epochs}} | more
     facts = finetune(encoder=encoder, goal=goal, options=options, model=folder / "model", curve=folder / "training.csv")
     provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
     return folder
@@ -171,8 +173,8 @@ def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, e
 
 def test_an_encoder_without_a_head_gives_no_untrained_teacher_and_one_with_a_head_does(tmp_path, encoder, teacher, goal):
     with pytest.raises(UserError, match="no head for fill-mask, and a random one would be .* more than 0 epochs"):
-        tuned(tmp_path / "bare", encoder, goal, freeze="nothing", epochs=0)
-    again = tuned(tmp_path / "whole", teacher / "model", goal, freeze="nothing", epochs=0)
+        tuned(tmp_path / "bare", encoder, goal, epochs=0)
+    again = tuned(tmp_path / "whole", teacher / "model", goal, epochs=0)
     before, after = (provenance.read_facts(folder / "model") for folder in (teacher, again))
     assert after["validation_score"] == pytest.approx(before["validation_score"])
     assert after["validation_loss"] == pytest.approx(before["validation_loss"], rel=1e-5)
@@ -219,3 +221,22 @@ def test_a_student_of_another_experiment_brings_its_layers_and_must_fit(tmp_path
 def test_the_saved_config_names_the_class_with_the_head(student):
     assert json.loads((student[0] / "model" / "config.json").read_text())["architectures"] == ["BertForMaskedLM"]
     assert encoders.auto_class(student[0] / "model") == task.AUTO_CLASS
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_graph_answers_as_the_model_does_also_where_it_is_padded(teacher, tmp_path, tiny, exporter, runtime):
+    facts = onnx_graph.export(model=teacher / "model", options=tiny.options["export"], output=tmp_path / "onnx")
+    if runtime == "openvino":
+        folders = {"model": teacher / "model", "graph": tmp_path / "onnx", "output": tmp_path / "openvino"}
+        facts = openvino_model.convert(options=tiny.options["export"], **folders)
+    assert facts["largest_logit_difference"] < 1e-4
+
+
+def test_a_measured_process_keeps_the_likeliest_tokens_and_no_logits(teacher, goal):
+    device = {"runtime": "pytorch", "hardware": "cpu", "threads": 1, "precision": "float32"}
+    with started([(teacher / "model", device)], dataset=goal.dataset, split="test") as (worker,):
+        found = worker.ask("predict", batch_size=4, split="validation")
+    share = np.mean(task.CREDITS["masked_accuracy"](found["label"], found["prediction"]))
+    assert share == pytest.approx(provenance.read_facts(teacher / "model")["validation_score"])
+    logits = torch.randn(2, 3, 7)
+    assert task.reduce(logits).tolist() == task.reduce(logits.numpy()).tolist() == logits.max(-1).indices.tolist()

@@ -21,7 +21,7 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[encoder, goal.dataset])
     tokenizer = encoders.load_tokenizer(encoder)
     network = new_model(encoder, goal)
-    network.base_model.requires_grad_(options["freeze"] != "encoder")
+    network.base_model.requires_grad_("freeze" not in options)
     history, facts = train(
         model=network,
         tokenizer=tokenizer,
