@@ -66,6 +66,7 @@ def study(tmp_path_factory, base):
         parent=folder / "model",
         teacher=folder / "model",
         encoder=base,
+        start=None,
         soft_targets=folder / "soft_targets",
         goal=goal,
         options=options | {"loss": {"hard": 0.2, "soft": 0.7, "hidden": 0.1}},
