@@ -104,9 +104,9 @@ def test_only_the_needed_jobs_of_the_other_experiment_run_and_none_of_its_report
     assert done.returncode == 0, output
     assert "results/tiny-wikitext/teacher+student6/seed1/model" in output
     jobs = [block.split(":")[0] for block in output.split("\nrule ")[1:] if "experiment=tiny-wikitext" in block.split("\n\n")[0]]
-    assert sorted(jobs) == ["distill", "finetune"], "besides the local rules that fetch"
+    assert sorted(jobs) == ["distill", "finetune", "prepare_dataset", "prepare_encoder"]
     assert "results/tiny-wikitext/report.html" not in output
-    encoder = {"encoder": {"variant": other("tiny-wikitext", "teacher+student6")}, "extends": "tiny-distilbert-sst2"}
+    encoder = {"encoder": {"variant": other("tiny-wikitext", "teacher+student6")}, "extends": "tiny"}
     (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(encoder))
     workspace.experiment = "mine"
     again = workspace.run("-n", "--cores", "2", "results/mine/base")
