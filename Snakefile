@@ -27,5 +27,5 @@ include: "workflow/rules/summarize.smk"
 rule all:
     default_target: True
     input:
-        expand("results/{experiment}/{result}", experiment=studies, result=["report.html", "plots"]),
+        expand("results/{experiment}/{result}", experiment=reported, result=["report.html", "plots"]),
         "results/summary.csv",

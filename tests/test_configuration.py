@@ -48,7 +48,18 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ),
         ({"prune": {"int8": {"sparsity": 0.6}}}, "step 'int8' stands in 'prune' and in 'quantize'; rename one"),
         ({"metric": "acuracy"}, "metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
-        ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, random"),
+        ({"encoder": {"files": {"folder": "x"}}}, "encoder: give exactly one of: package, hub, files, variant, random"),
+        ({"encoder": {"variant": {"experiment": "other"}}}, "encoder"),
+        ({"distill": {"even1": {"start": "finetund"}}}, "distill.even1.start: unknown value 'finetund'; did you mean 'finetuned'?"),
+        (
+            {"distill": {"even1": {"start": {"experiment": "other", "varant": "teacher"}}}},
+            "distill.even1.start: unknown key 'varant'; did you mean 'variant'?",
+        ),
+        ({"dataset": {"masking": {"share": 0.2}}}, "dataset.masking: not for this task; take it out or change 'task'"),
+        (
+            {"task": "masked-language-modelling", "distill": {"even1": {"layers": "important"}}},
+            "distill.even1: what a layer is worth is measured on labels, which a corpus has none of; name the layers",
+        ),
         ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
         ({"seeds": []}, "seeds"),
         (

@@ -111,6 +111,7 @@ def student(tmp_path_factory, taught, encoder, dataset, tiny):
         parent=taught / "model",
         teacher=taught / "model",
         encoder=encoder,
+        start=None,
         soft_targets=taught / "soft_targets",
         unlabelled=None,
         unlabelled_targets=None,

@@ -9,10 +9,10 @@ from conftest import ROOT, Workspace
 from encoder_compression.configuration import TECHNIQUES, load_experiments
 from encoder_compression.study import Study
 
-STUDIES = ("roberta-squad", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
+STUDIES = ("roberta-squad", "wikitext", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)
-# not the user's own, which lie beside them
-OTHERS = ("reviews", "unlabelled", "tiny", "local-hate-speech", "local-rte", "local-squad", "local-sst2")
+LOCAL = ("local-hate-speech", "local-rte", "local-squad", "local-sst2", "local-wikitext", "local-sst2-corpus")
+OTHERS = ("reviews", "unlabelled", "tiny", *LOCAL)  # not the user's own, which lie beside them
 DEPTHS = {"bert": 12, "roberta": 12, "distilbert": 6}
 LOCAL_FILES = {
     "hate_speech_2_classes": ("train.json", "val.json", "test.json"),
@@ -20,6 +20,7 @@ LOCAL_FILES = {
     "rte": ("train.parquet", "validation_a.parquet"),
     "squad": ("train_subset.parquet", "validation_a.parquet"),
     "sst2": ("train.parquet", "validation_a.parquet"),
+    "wikitext_raw": ("test_as_train.parquet", "validation_a.parquet"),
 }
 
 
@@ -51,6 +52,8 @@ def without_sizes(options: dict) -> dict:
     for step in (step for technique in steps.values() for step in technique.values()):
         for size in ("training", "gate", "calibration"):
             step.pop(size, None)
+        if isinstance(step.get("start"), dict):  # a twin's student starts from the twin of the other study
+            step["start"] = step["start"] | {"experiment": step["start"]["experiment"].removeprefix("tiny-")}
     return kept | steps
 
 

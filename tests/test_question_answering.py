@@ -66,6 +66,7 @@ def study(tmp_path_factory, base):
         parent=folder / "model",
         teacher=folder / "model",
         encoder=base,
+        start=None,
         soft_targets=folder / "soft_targets",
         unlabelled=None,
         unlabelled_targets=None,

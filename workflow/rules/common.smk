@@ -14,7 +14,7 @@ from encoder_compression import environment, frozen, locks
 from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study, check_target, quantized_pattern, steps_pattern, weights_pattern
+from encoder_compression.study import Study, check_references, check_target, quantized_pattern, steps_pattern, weights_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -29,6 +29,8 @@ def read_experiments():
 try:
     experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
+    check_references(studies)
+    reported = [name for name, options in experiments.items() if options["reported"]]
     # Snakemake shows its targets to no Snakefile; a chain with a typo should say so and not "missing rule".
     for argument in sys.argv[1:]:
         check_target(argument, studies)
@@ -113,9 +115,26 @@ def teacher_if_any(wildcards):
 
 
 def soft_targets(wildcards):
-    """Return the teacher's logits where the student's loss uses them, else nothing."""
-    weight = step_options(wildcards)["loss"]["soft"]
-    return teacher_of("soft_targets")(wildcards) if weight else []
+    """Return the teacher's logits where the student's loss uses them and they are kept, else nothing."""
+    kept = studies[wildcards.experiment].keeps_soft_targets(wildcards.variant)
+    return teacher_of("soft_targets")(wildcards) if kept else []
+
+
+def model_of_other(reference):
+    """Return the model of a variant of another experiment; ``reference`` names experiment, variant and seed."""
+    return studies[reference["experiment"]].folder(reference["variant"], reference["seed"], "model")
+
+
+def encoder_of_other(wildcards):
+    """Return the model of another experiment that is the encoder of this one, or nothing where the encoder has another source."""
+    encoder = studies[wildcards.experiment].options["encoder"]
+    return model_of_other(encoder["variant"]) if "variant" in encoder else []
+
+
+def start_of_other(wildcards):
+    """Return the model of another experiment that the variant's student starts from, or nothing where it starts elsewhere."""
+    start = step_options(wildcards)["start"]
+    return model_of_other(start) if isinstance(start, dict) else []
 
 
 def unlabelled(wildcards):

@@ -2,7 +2,7 @@
 Distil a student with fewer layers from the step of its chain that it names as its teacher.
 
 IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/,
-     results/{experiment}/unlabelled/ where the step asks for it
+     results/{experiment}/unlabelled/ where the step asks for it, the model/ of another experiment where the student starts from one
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
      results/{experiment}/{variant}/seed{seed}/unlabelled_targets/  those on the texts without labels
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
@@ -45,6 +45,7 @@ rule distill:
         unlabelled=unlabelled,
         unlabelled_targets=unlabelled_targets,
         encoder="results/{experiment}/base",
+        start=start_of_other,
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),

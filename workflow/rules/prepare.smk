@@ -1,7 +1,8 @@
 """
 Fetch the encoder and the data set, check them, split and tokenize once.
 
-IN   the sections 'encoder', 'dataset' and, where a step asks for it, 'unlabelled' of the experiment
+IN   the sections 'encoder', 'dataset' and, where a step asks for it, 'unlabelled' of the experiment;
+     the model/ of another experiment where 'encoder' names one
 OUT  results/{experiment}/base/        encoder and tokenizer in Hugging Face format
      results/{experiment}/dataset/     train, validation and test as Parquet, dataset.json
      results/{experiment}/unlabelled/  further texts that the data set does not have, as train without labels
@@ -17,6 +18,8 @@ localrules:
 
 
 rule prepare_encoder:
+    input:
+        model=encoder_of_other,
     output:
         directory("results/{experiment}/base"),
     log:

@@ -51,7 +51,7 @@ rule plot:
 
 rule collect_summaries:
     input:
-        expand("results/{experiment}/summary.csv", experiment=studies),
+        expand("results/{experiment}/summary.csv", experiment=reported),
     output:
         "results/summary.csv",
     log:

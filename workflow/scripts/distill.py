@@ -10,6 +10,7 @@ with job(snakemake) as facts:
         parent=snakemake.input.parent,
         teacher=snakemake.input.teacher,
         encoder=snakemake.input.encoder,
+        start=snakemake.input.start,
         soft_targets=snakemake.input.soft_targets,
         unlabelled=snakemake.input.unlabelled,
         unlabelled_targets=snakemake.input.unlabelled_targets,

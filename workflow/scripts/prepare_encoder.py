@@ -6,4 +6,6 @@ from encoder_compression.sources.encoder import prepare_encoder
 
 with job(snakemake) as facts:
     allow_network()
-    facts |= prepare_encoder(source=snakemake.params.options, output=snakemake.output[0])
+    model = snakemake.input.model  # of another experiment, where it is the source: a folder like any other
+    source = {"files": {"folder": model}} if model else snakemake.params.options
+    facts |= prepare_encoder(source=source, output=snakemake.output[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from encoder_compression import consistency, devices
+from encoder_compression import consistency, devices, references
 from encoder_compression.errors import UserError, nearest
 
 TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "trim", "quantize")
@@ -25,22 +25,25 @@ WHOLE = ("encoder", "dataset", "unlabelled")
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
-    """Return the complete options of every experiment that ``shared['experiments']`` names.
+    """Return the complete options of every experiment that ``shared['experiments']`` names, and of those that they refer to.
 
-    ``shared`` is config.yaml as merged with the command line; a file of an experiment overrides its keys, deeply.
+    "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the
+    command line; a file of an experiment overrides its keys, deeply.
     Raises UserError, in one line with the remedy, for any mistake.
     """
     shared = dict(shared)
     names = {"experiments": shared.pop("experiments", None)}
     _validate(names, "config.yaml", _read_yaml(schema_folder / "config.schema.yaml"))
     schema = _read_yaml(schema_folder / "experiment.schema.yaml")
-    experiments = {name: _load(name, shared, config_folder, schema) for name in names["experiments"]}
+    experiments = references.follow(names["experiments"], lambda name, asker: _load(name, asker, shared, config_folder, schema))
+    for name, options in experiments.items():
+        options["reported"] = name in names["experiments"]
     _refuse_ambiguous_steps(experiments)
     return experiments
 
 
-def _load(name: str, shared: dict, config_folder: Path, schema: dict) -> dict:
-    path = _experiment_file(name, config_folder / "experiments", "config.yaml")
+def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict) -> dict:
+    path = _experiment_file(name, config_folder / "experiments", asker)
     options = merge(shared, _read_experiment(path))
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
@@ -131,6 +134,8 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
     if error.validator == "anyOf" and isinstance(error.instance, str):  # a name or something that is no name
         return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value[0]['enum'])}"
+    if error.validator == "anyOf" and isinstance(error.instance, dict):  # the mistake in it, not that it is no name
+        return _explain(next(inner for inner in error.context if inner.validator != "enum"))
     if error.validator == "anyOf" and isinstance(error.instance, list):  # the mistake in the list, not that it is no name
         return _explain(max(error.context, key=lambda inner: len(inner.absolute_path)))
     if error.validator == "pattern" and "description" in error.schema:
@@ -173,7 +178,8 @@ def _add_controls(options: dict) -> None:
     for step in {step for chain in chains for step in chain.split("+") if step.endswith(CONTROL)}:
         technique = _technique_with_control(step.removesuffix(CONTROL), options)
         own = options[technique][step.removesuffix(CONTROL)]
-        options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, WITHOUT[technique])
+        without = {key: value for key, value in WITHOUT[technique].items() if key != "start" or isinstance(own["start"], str)}
+        options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, without)
     options["variants"] = chains
 
 

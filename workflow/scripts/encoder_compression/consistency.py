@@ -6,11 +6,18 @@ from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
 
+MASKED = "masked-language-modelling"
+
 
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
     _check_unlabelled(options, file)
+    for step, own in options["distill"].items():
+        if own["layers"] == "important" and options["task"] == MASKED:
+            raise UserError(
+                f"{file}: distill.{step}: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
+            )
     for name, device in options["devices"].items():
         _check_device(device, f"{file}: devices.{name}")
     for step, own in options["prune"].items():

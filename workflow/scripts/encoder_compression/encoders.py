@@ -1,6 +1,8 @@
 """Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +35,33 @@ def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
     return getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, **SAFE, **head)
 
 
+def lacks_head(folder: Path, auto_class: str, head: dict) -> bool:
+    """Return whether a head of the class would be a random one, as the folder has no weights for it."""
+    _, info = getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, output_loading_info=True, **SAFE, **head)
+    return bool(info["missing_keys"])
+
+
+@contextmanager
+def head_at(model: PreTrainedModel, chosen: torch.Tensor) -> Iterator[None]:
+    """Let the head see only the tokens where ``chosen`` [batch, length] is true, so that its logits are [1, their number, …].
+
+    A head over a vocabulary costs more than a small encoder, and most of its answers would be thrown away. Hidden states that
+    are asked for are those of all tokens.
+    """
+
+    def pick(module, inputs, out):
+        out["last_hidden_state"] = out["last_hidden_state"][chosen][None]
+        return out
+
+    hook = model.base_model.register_forward_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 def logits(out: ModelOutput) -> torch.Tensor:
-    """Return what a model answers: logits [batch, classes], or of a span's start and end [batch, 2, length]."""
+    """Return a model's logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
     return out["logits"] if "logits" in out else torch.stack([out["start_logits"], out["end_logits"]], dim=1)
 
 

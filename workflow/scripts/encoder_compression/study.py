@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from encoder_compression import references
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
+from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
@@ -19,6 +21,8 @@ FACTORS = {
     "trim": "weights",
     "quantize": "precision",
 }
+
+OF_CORPUS = ("finetune", "distill")  # techniques for a model that guesses words, before any task
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Study:
         steps = variant.split("+")
         techniques = [self.technique(step) for step in steps]
         where = f"{self.name}: variant '{variant}'"
+        if self.options["task"] == MASKED:
+            self._check_of_corpus(where, dict(zip(steps, techniques, strict=True)))
         if techniques[0] not in ("finetune", "lora"):
             raise UserError(f"{where}: a chain begins with a finetune or lora step, but '{steps[0]}' is a {techniques[0]} step")
         if self.is_taught(steps[0]):
@@ -91,6 +97,14 @@ class Study:
             if self.is_taught(step):
                 self._check_teacher(where, step, steps[:index])
 
+    def _check_of_corpus(self, where: str, techniques: dict[str, str]) -> None:
+        for step, technique in techniques.items():
+            if technique not in OF_CORPUS:
+                raise UserError(
+                    f"{where}: '{step}' is a {technique} step, but a corpus is for {' and '.join(OF_CORPUS)} steps; "
+                    "take the variant before it as the encoder of an experiment with a task, and go on there"
+                )
+
     def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
         for other in before:
             if self.technique(other) == "prune" and self.step_options(step)["sparsity"] < self.step_options(other)["sparsity"]:
@@ -113,6 +127,10 @@ class Study:
     def is_taught(self, variant: str) -> bool:
         """Return whether the chain's last step has a teacher."""
         return is_taught(self.technique(variant.split("+")[-1]), self.step_options(variant))
+
+    def keeps_soft_targets(self, variant: str) -> bool:
+        """Return whether the chain's last step reads its teacher's logits, which were computed before; of a corpus they are too many."""
+        return bool(self.step_options(variant)["loss"]["soft"]) and self.options["task"] != MASKED
 
     def step_options(self, variant: str) -> dict:
         """Return the options of the chain's last step."""
@@ -239,6 +257,16 @@ class Study:
 
 def _same_hardware(one: dict, other: dict) -> bool:
     return (one["hardware"], one["threads"]) == (other["hardware"], other["threads"])
+
+
+def check_references(studies: dict[str, Study]) -> None:
+    """Raise UserError where an experiment takes from another one what that cannot give."""
+    for name, study in studies.items():
+        for other in references.of(study.options):
+            source = studies[other["experiment"]]
+            source.check(other["variant"])
+            if "model" not in source.forms(other["variant"]):
+                raise UserError(f"{name}: {other['experiment']}: {_has_no('model', other['variant'], source)}")
 
 
 def steps_pattern(studies: dict[str, Study], technique: str) -> str:

@@ -45,7 +45,7 @@ class Runtime:
         """Nothing depends on the lengths of single inputs."""
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        """Return logits [batch, classes], or of a span's start and end [batch, 2, length]."""
+        """Return logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
         return self._run(self.session, batch)
 
     def _run(self, session: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:

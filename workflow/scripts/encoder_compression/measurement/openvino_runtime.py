@@ -62,12 +62,14 @@ class Runtime:
         return model
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        """Return logits [batch, classes], or of a span's start and end [batch, 2, length]."""
+        """Return logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
         size, length = batch["input_ids"].shape
         padded = int(self._padded(length)) if size == 1 else length
         with self.lock:
             found = _infer(self.of_length.get(padded, self.request) if size == 1 else self.request, self._inputs(batch, padded))
-        return found[0] if len(found) == 1 else np.stack(found, axis=1)[..., :length]
+        if len(found) > 1:
+            return np.stack(found, axis=1)[..., :length]
+        return found[0][:, :length] if found[0].ndim == 3 else found[0]
 
     def _padded(self, lengths):
         """Return the next multiple of each length, or the longest that the model takes."""

@@ -29,7 +29,7 @@ class Runtime:
 
     @torch.inference_mode()  # by call, as it holds for one thread alone
     def __call__(self, batch: Batch) -> np.ndarray:
-        """Return logits [batch, classes] or [batch, 2, length]; reading them back waits for the device."""
+        """Return logits [batch, classes], [batch, length, vocabulary] or [batch, 2, length]; reading them back waits for the device."""
         out = self.model(**{name: torch.from_numpy(values).to(self.hardware) for name, values in batch.items()})
         return encoders.logits(out).float().cpu().numpy()
 

@@ -62,15 +62,15 @@ class Worker:
         It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches.
         """
         os.sched_setaffinity(0, self.all_cores)
-        workload = Workload(self.dataset, split)
+        workload, task = Workload(self.dataset, split), tasks.of_dataset(self.dataset)
         logits: list = [None] * len(workload.lengths)
         batches = list(workload.batches(batch_size, np.arange(len(workload.lengths)), padded=False))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
-            for (chosen, _), rows in zip(batches, pool.map(lambda pair: self.runtime(pair[1]), batches), strict=True):
+            for (chosen, _), rows in zip(batches, pool.map(lambda pair: task.reduce(self.runtime(pair[1])), batches), strict=True):
                 for index, row in zip(chosen, rows, strict=True):
                     logits[index] = row
         os.sched_setaffinity(0, self.cores)
-        return tasks.of_dataset(self.dataset).decode(self.dataset, split, logits)
+        return task.decode(self.dataset, split, logits)
 
     def facts(self) -> dict:
         """Return peak memory above the imported runtime, the process's own processor seconds, and what ran where."""

@@ -25,7 +25,7 @@ CURVES = {
     "learning_rate": "learning rate",
     "tokens_per_second": "tokens per second",
 }
-TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden")
+TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "eval_loss")  # the last one on validation, and of the labels alone
 
 
 def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> dict:
@@ -137,7 +137,8 @@ def _plot_step(name: str, curve: pd.DataFrame, path: Path) -> None:
     for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
         terms = [term for term in TERMS if column == "loss" and curve[term].notna().any()] or [column]
         for number, term in enumerate(terms):
-            _draw(axes, curve, term, color=COLORS[number], linestyle=LINES[number % len(LINES)], label=term.replace("_", " "))
+            name = term.replace("eval", "validation").replace("_", " ")
+            _draw(axes, curve, term, color=COLORS[number], linestyle=LINES[number % len(LINES)], label=name)
         if len(terms) > 1:
             axes.legend(fontsize=8)
         _label(axes, label)

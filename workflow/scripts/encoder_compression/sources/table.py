@@ -66,6 +66,10 @@ def _parse(content: bytes, suffix: str, format: dict) -> pd.DataFrame:
 
 
 def _parse_text(file: io.BytesIO, format: dict) -> pd.DataFrame:
+    """Return a table with a separator, or the lines of a text as the column "text" where it has none."""
+    if not format["separator"]:
+        lines = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
+        return pd.DataFrame({"text": [line.rstrip("\n") for line in lines]})
     return pd.read_csv(
         file,
         sep=format["separator"],

@@ -17,6 +17,7 @@ from encoder_compression.techniques.further import further_rows
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 
+GIVEN = "given"  # the start from a model of another experiment, which options name
 EXAMPLES = 256  # of train, on which layers are found important: each pass costs one more for every layer that is left
 
 
@@ -25,6 +26,7 @@ def distill(
     parent: Path,
     teacher: Path,
     encoder: Path,
+    start: Path | None,
     soft_targets: Path | None,
     unlabelled: Path | None,
     unlabelled_targets: Path | None,
@@ -35,21 +37,26 @@ def distill(
 ) -> dict:
     """Write the student to ``model`` and its curve to ``curve``; returns facts, the layer map among them.
 
-    ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start;
-    ``soft_targets`` holds the teacher's logits on train, ``unlabelled`` further texts and ``unlabelled_targets`` those on them.
-    With start "best" both starts are trained, each with the whole budget, and the one with the better validation score is kept.
+    ``parent`` gives the student its layers, ``teacher`` its targets, ``encoder`` the layers of a "pretrained" start, ``start``
+    all of its layers where the options name a model of another experiment; ``soft_targets`` holds the teacher's logits on
+    train, where they are kept, ``unlabelled`` further texts and ``unlabelled_targets`` those on them. With start "best" both
+    starts are trained, each with the whole budget, and the one with the better validation score is kept.
     """
     teaching.require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, encoder, goal.dataset, *([unlabelled] if unlabelled else [])]
+    inputs = [parent, teacher, encoder, goal.dataset, *filter(None, (start, unlabelled))]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
-    starts = ("finetuned", "pretrained") if options["start"] == "best" else (options["start"],)
+    starts = _starts(options["start"])
     rule = _rule(parent, tokenizer, goal, options)
     further = further_rows(unlabelled, unlabelled_targets, goal.dataset, options)
     candidates = []
-    for start in starts:
-        whole = encoders.load_model(parent) if start == "finetuned" else new_model(encoder, goal)
-        candidates.append(_train_student(whole, rule, teacher, tokenizer, soft_targets, further, goal, options, checkpoints / start))
+    for name in starts:
+        if name == GIVEN:
+            student, layers = _take_given(start, rule, options["keep"], parent, goal)
+        else:
+            whole = encoders.load_model(parent) if name == "finetuned" else new_model(encoder, goal)
+            student, layers = take_layers(whole, rule, options["keep"])
+        candidates.append(_train_student(student, layers, teacher, tokenizer, soft_targets, further, goal, options, checkpoints / name))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
     best = scores.index(max(scores))
     artifacts.publish(candidates[best]["student"], tokenizer, model, dataset=goal.dataset)
@@ -62,6 +69,32 @@ def distill(
     }
 
 
+def _starts(start: str | dict) -> tuple[str, ...]:
+    """Return the names of the starts that are tried."""
+    if start == "best":
+        return ("finetuned", "pretrained")
+    return (GIVEN,) if isinstance(start, dict) else (start,)
+
+
+def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, goal: Goal) -> tuple[PreTrainedModel, list[int]]:
+    """Return a model of another experiment with a new head, and the parent's layers that its own ones stand for.
+
+    UserError where it has not as many layers, or reads other tokens than the parent.
+    """
+    student = new_model(folder, goal)
+    layers = choose_layers(rule, keep, len(encoders.layer_stack(encoders.load_model(parent)).layer))
+    found = len(encoders.layer_stack(student).layer)
+    if found != len(layers):
+        raise UserError(
+            f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
+        )
+    if encoders.load_tokenizer(folder).get_vocab() != encoders.load_tokenizer(parent).get_vocab():
+        raise UserError(
+            f"the student starts from {folder}, which has another vocabulary than its teacher; take a start of the same encoder"
+        )
+    return student, layers
+
+
 def _rule(parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> str | list[int]:
     """Return the rule of the layers, or the layers themselves where the parent's own importance chooses them."""
     if options["layers"] != "important":
@@ -71,8 +104,8 @@ def _rule(parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, options:
 
 
 def _train_student(
-    whole: PreTrainedModel,
-    rule: str | list[int],
+    student: PreTrainedModel,
+    layer_map: list[int],
     teacher: Path,
     tokenizer: PreTrainedTokenizerBase,
     soft_targets: Path | None,
@@ -81,8 +114,7 @@ def _train_student(
     options: dict,
     checkpoints: Path,
 ) -> dict:
-    """Train the chosen layers of ``whole`` with the whole budget; returns student, history and facts."""
-    student, layer_map = take_layers(whole, rule, options["keep"])
+    """Train a student with the whole budget; returns student, history and facts."""
     history, facts = teaching.learn(
         student,
         teacher=teacher,

@@ -5,15 +5,22 @@ from pathlib import Path
 from transformers import PreTrainedModel, set_seed
 
 from encoder_compression import encoders, tasks
+from encoder_compression.errors import UserError
 from encoder_compression.training import artifacts, objectives
 from encoder_compression.training.train import Goal, train
 
 
 def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
-    """Write the fine-tuned encoder to ``model`` and its training curve to ``curve``; returns facts."""
+    """Write the fine-tuned encoder to ``model`` and its training curve to ``curve``; returns facts.
+
+    With freeze "encoder" the head alone is trained. UserError where nothing is trained and the head would be a random one.
+    """
+    if options["training"].get("epochs") == 0:
+        _require_head(encoder, goal)
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[encoder, goal.dataset])
     tokenizer = encoders.load_tokenizer(encoder)
     network = new_model(encoder, goal)
+    network.base_model.requires_grad_("freeze" not in options)
     history, facts = train(
         model=network,
         tokenizer=tokenizer,
@@ -29,6 +36,16 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
     artifacts.write_curve(history, curve)
     artifacts.drop_checkpoints(checkpoints)
     return facts
+
+
+def _require_head(encoder: Path, goal: Goal) -> None:
+    """Raise UserError where the encoder has no head for the task."""
+    task = tasks.of_dataset(goal.dataset)
+    if encoders.lacks_head(encoder, task.AUTO_CLASS, task.head(tasks.describe(goal.dataset))):
+        raise UserError(
+            f"the encoder has no head for {task.HUB_NAME}, and a random one would be measured and taught from; "
+            "give the step's training more than 0 epochs, with 'freeze: encoder' to train the head alone"
+        )
 
 
 def new_model(encoder: Path, goal: Goal) -> PreTrainedModel:

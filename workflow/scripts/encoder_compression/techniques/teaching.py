@@ -7,7 +7,7 @@ from datasets import Dataset
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, provenance
+from encoder_compression import encoders, provenance, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
@@ -41,15 +41,15 @@ def learn(
     """Train ``student`` in place towards labels and teacher; returns its curve and facts.
 
     ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
-    logits on train, ``further`` are rows beside those of train; ``options`` are those of a step with "loss", "temperature" and
-    "training"; ``ramp`` prunes on the way.
+    logits on train, where they are kept, ``further`` are rows beside those of train; ``options`` are those of a step with
+    "loss", "temperature" and "training"; ``ramp`` prunes on the way.
     """
     history, facts = train(
         model=student,
         tokenizer=tokenizer,
         goal=goal,
         options=options["training"],
-        objective=_objective(student, teacher, layer_map, options),
+        objective=_objective(student, teacher, layer_map, goal, options),
         checkpoints=checkpoints,
         columns=soft_columns(soft_targets, options),
         further=further,
@@ -59,17 +59,19 @@ def learn(
     return history, facts
 
 
-def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], options: dict) -> Distillation:
-    """Return the loss; the hidden-state term needs the teacher itself and a matcher that is trained with the student."""
-    live = encoders.load_model(teacher) if options["loss"]["hidden"] else None
-    if live is not None:
+def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:
+    """Return the loss; some terms need the teacher itself, and hidden states a matcher that is trained with the student."""
+    loss = options["loss"]
+    asked = loss["hidden"] or (loss["soft"] and tasks.of_dataset(goal.dataset).LIVE_TEACHER)
+    live = encoders.load_model(teacher) if asked else None
+    if loss["hidden"]:
         widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
         student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)
-    return Distillation(weights=options["loss"], temperature=options["temperature"], teacher=live)
+    return Distillation(weights=loss, temperature=options["temperature"], teacher=live)
 
 
 def soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.ChunkedArray]:
-    """Return the teacher's logits as an input of every example, where the loss uses them."""
-    if not options["loss"]["soft"]:
+    """Return the teacher's logits as an input of every example, where the loss uses them and they are kept."""
+    if not options["loss"]["soft"] or not soft_targets:
         return {}
     return {"teacher_logits": parquet.read_table(Path(soft_targets) / "logits.parquet", columns=["logits"])["logits"]}

@@ -8,18 +8,36 @@ from torch.nn import functional
 from transformers.utils import ModelOutput
 
 from encoder_compression import encoders, features
-from encoder_compression.training.losses import HiddenStateMatcher, soft_target_loss, span_loss
+from encoder_compression.tasks.masking import IGNORED
+from encoder_compression.training.losses import soft_target_loss, span_loss
 
 NO_CLASS = -100  # in place of the class of a text that has no label; in place of a number it is NaN
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
 Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
+def answer(model: nn.Module, batch: dict[str, Tensor], **options) -> ModelOutput:
+    """Return what a model makes of a batch; where words are to be guessed, logits [1, places, vocabulary] of their places alone."""
+    if not _guesses(batch):
+        return model(**batch, **options)
+    inputs = {name: values for name, values in batch.items() if name != "labels"}
+    with encoders.head_at(unwrapped(model), batch["labels"] != IGNORED):
+        return model(**inputs, **options)
+
+
+def _guesses(batch: dict[str, Tensor]) -> bool:
+    """Say whether a batch has a label for each token, which only words to be guessed have."""
+    return "labels" in batch and batch["labels"].dim() == 2
+
+
 def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     """Return the loss towards the labels: cross-entropy of classes, squared error of numbers, that without padding for spans.
 
-    It is a mean over all inputs of the batch, to which one without a label adds nothing.
+    It is a mean over all inputs of the batch, to which one without a label adds nothing. For words to be guessed it is the
+    mean cross-entropy at their places, ``out`` being that of `answer`.
     """
+    if _guesses(batch):
+        return functional.cross_entropy(encoders.logits(out)[0].float(), batch["labels"][batch["labels"] != IGNORED])
     if "start_positions" in batch:
         positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
         return span_loss(encoders.logits(out), positions, batch["attention_mask"])
@@ -36,16 +54,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss towards the labels alone."""
-    return {"hard": hard_loss(model(**batch), batch)}
+    return {"hard": hard_loss(answer(model, batch), batch)}
 
 
 class Distillation:
     """Weighted sum of the hard loss, the soft one and the hidden-state loss; terms of weight 0 are not computed.
 
-    The batch carries ``teacher_logits``, shaped like the student's, where the soft term counts: softened KL, or the
-    squared difference where the model answers with a number. ``teacher`` is needed for the hidden term only; it is frozen
-    and in eval mode. The matcher's projection is trained as a part of the student, under the name ``hidden_matcher``, and
-    taken off before saving.
+    The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
+    ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the hidden term always asks.
+    The teacher is frozen and in eval mode. The matcher's projection is trained as a part of the student, under the name
+    ``hidden_matcher``, and taken off before saving.
     """
 
     def __init__(self, *, weights: dict[str, float], temperature: float, teacher: nn.Module | None):
@@ -57,21 +75,27 @@ class Distillation:
         """Return the weighted terms of a batch."""
         batch = dict(batch)
         soft_targets = batch.pop("teacher_logits", None)
-        out = model(**batch, output_hidden_states=self.teacher is not None)
+        hidden = bool(self.weights["hidden"])
+        out = answer(model, batch, output_hidden_states=hidden)
+        taught = self._ask(batch, hidden)
         terms = {"hard": hard_loss(out, batch)}
         if self.weights["soft"]:
-            terms["soft"] = self._soft_term(encoders.logits(out), soft_targets)
-        if self.weights["hidden"]:
-            terms["hidden"] = self._hidden_term(unwrapped(model).hidden_matcher, out.hidden_states, batch)
+            terms["soft"] = self._soft_term(encoders.logits(out), encoders.logits(taught) if soft_targets is None else soft_targets)
+        if hidden:
+            matcher = unwrapped(model).hidden_matcher
+            terms["hidden"] = matcher(out.hidden_states, taught.hidden_states, batch["attention_mask"])
         return {name: self.weights[name] * term for name, term in terms.items()}
+
+    def _ask(self, batch: dict[str, Tensor], hidden: bool) -> ModelOutput | None:
+        """Return what the teacher makes of the very inputs that the student reads, where there is one."""
+        if self.teacher is None:
+            return None
+        wanted = (*features.INPUTS, "attention_mask", *(["labels"] if _guesses(batch) else []))
+        asked = {name: batch[name] for name in wanted if name in batch}
+        with torch.no_grad():
+            return answer(self.teacher.to(batch["input_ids"].device), asked, output_hidden_states=hidden)
 
     def _soft_term(self, student: Tensor, teacher: Tensor) -> Tensor:
         if student.shape[-1] == 1:  # one number, which has no distribution
             return functional.mse_loss(student.float(), teacher)
         return soft_target_loss(student, teacher, self.temperature)
-
-    def _hidden_term(self, matcher: HiddenStateMatcher, states: tuple[Tensor, ...], batch: dict[str, Tensor]) -> Tensor:
-        inputs = {name: batch[name] for name in (*features.INPUTS, "attention_mask") if name in batch}
-        with torch.no_grad():
-            teacher_states = self.teacher(**inputs, output_hidden_states=True).hidden_states
-        return matcher(states, teacher_states, batch["attention_mask"])

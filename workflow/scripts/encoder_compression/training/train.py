@@ -25,6 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training import length, processes
+from encoder_compression.training.masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
@@ -78,10 +79,7 @@ def train(
         return _recall(ended, model)
     _refuse_clock(options)
     set_seed(goal.seed)
-    data = read_train(goal.dataset, columns)
-    if further:
-        data = concatenate_datasets([data, further])
-    trainer = _trainer(model, data, tokenizer, goal, objective, options, checkpoints, ramp)
+    trainer = _trainer(model, _examples(goal, columns, further), tokenizer, goal, objective, options, checkpoints, ramp)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if options.get("epochs") == 0:
         return _validate_only(trainer)
@@ -93,6 +91,7 @@ def train(
     _take_off_autocast(trainer)
     facts = {
         "validation_score": trainer.state.best_metric,
+        **_validation_loss(trainer.state.log_history),
         "training_seconds": trainer.state.log_history[-1]["seconds"],
         "steps": trainer.state.global_step,
         "trained_parameters": trained,
@@ -130,7 +129,13 @@ def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
     measured = trainer.evaluate()
     _take_off_autocast(trainer)
     facts = {"validation_score": measured["eval_score"], "training_seconds": 0.0, "steps": 0, "trained_parameters": 0, "resumed": False}
-    return trainer.state.log_history, facts
+    return trainer.state.log_history, facts | _validation_loss(trainer.state.log_history)
+
+
+def _validation_loss(history: list[dict]) -> dict[str, float]:
+    """Return the validation loss of the best epoch, and the perplexity where words are to be guessed."""
+    best = max((entry for entry in history if "eval_score" in entry), key=lambda entry: entry["eval_score"])
+    return {name.replace("eval", "validation"): best[name] for name in ("eval_loss", "eval_perplexity") if name in best}
 
 
 def _peak_memory_mb() -> float:
@@ -145,7 +150,7 @@ def _take_off_autocast(trainer: EncoderTrainer) -> None:
 
 def _trainer(
     model: PreTrainedModel,
-    data: Dataset,
+    data: Dataset | DynamicMasks,
     tokenizer: PreTrainedTokenizerBase,
     goal: Goal,
     objective: Objective,
@@ -163,12 +168,13 @@ def _trainer(
         model=model,
         args=arguments,
         objective=objective,
-        lengths=[len(ids) for ids in data["input_ids"]],
+        lengths=data.lengths if isinstance(data, DynamicMasks) else [len(ids) for ids in data["input_ids"]],
         seconds=options.get("seconds"),
         warmup=options["warmup"],
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
+        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMasks) else None,
         compute_metrics=lambda out: {"score": validation.score(out.predictions)},
         callbacks=callbacks,
     )
@@ -222,6 +228,14 @@ def last_complete_checkpoint(folder: Path) -> str | None:
     return None
 
 
+def _examples(goal: Goal, columns: dict[str, pa.ChunkedArray], further: Dataset | None) -> Dataset | DynamicMasks:
+    """Return train and the rows beside it; masked anew in each epoch where words are to be guessed."""
+    if "masking" in tasks.describe(goal.dataset):
+        return DynamicMasks(goal.dataset, goal.seed)
+    data = read_train(goal.dataset, columns)
+    return concatenate_datasets([data, further]) if further else data
+
+
 def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
     """Return train as the model's arguments, with further columns."""
     table = _read_split(dataset, "train")
@@ -251,7 +265,7 @@ class Validation:
         self.data = Dataset(table.take(self.order))
 
     def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
-        """Return the score of the Trainer's predictions: logits [n, classes], or [n, length] of starts and of ends."""
+        """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
         logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
         in_order = list(logits[np.argsort(self.order)])
         return quality.score_logits(self.goal.dataset, "validation", self.goal.metric, in_order)

@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with batches by length, named loss terms, and a curve that survives a killed run."""
 
+import math
 import time
 
 import torch
@@ -11,20 +12,24 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from encoder_compression import progress
 from encoder_compression.training import processes
 from encoder_compression.training.length import ENDLESS, TimeLimit
-from encoder_compression.training.objectives import Objective, hard_loss
+from encoder_compression.training.masks import DynamicMasks
+from encoder_compression.training.objectives import Objective, answer, hard_loss
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
 
 class EpochLengthSampler(LengthGroupedSampler):
     """Groups sentences of similar length; the order is a function of seed and epoch alone, so a resumed epoch repeats it."""
 
-    def __init__(self, *, batch_size: int, lengths: list[int], seed: int):
+    def __init__(self, *, batch_size: int, lengths: list[int], seed: int, masks: DynamicMasks | None):
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
         self.seed = seed
+        self.masks = masks
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate before each epoch."""
+        """Called by accelerate before each epoch; tells it to the masks of train, which change with it."""
+        if self.masks is not None:
+            self.masks.set_epoch(epoch)
         self.generator.manual_seed(self.seed * 100_003 + epoch)
 
 
@@ -58,11 +63,15 @@ class EncoderTrainer(Trainer):
     def _start_interval(self) -> None:
         self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
 
+    @property
+    def _masks(self) -> DynamicMasks | None:
+        return self.train_dataset if isinstance(self.train_dataset, DynamicMasks) else None
+
     def get_train_dataloader(self) -> ShareLoader:
         """Return this process's share of the batches; the batches themselves are the same whatever the number of processes."""
         together = self.args.train_batch_size * processes.count()
         grouped = together * self.args.gradient_accumulation_steps
-        sampler = EpochLengthSampler(batch_size=grouped, lengths=self.lengths, seed=self.args.seed)
+        sampler = EpochLengthSampler(batch_size=grouped, lengths=self.lengths, seed=self.args.seed, masks=self._masks)
         batches = ShareOfBatches(sampler, together)
         return ShareLoader(
             self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory
@@ -71,10 +80,11 @@ class EncoderTrainer(Trainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
-            out = model(**inputs)
+            out = answer(model, inputs)
             return hard_loss(out, inputs), out
         share = self._share(len(inputs["attention_mask"]))
-        terms = {name: share * term for name, term in self.objective(model, inputs).items()}
+        with self.accelerator.autocast():  # the student's forward pass has it anyway, a teacher that answers beside it has not
+            terms = {name: share * term for name, term in self.objective(model, inputs).items()}
         self._count(terms, inputs)
         return sum(terms.values())
 
@@ -102,6 +112,8 @@ class EncoderTrainer(Trainer):
             means = {f"loss_{name}": term / batches for name, term in zip(interval["terms"], terms, strict=True)}
             logs |= means | {"tokens_per_second": tokens / (time.monotonic() - interval["start"])}
             self._start_interval()
+        if "eval_loss" in logs and self._masks:
+            logs["eval_perplexity"] = math.exp(logs["eval_loss"])
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)
 

@@ -1,0 +1,131 @@
+"""An experiment may take its encoder, or the start of a student, from another one, which is then made first and not reported."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from conftest import ROOT, Workspace
+from encoder_compression.configuration import load_experiments, merge
+from encoder_compression.errors import UserError
+from encoder_compression.study import Study, check_references
+
+TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+
+
+def other(experiment: str, variant: str = "teacher") -> dict:
+    return {"experiment": experiment, "variant": variant}
+
+
+def load(tmp_path, names: list[str], **experiments: dict) -> dict[str, Study]:
+    (tmp_path / "experiments").mkdir()
+    for name, options in experiments.items():
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options))
+    shared = {"experiments": names, "devices": "auto", "quantize": {"int8": {}}}
+    loaded = load_experiments(shared=shared, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
+    studies = {name: Study(name, options) for name, options in loaded.items()}
+    check_references(studies)
+    return studies
+
+
+def with_encoder(**reference) -> dict:
+    return TINY | {"encoder": {"variant": reference}}
+
+
+def with_start(**reference) -> dict:
+    return merge(TINY, {"distill": {"even1": {"start": reference}}})
+
+
+def test_what_an_experiment_refers_to_is_read_at_any_depth_and_not_reported(tmp_path):
+    own = {"a": with_encoder(**other("b")), "b": with_start(**other("c")), "c": TINY, "d": TINY}
+    studies = load(tmp_path, ["a"], **own)
+    assert {name: study.options["reported"] for name, study in studies.items()} == {"a": True, "b": False, "c": False}
+
+
+def test_a_control_starts_where_its_student_does(tmp_path):
+    study = load(tmp_path, ["a"], a=with_start(**other("b")), b=TINY)["a"]
+    start = study.options["distill"]["even1-control"]["start"]
+    assert start == other("b") | {"seed": 1} == study.options["distill"]["even1"]["start"]
+    assert load_control_start_of_tiny(tmp_path / "plain") == "best"
+
+
+def load_control_start_of_tiny(folder) -> str:
+    folder.mkdir()
+    return load(folder, ["c"], c=TINY)["c"].options["distill"]["even1-control"]["start"]
+
+
+@pytest.mark.parametrize(
+    ("experiments", "message"),
+    [
+        ({"a": with_encoder(**other("bb")), "b": TINY}, "a.yaml: unknown experiment 'bb'; did you mean 'b'?"),
+        ({"a": with_encoder(**other("b", "teacher+evn1")), "b": TINY}, "b: unknown step 'evn1'; did you mean 'even1'?"),
+        (
+            {"a": with_encoder(**other("b", "teacher+int8")), "b": TINY},
+            "a: b: 'teacher+int8' is quantized and has no weights; ask for those of its parent 'teacher'",
+        ),
+        (
+            {"a": with_encoder(**other("b")), "b": with_start(**other("a"))},
+            "b.yaml: experiments refer to each other in a circle, a -> b -> a; take the encoder or start elsewhere",
+        ),
+        (
+            {"a": with_start(**other("a"))},
+            "a.yaml: experiments refer to each other in a circle, a -> a; take the encoder or start elsewhere",
+        ),
+        ({"a": with_start(**other("b")), "b": TINY | {"variants": ["x"]}}, "b: unknown step 'x'"),
+    ],
+)
+def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, message):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}") as error:
+        load(tmp_path, ["a"], **experiments)
+    assert "\n" not in str(error.value)
+
+
+def test_a_corpus_is_for_finetune_and_distill_steps(tmp_path):
+    corpus = {"task": "masked-language-modelling", "dataset": {"files": TINY["dataset"]["files"]}}
+    message = (
+        "variant 'teacher+magnitude60': 'magnitude60' is a prune step, but a corpus is for finetune and distill steps; take the variant"
+    )
+    with pytest.raises(UserError, match=re.escape(message)):
+        load(tmp_path, ["a"], a=TINY | corpus | {"variants": ["teacher+magnitude60"], "compare": []})
+
+
+def test_the_teachers_logits_on_a_corpus_are_not_kept(tmp_path):
+    corpus = {"task": "masked-language-modelling", "dataset": {"files": TINY["dataset"]["files"]}}
+    studies = load(tmp_path, ["a", "b"], a=TINY | corpus | {"variants": ["teacher+even1"], "compare": []}, b=TINY)
+    assert [study.keeps_soft_targets("teacher+even1") for study in studies.values()] == [False, True]
+
+
+@pytest.mark.slow
+def test_only_the_needed_jobs_of_the_other_experiment_run_and_none_of_its_reports(tmp_path):
+    workspace = Workspace(tmp_path, experiment="tiny-bert-wikitext-sst2")
+    done = workspace.run("-n", "--cores", "2")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "results/tiny-wikitext/teacher+student6/seed1/model" in output
+    jobs = [block.split(":")[0] for block in output.split("\nrule ")[1:] if "experiment=tiny-wikitext" in block.split("\n\n")[0]]
+    assert sorted(jobs) == ["distill", "finetune", "prepare_dataset", "prepare_encoder"]
+    assert "results/tiny-wikitext/report.html" not in output
+    encoder = {"encoder": {"variant": other("tiny-wikitext", "teacher+student6")}, "extends": "tiny"}
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(encoder))
+    workspace.experiment = "mine"
+    again = workspace.run("-n", "--cores", "2", "results/mine/base")
+    assert "input: results/tiny-wikitext/teacher+student6/seed1/model" in again.stdout + again.stderr
+
+
+@pytest.mark.slow
+def test_a_variant_is_an_encoder_like_any_other(tmp_path):
+    """The other experiment runs, a head for the task takes the place of that for words, and provenance tells where it came from."""
+    workspace = Workspace(tmp_path, experiment="mine")
+    small = {"random": {"architecture": "bert", "vocabulary_from": "tests/data/tiny_corpus.txt"}}
+    words = yaml.safe_load((workspace.folder / "config/experiments/tiny-wikitext.yaml").read_text()) | {"encoder": small}
+    (workspace.folder / "config/experiments/words.yaml").write_text(yaml.safe_dump(words))
+    mine = TINY | {"encoder": {"variant": other("words")}, "variants": ["teacher"], "compare": []}
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
+    done = workspace.run("--cores", "2", "results/mine/teacher/seed1/model")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((workspace.folder / "results/mine/base/provenance.json").read_text())
+    assert list(record["inputs"]) == ["results/words/teacher/seed1/model"]
+    config = json.loads((workspace.folder / "results/mine/teacher/seed1/model/config.json").read_text())
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    assert not (workspace.folder / "results/words/report.html").exists()

@@ -1,0 +1,149 @@
+"""The hidden words of a text, from the words around them (BERT; Devlin et al. 2019): what an encoder learns before any task."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from encoder_compression import features
+from encoder_compression.errors import UserError
+from encoder_compression.tasks.blocks import Blocks, pack
+from encoder_compression.tasks.masking import IGNORED, Masking, for_tokenizer
+
+AUTO_CLASS = "AutoModelForMaskedLM"
+HUB_NAME = "fill-mask"
+UNIT = "block"
+SHOWN = ("masked_accuracy",)
+RIGHT, SLICED = "", ""
+TARGETS = {"labels": "labels"}
+LIVE_TEACHER = True  # its logits are as wide as the vocabulary, and the masks are others in each epoch
+TITLE = r"= (?!=).*(?<!=) ="  # of an article of WikiText; sections have more signs of equality
+FIXED_SEED = 0  # of the masks of validation and test, the same for all models
+
+
+def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
+    """Return the rows that hold text, with the document that each is of as its "group"; of repeated documents the first.
+
+    A document begins at a title in WikiText's form where the table has such, else behind an empty row where it has such, else
+    with every row.
+    """
+    texts = table[options["columns"]["text"]].astype(object).fillna("").astype(str).str.strip()
+    rows = pd.DataFrame({"text": texts, "document": _beginnings(texts).cumsum()})[texts.ne("")]
+    joined = rows.groupby("document")["text"].agg("\n".join)
+    names = joined.map(lambda text: hashlib.sha256(text.encode()).hexdigest())
+    rows["group"] = rows["document"].map(names)
+    repeated = rows["document"].map(names.duplicated())
+    kept = rows[~repeated.astype(bool)].reset_index(drop=True)
+    kept = kept.assign(id=[f"{split}-{index}" for index in range(len(kept))], source=kept["group"])
+    kept.attrs["dropped"] = {"empty text": int(texts.eq("").sum()), "in a repeated document": int(repeated.sum())}
+    return kept
+
+
+def _beginnings(texts: pd.Series) -> pd.Series:
+    """Return which rows begin a document."""
+    titles, empty = texts.str.fullmatch(TITLE), texts.eq("")
+    if titles.any():
+        return titles
+    return empty.shift(fill_value=True) if empty.any() else ~empty
+
+
+def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+    """Write full blocks: of train as they are, of validation and test masked once and for all, with the tokens to guess."""
+    masking = for_tokenizer(tokenizer, **options["masking"])
+    rows, left_over = {}, {}
+    for name, split in splits.items():
+        blocks = pack(split, tokenizer=tokenizer, length=options["max_length"])
+        if not len(blocks.ids):
+            raise UserError(
+                f"dataset: the {blocks.left_over} tokens of split '{name}' fill no block of {options['max_length']}; give more text"
+            )
+        columns = _to_be_masked(blocks, masking) if name == "train" else _masked(blocks, masking)
+        ids = [f"{name}-{index}" for index in range(len(blocks.ids))]
+        parquet.write_table(pa.table({"id": ids, "group": blocks.groups, **columns}), folder / f"{name}.parquet")
+        rows[name], left_over[name] = len(blocks.ids), blocks.left_over
+    return {"rows": rows, "left_over_tokens": left_over, "masking": asdict(masking)}
+
+
+def _to_be_masked(blocks: Blocks, masking: Masking) -> dict[str, pa.Array]:
+    """Return the columns of blocks that get another mask in each epoch."""
+    return {"input_ids": _lists(blocks.ids), **({"words": _lists(blocks.words)} if masking.whole_words else {})}
+
+
+def _masked(blocks: Blocks, masking: Masking) -> dict[str, pa.Array]:
+    """Return the columns of blocks whose masks stay."""
+    pairs = zip(blocks.ids, blocks.words, strict=True)
+    found = [masking.apply(ids, words, np.random.default_rng([FIXED_SEED, index])) for index, (ids, words) in enumerate(pairs)]
+    masked, labels = (np.stack(column) for column in zip(*found, strict=True))
+    return {"input_ids": _lists(masked), "labels": _lists(labels)}
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    """Return the rows of a matrix as lists of Arrow."""
+    count, length = values.shape
+    return pa.LargeListArray.from_arrays(np.arange(count + 1) * length, values.reshape(-1))
+
+
+def head(description: dict) -> dict:
+    """Return nothing: a token of the vocabulary needs no more than the class says."""
+    return {}
+
+
+def reduce(logits):
+    """Return the likeliest token at each place [batch, length] of logits [batch, length, vocabulary], which fill the memory."""
+    return logits.argmax(-1)
+
+
+def possible(logits: np.ndarray, row: dict) -> np.ndarray:
+    """Return the logits as they are: every token can be chosen."""
+    return logits
+
+
+def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
+    """Return the tokens to guess of each block and those that were guessed, from the likeliest tokens [length] of each."""
+    table = features.read(dataset, split, "id", "group", "labels")
+    labels = [np.array(row) for row in table["labels"].to_pylist()]
+    return {
+        "id": table["id"].to_pylist(),
+        "group": table["group"].to_pylist(),
+        "label": [row[row != IGNORED].tolist() for row in labels],
+        "prediction": [np.asarray(tokens)[row != IGNORED].tolist() for row, tokens in zip(labels, logits, strict=True)],
+        "tokens": [len(row) for row in labels],
+    }
+
+
+def is_tuned(description: dict) -> bool:
+    """The likeliest token needs no threshold."""
+    return False
+
+
+def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
+    """Return the predictions as they are, and nothing about them."""
+    return predictions, {}
+
+
+def is_constant(labels, predictions) -> bool:
+    """Say whether the same token was guessed everywhere."""
+    return len({token for block in predictions for token in block}) == 1
+
+
+def right(labels, predictions) -> None:
+    """No block is right or wrong, only its tokens are."""
+    return
+
+
+def kinds(labels, description: dict) -> dict[str, np.ndarray]:
+    """Return none: blocks have no kinds."""
+    return {}
+
+
+def _shares(labels, predictions) -> np.ndarray:
+    """Return the share of each block's tokens that were guessed."""
+    return np.array([np.mean(np.equal(*pair)) for pair in zip(labels, predictions, strict=True)])
+
+
+CREDITS = {"masked_accuracy": _shares}
+SCORES: dict = {}
