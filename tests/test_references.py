@@ -9,7 +9,8 @@ import yaml
 from conftest import ROOT, Workspace
 from encoder_compression.configuration import load_experiments, merge
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study, check_references
+from encoder_compression.study import Study
+from encoder_compression.targets import check_references
 
 TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
 

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import load_tiny
 from encoder_compression.errors import UserError
-from encoder_compression.study import check_target, steps_pattern
+from encoder_compression.targets import check_target, steps_pattern
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.train import Goal, last_complete_checkpoint, train
+from encoder_compression.training.resume import last_complete_checkpoint
+from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import EpochLengthSampler
 
 OPTIONS = {

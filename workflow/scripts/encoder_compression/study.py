@@ -1,10 +1,7 @@
 """What an experiment's chains of steps mean: parents, teachers, options, rows."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from encoder_compression import references
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
@@ -257,60 +254,3 @@ class Study:
 
 def _same_hardware(one: dict, other: dict) -> bool:
     return (one["hardware"], one["threads"]) == (other["hardware"], other["threads"])
-
-
-def check_references(studies: dict[str, Study]) -> None:
-    """Raise UserError where an experiment takes from another one what that cannot give."""
-    for name, study in studies.items():
-        for other in references.of(study.options):
-            source = studies[other["experiment"]]
-            source.check(other["variant"])
-            if "model" not in source.forms(other["variant"]):
-                raise UserError(f"{name}: {other['experiment']}: {_has_no('model', other['variant'], source)}")
-
-
-def steps_pattern(studies: dict[str, Study], technique: str) -> str:
-    """Return a regular expression of the chains that end in a step of the technique."""
-    return _ends_in({step for study in studies.values() for step in study.options[technique]})
-
-
-def _ends_in(steps: Iterable[str]) -> str:
-    return rf"(?:[^/]+\+)?(?:{'|'.join(map(re.escape, sorted(steps)))})" if steps else r"(?!)"
-
-
-def quantized_pattern(studies: dict[str, Study], form: str) -> str:
-    """Return a regular expression of the chains whose last step quantizes to the form."""
-    steps = [item for study in studies.values() for item in study.options["quantize"].items()]
-    return _ends_in({step for step, options in steps if FORM_OF_METHOD[options["method"]] == form})
-
-
-def weights_pattern(studies: dict[str, Study]) -> str:
-    """Return a regular expression of the chains that have weights."""
-    return "|".join(steps_pattern(studies, technique) for technique in TECHNIQUES if technique != "quantize")
-
-
-def check_target(target: str, studies: dict[str, Study]) -> None:
-    """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
-    match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
-    if not match:
-        return
-    experiment, variant, device = match.groups()
-    if experiment not in studies:
-        raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
-    if variant:
-        studies[experiment].check(variant)
-    known = studies[experiment].options["devices"]
-    form = re.search(r"/seed\d+/(model|compressed|adapter|onnx|openvino)(?:/|$)", target)
-    if form and form[1] not in studies[experiment].forms(variant):
-        raise UserError(f"target '{target}': {_has_no(form[1], variant, studies[experiment])}")
-    if device and device not in (*known, "model", "compressed", "adapter", *FORM_OF_METHOD.values()):
-        raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")
-
-
-def _has_no(form: str, variant: str, study: Study) -> str:
-    """Say what to ask for in place of a form that a variant does not have."""
-    if form == "adapter":
-        return f"'{variant}' has no adapter; ask for that of a chain that ends in a lora step"
-    if form in ("model", "compressed"):
-        return f"'{variant}' is quantized and has no weights; ask for those of its parent '{study.parent(variant)}'"
-    return f"'{variant}' is quantized for another runtime; ask for its {study.forms(variant)[0]}/"

@@ -1,9 +1,7 @@
 """Train a model on a prepared data set; the same way for every technique that trains."""
 
-import json
 import logging
 import math
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,18 +11,16 @@ import pyarrow as pa
 import torch
 from datasets import Dataset, concatenate_datasets
 from pyarrow import compute
-from safetensors.torch import load_model
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from encoder_compression import environment, features, memory, quality, tasks
 from encoder_compression.errors import UserError
-from encoder_compression.training import length, processes
+from encoder_compression.training import length, processes, resume
 from encoder_compression.training.masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
@@ -76,7 +72,7 @@ def train(
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
-        return _recall(ended, model)
+        return resume.recall(ended, model)
     _refuse_clock(options)
     set_seed(goal.seed)
     trainer = _trainer(model, _examples(goal, columns, further), tokenizer, goal, objective, options, checkpoints, ramp)
@@ -84,7 +80,7 @@ def train(
     if options.get("epochs") == 0:
         return _validate_only(trainer)
     torch.manual_seed(goal.seed + processes.rank())  # of the dropout, which is another one in each process
-    last = _last_checkpoint(checkpoints)
+    last = resume.last_checkpoint(checkpoints)
     if last:
         log.info("going on from %s", last)
     trainer.train(resume_from_checkpoint=last)
@@ -103,7 +99,7 @@ def train(
     }
     history = trainer.state.log_history
     processes.wait()  # until all have loaded the best epoch
-    _remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
+    resume.remember(ended, {"history": history, "facts": facts, "best": trainer.state.best_model_checkpoint})
     return history, facts
 
 
@@ -183,49 +179,6 @@ def _trainer(
 def _refuse_clock(options: dict) -> None:
     if "seconds" in options and processes.count() > 1:
         raise UserError("training: processes have a clock each and would not stop at one step; give 'steps' in place of 'seconds'")
-
-
-def _remember(path: Path, record: dict) -> None:
-    """Write how a training ended, so that a job killed after it does not train on; all of it or nothing."""
-    if processes.rank():
-        return
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(record))
-    part.replace(path)
-
-
-def _recall(path: Path, model: PreTrainedModel) -> tuple[list[dict], dict]:
-    """Give the model the best weights of a training that had ended; returns its curve and facts."""
-    record = json.loads(path.read_text())
-    whole = Path(record["best"]) / "model.safetensors"
-    if whole.exists():
-        load_model(model, whole)
-    else:  # of a model whose updates alone were trained
-        model.load_adapter(record["best"], model.active_adapter)
-    return record["history"], record["facts"] | {"resumed": True}
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """Return the newest complete checkpoint, once the first process has cleared up."""
-    if processes.rank() == 0:
-        last_complete_checkpoint(folder)
-    processes.wait()
-    return last_complete_checkpoint(folder)
-
-
-def last_complete_checkpoint(folder: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end, after deleting those that a kill cut short.
-
-    The Trainer writes its state last, so a checkpoint without a readable one is a torso.
-    """
-    while folder.is_dir() and (newest := get_last_checkpoint(folder)):
-        try:
-            json.loads((Path(newest) / "trainer_state.json").read_text())
-            return newest
-        except (OSError, ValueError):
-            log.warning("%s was not written to its end; going on from the one before", newest)
-            shutil.rmtree(newest)
-    return None
 
 
 def _examples(goal: Goal, columns: dict[str, pa.ChunkedArray], further: Dataset | None) -> Dataset | DynamicMasks:

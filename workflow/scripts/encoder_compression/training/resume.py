@@ -1,0 +1,57 @@
+"""How a training that was killed goes on: from its newest complete checkpoint, or from its end."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+from safetensors.torch import load_model
+from transformers import PreTrainedModel
+from transformers.trainer_utils import get_last_checkpoint
+
+from encoder_compression.training import processes
+
+log = logging.getLogger(__name__)
+
+
+def remember(path: Path, record: dict) -> None:
+    """Write how a training ended, so that a job killed after it does not train on; all of it or nothing."""
+    if processes.rank():
+        return
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(record))
+    part.replace(path)
+
+
+def recall(path: Path, model: PreTrainedModel) -> tuple[list[dict], dict]:
+    """Give the model the best weights of a training that had ended; returns its curve and facts."""
+    record = json.loads(path.read_text())
+    whole = Path(record["best"]) / "model.safetensors"
+    if whole.exists():
+        load_model(model, whole)
+    else:  # of a model whose updates alone were trained
+        model.load_adapter(record["best"], model.active_adapter)
+    return record["history"], record["facts"] | {"resumed": True}
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Return the newest complete checkpoint, once the first process has cleared up."""
+    if processes.rank() == 0:
+        last_complete_checkpoint(folder)
+    processes.wait()
+    return last_complete_checkpoint(folder)
+
+
+def last_complete_checkpoint(folder: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, after deleting those that a kill cut short.
+
+    The Trainer writes its state last, so a checkpoint without a readable one is a torso.
+    """
+    while folder.is_dir() and (newest := get_last_checkpoint(folder)):
+        try:
+            json.loads((Path(newest) / "trainer_state.json").read_text())
+            return newest
+        except (OSError, ValueError):
+            log.warning("%s was not written to its end; going on from the one before", newest)
+            shutil.rmtree(newest)
+    return None
