@@ -56,10 +56,6 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
             "distill.even1.start: unknown key 'varant'; did you mean 'variant'?",
         ),
         ({"dataset": {"masking": {"share": 0.2}}}, "dataset.masking: not for this task; take it out or change 'task'"),
-        (
-            {"task": "masked-language-modelling", "distill": {"even1": {"layers": "important"}}},
-            "distill.even1: what a layer is worth is measured on labels, which a corpus has none of; name the layers",
-        ),
         ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
         ({"seeds": []}, "seeds"),
         (
@@ -125,6 +121,14 @@ def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
     assert options["variants"] == ["teacher"]
     assert options["dataset"]["max_length"] == TINY["dataset"]["max_length"]
     assert "extends" not in options
+
+
+def test_what_a_layer_is_worth_needs_labels(tmp_path):
+    own = {key: value for key, value in TINY.items() if key != "unlabelled"}
+    change = {"task": "masked-language-modelling", "distill": {"even1": {"layers": "important", "unlabelled": False}}}
+    message = "distill.even1: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, merge(own, change))
 
 
 def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp_path):

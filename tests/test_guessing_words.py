@@ -125,6 +125,8 @@ def learn(folder, teacher, encoder, goal, **changes) -> dict:
         encoder=encoder,
         start=options.pop("begun", None),
         soft_targets=[],
+        unlabelled=None,
+        unlabelled_targets=None,
         goal=goal,
         options=options,
         model=folder / "model",
@@ -187,7 +189,7 @@ def test_a_run_killed_within_an_epoch_hides_the_same_words_when_it_goes_on(encod
     def fit(folder) -> tuple:
         model = new_model(encoder, goal)
         options = {"tokenizer": encoders.load_tokenizer(encoder), "goal": goal, "options": TRAINING, "objective": from_labels}
-        _, facts = train(model=model, checkpoints=folder, columns={}, ramp=None, **options)
+        _, facts = train(model=model, checkpoints=folder, columns={}, further=None, ramp=None, **options)
         return model, facts
 
     whole, facts = fit(tmp_path / "whole")
@@ -234,7 +236,7 @@ def test_a_graph_answers_as_the_model_does_also_where_it_is_padded(teacher, tmp_
 
 def test_a_measured_process_keeps_the_likeliest_tokens_and_no_logits(teacher, goal):
     device = {"runtime": "pytorch", "hardware": "cpu", "threads": 1, "precision": "float32"}
-    with started([(teacher / "model", device)], dataset=goal.dataset, split="test") as (worker,):
+    with started([(teacher / "model", device, goal.dataset)], split="test") as (worker,):
         found = worker.ask("predict", batch_size=4, split="validation")
     share = np.mean(task.CREDITS["masked_accuracy"](found["label"], found["prediction"]))
     assert share == pytest.approx(provenance.read_facts(teacher / "model")["validation_score"])

@@ -168,7 +168,7 @@ def test_nothing_is_reported_to_a_server(tmp_path):
 )
 def test_a_device_that_cannot_be_is_refused_before_anything_runs(tiny, changes, message):
     with pytest.raises(UserError, match=message):
-        consistency.check(tiny.options | {"devices": {"mine": DEVICE | changes}}, "mine.yaml")
+        consistency.check(tiny.options | {"distill": {}, "devices": {"mine": DEVICE | changes}}, "mine.yaml")
 
 
 def test_the_baseline_of_every_precision_is_pytorch_in_float32():

@@ -79,5 +79,6 @@ def test_the_plan_of_a_fresh_study_names_what_is_unknown(workspace):
     arguments = [command[0], "-m", "encoder_compression.plan", *command[3:]]
     done = subprocess.run(arguments, cwd=workspace.folder, env=library, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "No earlier artifact tells of: 1 prepare_encoder, 1 prepare_dataset, 1 prepare_unlabelled, " in done.stdout
+    assert "No earlier artifact tells of: 1 prepare_encoder, 1 prepare_dataset, " in done.stdout
+    assert "1 prepare_unlabelled" in done.stdout
     assert done.stdout.endswith("Downloads:\n  none\n")

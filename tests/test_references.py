@@ -82,18 +82,23 @@ def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, me
     assert "\n" not in str(error.value)
 
 
+def corpus(*variants: str) -> dict:
+    """Return the tiny study with its texts as a corpus."""
+    own = {key: value for key, value in TINY.items() if key != "unlabelled"}
+    own = merge(own, {"task": "masked-language-modelling", "distill": {"even1": {"unlabelled": False}}})
+    return own | {"dataset": {"files": TINY["dataset"]["files"]}, "variants": list(variants), "compare": []}
+
+
 def test_a_corpus_is_for_finetune_and_distill_steps(tmp_path):
-    corpus = {"task": "masked-language-modelling", "dataset": {"files": TINY["dataset"]["files"]}}
     message = (
         "variant 'teacher+magnitude60': 'magnitude60' is a prune step, but a corpus is for finetune and distill steps; take the variant"
     )
     with pytest.raises(UserError, match=re.escape(message)):
-        load(tmp_path, ["a"], a=TINY | corpus | {"variants": ["teacher+magnitude60"], "compare": []})
+        load(tmp_path, ["a"], a=corpus("teacher+magnitude60"))
 
 
 def test_the_teachers_logits_on_a_corpus_are_not_kept(tmp_path):
-    corpus = {"task": "masked-language-modelling", "dataset": {"files": TINY["dataset"]["files"]}}
-    studies = load(tmp_path, ["a", "b"], a=TINY | corpus | {"variants": ["teacher+even1"], "compare": []}, b=TINY)
+    studies = load(tmp_path, ["a", "b"], a=corpus("teacher+even1"), b=TINY)
     assert [study.keeps_soft_targets("teacher+even1") for study in studies.values()] == [False, True]
 
 

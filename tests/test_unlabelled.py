@@ -138,6 +138,7 @@ def teach(lesson, encoder, dataset, tiny, output, *, loss: dict, training: dict)
         parent=lesson / "model",
         teacher=lesson / "model",
         encoder=encoder,
+        start=None,
         soft_targets=lesson / "soft_targets",
         unlabelled=lesson / "unlabelled",
         unlabelled_targets=lesson / "unlabelled_targets",
