@@ -40,10 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def load_tiny(**changes) -> Study:
-    """Return the tiny study as the workflow reads it, with top-level sections of it changed."""
+    """Return the tiny study as the workflow reads it, but in all runtimes, with top-level sections of it changed."""
     shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": ["tiny"]}
     loaded = load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
-    return Study("tiny", loaded["tiny"] | changes)
+    return Study("tiny", loaded["tiny"] | {"runtimes": {}} | changes)
 
 
 @pytest.fixture(scope="session")

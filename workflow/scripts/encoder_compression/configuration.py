@@ -21,7 +21,7 @@ WITHOUT = {
 # Options that say how much goes or how, which a control does not have.
 AMOUNTS = ("ramp", "target")
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
-WHOLE = ("encoder", "dataset", "unlabelled", "runtimes")
+WHOLE = ("encoder", "dataset", "unlabelled")
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:

@@ -31,12 +31,10 @@ class Study:
 
     def __post_init__(self):
         baseline = self.options["baseline"]["variant"]
-        for variant in [*self.options["variants"], baseline]:
+        for variant in [*self.options["variants"], *self.options["runtimes"], baseline]:
             self.check(variant)
         if "model" not in self.forms(baseline):
             raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
-        for variant in set(self.options["runtimes"]) - set(self.options["variants"]):
-            raise UserError(f"{self.name}: runtimes: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
             able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
             if not set(able) & set(self._runtimes(variant)):
