@@ -128,6 +128,8 @@ def serve() -> None:
         except UserError as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), file=answers)
+    answers.close()
+    os._exit(0)  # nothing is left to save, and taking the libraries down takes seconds
 
 
 if __name__ == "__main__":
