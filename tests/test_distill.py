@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques.distill import choose_layers, distill, take_layers
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
-from encoder_compression.techniques.teaching import require_gate
+from encoder_compression.techniques.teaching import layer_map, require_gate
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal
 
@@ -127,6 +128,36 @@ def test_the_layer_map_and_the_teachers_hash_are_recorded(student, taught):
     _, facts = student
     assert facts["layer_map"] == {1: 2}
     assert facts["teacher_fingerprint"] == provenance.fingerprint(taught / "model")
+
+
+def test_the_layers_of_a_student_are_known_by_their_places_in_the_teacher(tmp_path):
+    """What is pruned or distilled after a student learns from the layers that its own came from, not from the teacher's first."""
+    teacher, parent = (make_encoder(tmp_path / name, layers=layers) for name, layers in (("teacher", 6), ("student", 3)))
+    assert layer_map(teacher, teacher) == [1, 2, 3, 4, 5, 6]
+    for facts, expected in (({"layer_map": {1: 2, 2: 4, 3: 6}}, [2, 4, 6]), ({}, [])):
+        provenance.write(parent, options={}, inputs={}, seconds=0, facts=facts)
+        assert layer_map(parent, teacher) == expected
+
+
+def test_a_student_of_a_student_maps_to_the_teachers_layers(tmp_path, taught, student, encoder, dataset, tiny):
+    options = tiny.options["distill"]["even1"] | {"layers": [1], "start": "finetuned", "unlabelled": False}
+    folder, facts = student
+    shutil.copytree(folder / "model", tmp_path / "parent")
+    provenance.write(tmp_path / "parent", options={}, inputs={}, seconds=0, facts=facts)
+    again = distill(
+        parent=tmp_path / "parent",
+        teacher=taught / "model",
+        encoder=encoder,
+        start=None,
+        soft_targets=taught / "soft_targets",
+        unlabelled=None,
+        unlabelled_targets=None,
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=options,
+        model=tmp_path / "model",
+        curve=tmp_path / "training.csv",
+    )
+    assert again["layer_map"] == {1: 2}
 
 
 def test_the_better_of_both_starts_is_kept(student):

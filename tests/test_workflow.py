@@ -146,8 +146,7 @@ INT8_ROW = "teacher+words100+int8"
             TINY,
             "magnitude60: {sparsity: 0.6",
             "magnitude60: {sparsity: 0.5",
-            {"summarize", "plot", "collect_summaries"}
-            | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
+            {"summarize", "plot", "collect_summaries"} | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
         ),
         (
             TINY,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from encoder_compression.errors import UserError
@@ -74,6 +74,11 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     """Write a model and its tokenizer in Hugging Face format, safetensors only."""
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+
+
+def depth(folder: Path) -> int:
+    """Return how many transformer layers the model of a folder has."""
+    return AutoConfig.from_pretrained(folder, **SAFE).num_hidden_layers
 
 
 def layer_stack(model: PreTrainedModel) -> torch.nn.Module:

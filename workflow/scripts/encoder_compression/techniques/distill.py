@@ -49,6 +49,7 @@ def distill(
     starts = _starts(options["start"])
     rule = _rule(parent, tokenizer, goal, options)
     further = further_rows(unlabelled, unlabelled_targets, goal.dataset, options)
+    of_parent = teaching.layer_map(parent, teacher)
     candidates = []
     for name in starts:
         if name == GIVEN:
@@ -56,6 +57,8 @@ def distill(
         else:
             whole = encoders.load_model(parent) if name == "finetuned" else new_model(encoder, goal)
             student, layers = take_layers(whole, rule, options["keep"])
+        if name != "pretrained":  # then they are the parent's, which may be a student itself
+            layers = [of_parent[layer - 1] for layer in layers] if of_parent else []
         candidates.append(_train_student(student, layers, teacher, tokenizer, soft_targets, further, goal, options, checkpoints / name))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
     best = scores.index(max(scores))
@@ -127,7 +130,6 @@ def _train_student(
         checkpoints=checkpoints,
         ramp=None,
     )
-    facts["layer_map"] = dict(enumerate(layer_map, start=1))
     return {"student": student, "history": history, "facts": facts}
 
 

@@ -47,7 +47,7 @@ def lora(
         teacher=teacher,
         soft_targets=soft_targets,
         further=None,
-        layer_map=list(range(1, network.config.num_hidden_layers + 1)),
+        layer_map=teaching.layer_map(start, teacher) if teacher else [],
         tokenizer=tokenizer,
         goal=goal,
         options=options,

@@ -38,7 +38,7 @@ def shrink(
         teacher=teacher,
         soft_targets=soft_targets,
         further=None,
-        layer_map=list(range(1, network.config.num_hidden_layers + 1)),
+        layer_map=teaching.layer_map(parent, teacher),
         tokenizer=tokenizer,
         goal=goal,
         options=options,

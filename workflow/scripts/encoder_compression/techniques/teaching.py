@@ -25,6 +25,18 @@ def require_gate(teacher: Path, gate: float) -> None:
         )
 
 
+def layer_map(parent: Path, teacher: Path) -> list[int]:
+    """Return for each layer of the parent the teacher's layer, counted from 1, that it came from; nothing where that is not recorded.
+
+    A model with as many layers as the teacher has its layers; what a student has was recorded when it was made.
+    """
+    count = encoders.depth(parent)
+    if count == encoders.depth(teacher):
+        return list(range(1, count + 1))
+    recorded = provenance.read_facts(parent).get("layer_map", {})
+    return [recorded[str(layer)] for layer in range(1, count + 1)] if len(recorded) == count else []
+
+
 def learn(
     student: PreTrainedModel,
     *,
@@ -42,8 +54,11 @@ def learn(
 
     ``layer_map`` names for each of the student's layers the teacher's, counted from 1; ``soft_targets`` holds the teacher's
     logits on train, where they are kept, ``further`` are rows beside those of train; ``options`` are those of a step with
-    "loss", "temperature" and "training"; ``ramp`` prunes on the way.
+    "loss", "temperature" and "training"; ``ramp`` prunes on the way. UserError where hidden states are to resemble the teacher's,
+    but ``layer_map`` is empty.
     """
+    if options["loss"]["hidden"] and not layer_map:
+        raise UserError(f"which layers of {teacher} this model's came from is not recorded; take 'hidden' out of the step's 'loss'")
     history, facts = train(
         model=student,
         tokenizer=tokenizer,
@@ -56,7 +71,7 @@ def learn(
         ramp=ramp,
     )
     student.hidden_matcher = None
-    return history, facts
+    return history, facts | {"layer_map": dict(enumerate(layer_map, start=1))}
 
 
 def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:
