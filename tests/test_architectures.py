@@ -128,7 +128,7 @@ def test_hidden_states_are_matched_at_the_kept_layers(folder, model):
     student.hidden_matcher = HiddenStateMatcher(
         student_width=student.config.hidden_size, teacher_width=model.config.hidden_size, layer_map=layers
     )
-    objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=model)
+    objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1, "relation": 0}, temperature=2, teacher=model)
     terms = objective(student, sentences(folder) | {"labels": torch.tensor([0, 1]), "teacher_logits": torch.zeros(2, 2)})
     terms["hidden"].backward()
     assert terms["hidden"] > 0

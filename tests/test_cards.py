@@ -173,7 +173,8 @@ def test_updates_stand_in_words_and_tags(folder, options):
     assert "updates of rank 4 for the linear layers of the encoder and its head, trained for at most 1 epoch with all other" in written.text
     assert written.data.tags == ["lora", "encoder-compression"]
     step = options["lora"]["lora4"] | {"start": "pretrained", "targets": ["query", "value"], "training": {"steps": 300}}
-    taught = card(folder, options | {"lora": {"lora4": step | {"loss": {"hard": 0, "soft": 1, "hidden": 0}}}}, variant="teacher+lora4").text
+    soft = {"hard": 0, "soft": 1, "hidden": 0, "relation": 0}
+    taught = card(folder, options | {"lora": {"lora4": step | {"loss": soft}}}, variant="teacher+lora4").text
     assert "for the query, value layers of the encoder and a new head, trained for 300 steps on the labels and on what “teacher”" in taught
 
 

@@ -200,7 +200,7 @@ def test_the_order_of_keys_changes_nothing(tmp_path):
 def test_each_student_gets_a_control_with_the_same_budget_and_no_teacher():
     options = load_tiny().options
     student, control = options["distill"]["even1"], options["distill"]["even1-control"]
-    assert control["loss"] == {"hard": 1, "soft": 0, "hidden": 0}
+    assert control["loss"] == {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
     assert control["start"] == "best"
     assert control["training"] == student["training"]
     assert control["layers"] == student["layers"]

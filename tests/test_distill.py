@@ -185,7 +185,7 @@ def test_every_loss_term_is_in_the_curve(student):
 
 def test_the_teacher_is_frozen_and_in_eval_mode(taught):
     teacher = encoders.load_model(taught / "model").train()
-    Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=teacher)
+    Distillation(weights={"hard": 1, "soft": 1, "hidden": 1, "relation": 0}, temperature=2, teacher=teacher)
     assert not teacher.training
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
 
@@ -197,7 +197,7 @@ def test_padding_counts_in_no_term(taught):
 
     student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)
     student.eval()
-    objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1}, temperature=2, teacher=teacher)
+    objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1, "relation": 0}, temperature=2, teacher=teacher)
     ids, mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
     batch = {"labels": torch.tensor([1]), "teacher_logits": torch.tensor([[0.3, -0.2]])}
     short = objective(student, batch | {"input_ids": ids, "attention_mask": mask})

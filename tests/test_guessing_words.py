@@ -97,7 +97,7 @@ def test_the_soft_term_is_of_the_teachers_own_head_on_the_same_masked_text(teach
     whole, batch = encoders.load_model(teacher / "model"), batch_of(goal)
     student, layers = take_layers(whole, "last", 1)
     student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)
-    objective = Distillation(weights={"hard": 0.5, "soft": 2, "hidden": 3}, temperature=4, teacher=whole)
+    objective = Distillation(weights={"hard": 0.5, "soft": 2, "hidden": 3, "relation": 0}, temperature=4, teacher=whole)
     terms = objective(student.eval(), batch)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     mine, theirs = student(**inputs, output_hidden_states=True), whole.eval()(**inputs, output_hidden_states=True)
@@ -118,7 +118,7 @@ def student(tmp_path_factory, teacher, encoder, goal):
 
 def learn(folder, teacher, encoder, goal, **changes) -> dict:
     options = {"gate": 0, "layers": "even", "keep": 1, "start": "finetuned", "temperature": 2, "training": TRAINING}
-    options |= {"loss": {"hard": 0.5, "soft": 0.5, "hidden": 0.1}} | changes
+    options |= {"loss": {"hard": 0.5, "soft": 0.5, "hidden": 0.1, "relation": 0}} | changes
     return distill(
         parent=teacher / "model",
         teacher=teacher / "model",

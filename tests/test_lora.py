@@ -217,7 +217,7 @@ def test_a_pretrained_start_takes_nothing_of_its_parent_but_soft_targets(encoder
 def test_before_and_after_other_steps(encoder, dataset, trained, tiny, tmp_path, options):
     """lora -> shrink -> lora -> prune -> graph -> INT8: each reads what the one before wrote, and the zeros are there."""
     goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="test")
-    alone = {"gate": 0, "loss": {"hard": 1, "soft": 0, "hidden": 0}}
+    alone = {"gate": 0, "loss": {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}}
     own = {"teacher": trained[0] / "model", "soft_targets": None, "goal": goal}
     (tmp_path / "narrow").mkdir()
     (tmp_path / "pruned").mkdir()
@@ -245,7 +245,7 @@ def test_a_teacher_gives_soft_targets_and_hidden_states(encoder, dataset, traine
         teacher=teacher,
         soft_targets=tmp_path / "soft_targets",
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=options | {"gate": 0, "start": "pretrained", "loss": {"hard": 0.1, "soft": 0.8, "hidden": 0.1}},
+        options=options | {"gate": 0, "start": "pretrained", "loss": {"hard": 0.1, "soft": 0.8, "hidden": 0.1, "relation": 0}},
         model=tmp_path / "model",
         adapter=tmp_path / "adapter",
         curve=tmp_path / "training.csv",

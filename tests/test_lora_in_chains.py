@@ -18,7 +18,7 @@ def with_steps(options, **steps):
     return load_tiny(lora={name: options | changes for name, changes in steps.items()})
 
 
-TAUGHT = {"loss": {"hard": 0.1, "soft": 0.9, "hidden": 0}}
+TAUGHT = {"loss": {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 """The distillation terms agree with torch's own, and padding never counts."""
 
+import numpy as np
+import pytest
 import torch
+from scipy.special import rel_entr
 from torch.nn import functional
 
-from encoder_compression.training.losses import HiddenStateMatcher, hidden_state_loss, soft_target_loss
+from conftest import make_encoder
+from encoder_compression import encoders
+from encoder_compression.training.losses import HiddenStateMatcher, hidden_state_loss, relation_loss, soft_target_loss
+from encoder_compression.training.objectives import Distillation
 
 
 def test_the_soft_loss_is_torchs_kl_times_temperature_squared():
@@ -51,3 +57,71 @@ def test_a_narrower_student_is_compared_through_a_trained_projection():
     loss = matcher(tuple(torch.randn(2, 3, 4) for _ in range(2)), tuple(torch.randn(2, 3, 8) for _ in range(3)), torch.ones(2, 3))
     loss.backward()
     assert matcher.projection.weight.grad.abs().sum() > 0
+
+
+def relations(states, mask, heads):
+    """The definition, a token at a time."""
+    length, width = states.shape
+    found = np.zeros((heads, length, length))
+    for head, part in enumerate(np.split(states, heads, axis=1)):
+        for token in range(length):
+            scores = np.array([part[token] @ part[other] / np.sqrt(width / heads) if mask[other] else -np.inf for other in range(length)])
+            found[head, token] = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    return found
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_relation_loss_is_its_definition_for_other_widths_and_without_padding(heads):
+    generator = np.random.default_rng(0)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
+    student, teacher = ([generator.normal(size=(2, 4, width)) for _ in range(3)] for width in (4, 6))
+    expected = []
+    for mine, its in zip(student, teacher, strict=True):
+        terms = []
+        for row in range(2):
+            one, other = (relations(states[row], mask[row], heads) for states in (mine, its))
+            for token in np.flatnonzero(mask[row]):
+                terms += [rel_entr(other[head, token], one[head, token])[mask[row] == 1].sum() for head in range(heads)]
+        expected.append(np.mean(terms))
+    tensors = ([torch.tensor(states) for states in side] for side in (student, teacher))
+    assert relation_loss(*tensors, torch.tensor(mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_equal_relations_cost_nothing_and_padding_changes_nothing():
+    states = [torch.randn(1, 5, 4) for _ in range(3)]
+    mask = torch.tensor([[1, 1, 1, 0, 0]])
+    assert relation_loss(states, states, mask, heads=2).item() == pytest.approx(0, abs=1e-6)
+    others = [torch.randn(1, 5, 4) for _ in range(3)]
+    padded = [torch.cat([other[:, :3], torch.randn(1, 2, 4)], dim=1) for other in others]
+    assert relation_loss(states, others, mask, heads=2).item() == pytest.approx(
+        relation_loss(states, padded, mask, heads=2).item(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert", "mpnet"])
+def test_queries_keys_and_values_of_the_last_layer_are_kept_while_they_are_watched(tmp_path, architecture):
+    folder = make_encoder(tmp_path, architecture=architecture)
+    model = encoders.add_head(folder, "AutoModelForSequenceClassification", {}).eval()
+    batch = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long)}
+    with torch.no_grad(), encoders.queries_keys_values(model) as kept:
+        states = model(**batch, output_hidden_states=True).hidden_states
+    block = encoders.blocks(model)[-1]
+    for found, part in zip(kept, (block.query, block.key, block.value), strict=True):
+        torch.testing.assert_close(found, part(states[-2]))
+    model(**batch)
+    assert len(kept) == 3
+
+
+def test_the_objective_weighs_the_relation_and_teaches_the_student(tmp_path):
+    teacher, student = (
+        encoders.add_head(make_encoder(tmp_path / name, seed=seed, **shape), "AutoModelForSequenceClassification", {})
+        for name, seed, shape in (("teacher", 0, {}), ("student", 1, {"hidden_size": 16, "intermediate_size": 32}))
+    )
+    batch = {"input_ids": torch.tensor([[5, 6, 7]]), "attention_mask": torch.ones(1, 3, dtype=torch.long), "labels": torch.tensor([1])}
+    objective = Distillation(weights={"hard": 0, "soft": 0, "hidden": 0, "relation": 2}, temperature=1, teacher=teacher)
+    terms = objective(student, batch)
+    assert set(terms) == {"hard", "relation"} and terms["relation"] > 0
+    sum(terms.values()).backward()
+    query = encoders.blocks(student)[-1].query.weight
+    assert query.grad.abs().sum() > 0
+    assert all(weight.grad is None for weight in teacher.parameters())

@@ -30,7 +30,7 @@ def run_prune(parent, dataset, folder, options):
         teacher=parent,
         soft_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=options | {"gate": 0, "loss": {"hard": 1, "soft": 0, "hidden": 0}},
+        options=options | {"gate": 0, "loss": {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}},
         model=folder / "model",
         curve=folder / "training.csv",
     )

@@ -71,7 +71,7 @@ def study(tmp_path_factory, base):
         unlabelled=None,
         unlabelled_targets=None,
         goal=goal,
-        options=options | {"loss": {"hard": 0.2, "soft": 0.7, "hidden": 0.1}},
+        options=options | {"loss": {"hard": 0.2, "soft": 0.7, "hidden": 0.1, "relation": 0}},
         model=folder / "student/model",
         curve=folder / "student/training.csv",
     )

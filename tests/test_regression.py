@@ -55,7 +55,7 @@ def test_a_number_is_learnt_and_given_to_students(tmp_path, encoder):
 def test_a_student_of_a_number_is_pulled_to_it_and_not_to_a_distribution_of_one(tmp_path, encoder):
     model = encoders.add_head(encoder, "AutoModelForSequenceClassification", regression.head({})).eval()
     batch = {"input_ids": torch.tensor([[5, 6, 7]] * 2), "attention_mask": torch.ones(2, 3, dtype=torch.long), "labels": torch.ones(2)}
-    objective = Distillation(weights={"hard": 0.0, "soft": 1.0, "hidden": 0.0}, temperature=2.0, teacher=None)
+    objective = Distillation(weights={"hard": 0.0, "soft": 1.0, "hidden": 0.0, "relation": 0}, temperature=2.0, teacher=None)
     told = model(**batch).logits.detach() + 3
     assert objective(model, batch | {"teacher_logits": told})["soft"].item() == pytest.approx(9, rel=1e-4)
 

@@ -188,7 +188,7 @@ def run_step(folder, encoder, dataset, *, epochs: int, amount: dict, times=None)
         times=times,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options={"score": "fisher", "calibration": 16, "correct": True, "gate": 0, "temperature": 2.0}
-        | {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "training": training | {"patience": 2, "precision": "bfloat16"}}
+        | {"loss": {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}, "training": training | {"patience": 2, "precision": "bfloat16"}}
         | amount,
         model=folder / "model",
         curve=folder / "training.csv",

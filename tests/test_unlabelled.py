@@ -25,8 +25,8 @@ from encoder_compression.unlabelled import prepare_unlabelled
 
 MORE_CSV = ROOT / "tests" / "data" / "tiny_more.csv"
 FORMAT = {"separator": ",", "header": True, "quoting": True}
-TAUGHT = {"hard": 0.1, "soft": 0.8, "hidden": 0.1}
-LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0}
+TAUGHT = {"hard": 0.1, "soft": 0.8, "hidden": 0.1, "relation": 0}
+LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 
 
 def prepare(source, encoder, dataset, output, **columns) -> dict:
@@ -81,7 +81,7 @@ def test_a_number_that_is_not_known_adds_nothing_to_the_hard_loss():
 
 def test_a_text_without_a_label_still_learns_from_the_teacher(encoder, dataset):
     model = new_model(encoder, Goal(dataset=dataset, metric="accuracy", seed=1, name="test")).eval()
-    objective = Distillation(weights={"hard": 0.4, "soft": 0.6, "hidden": 0}, temperature=2, teacher=None)
+    objective = Distillation(weights={"hard": 0.4, "soft": 0.6, "hidden": 0, "relation": 0}, temperature=2, teacher=None)
     ids, told = torch.tensor([[2, 8, 9, 3], [2, 7, 6, 3]]), torch.tensor([[0.3, -0.2], [1.0, -1.0]])
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([1, NO_CLASS]), "teacher_logits": told}
     terms = objective(model, batch)
@@ -125,7 +125,7 @@ def test_pairs_and_numbers_are_joined_to_their_train(tmp_path, encoder):
         tmp_path / "more.jsonl", orient="records", lines=True
     )
     prepare(tmp_path / "more.jsonl", encoder, dataset, tmp_path / "unlabelled", text="one", text_pair="other")
-    rows = further_rows(tmp_path / "unlabelled", None, dataset, {"loss": {"hard": 0.5, "soft": 0, "hidden": 0.5}})
+    rows = further_rows(tmp_path / "unlabelled", None, dataset, {"loss": {"hard": 0.5, "soft": 0, "hidden": 0.5, "relation": 0}})
     both = concatenate_datasets([read_train(dataset, {}), rows])
     batch = Collator(encoders.load_tokenizer(encoder))([both[0], both[len(both) - 1]])
     assert batch["labels"].isnan().tolist() == [False, True]

@@ -11,10 +11,11 @@ from encoder_compression.errors import UserError, nearest
 
 TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "trim", "quantize")
 CONTROL = "-control"
+LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
 WITHOUT = {
-    "distill": {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "start": "best", "control": False},
-    "lora": {"loss": {"hard": 1, "soft": 0, "hidden": 0}, "control": False},
+    "distill": {"loss": LABELS_ALONE, "start": "best", "control": False},
+    "lora": {"loss": LABELS_ALONE, "control": False},
     "shrink": {"remove": 0, "control": False},
     "prune": {"sparsity": 0, "control": False},
 }
@@ -194,7 +195,7 @@ def trains(own: dict) -> bool:
 
 def is_taught(technique: str, own: dict) -> bool:
     """Say whether a step with these options has a teacher; one that tunes on labels alone has none."""
-    return technique in ("distill", "shrink", "prune") or (technique == "lora" and bool(own["loss"]["soft"] or own["loss"]["hidden"]))
+    return technique in ("distill", "shrink", "prune") or (technique == "lora" and consistency.asks_teacher(own["loss"]))
 
 
 def control_of(variant: str, options: dict) -> str | None:

@@ -41,13 +41,18 @@ def _check_stride(dataset: dict, file: str) -> None:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
 
 
+def asks_teacher(loss: dict) -> bool:
+    """Say whether a loss of these weights has a term that needs the teacher's answers."""
+    return any(weight for term, weight in loss.items() if term != "hard")
+
+
 def _check_unlabelled(options: dict, file: str) -> None:
     asked = [(step, own["loss"]) for step, own in options["distill"].items() if own["unlabelled"]]
     for step, loss in asked:
         if "unlabelled" not in options:
             raise UserError(f"{file}: distill.{step}: there are no further texts; say in a section 'unlabelled' where they are")
-        if not (loss["soft"] or loss["hidden"]):
-            raise UserError(f"{file}: distill.{step}: texts without labels teach by the soft or the hidden loss alone; give one a weight")
+        if not asks_teacher(loss):
+            raise UserError(f"{file}: distill.{step}: texts without labels teach by the other terms than 'hard' alone; give one a weight")
     if "unlabelled" in options and options["unlabelled"]["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
         raise UserError(f"{file}: unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled', or in neither")
 

@@ -116,6 +116,18 @@ def blocks(model: PreTrainedModel) -> list[Block]:
     return [Block(*(layer[name] for name in names)) for layer in layers]
 
 
+@contextmanager
+def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
+    """Keep what the last layer's queries, keys and values [batch, length, width] are in forward passes, in this order."""
+    last, kept = blocks(model)[-1], []
+    hooks = [part.register_forward_hook(lambda module, inputs, output: kept.append(output)) for part in (last.query, last.key, last.value)]
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 ROLES = {  # what a layer of a Block is there for
     "query": ("query",),
     "key": ("key",),

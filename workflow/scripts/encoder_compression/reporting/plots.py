@@ -25,7 +25,8 @@ CURVES = {
     "learning_rate": "learning rate",
     "tokens_per_second": "tokens per second",
 }
-TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "eval_loss")  # the last one on validation, and of the labels alone
+# The last one on validation, and of the labels alone.
+TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "eval_loss")
 
 
 def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> dict:

@@ -6,6 +6,7 @@ import numpy as np
 from datasets import Dataset
 from pyarrow import parquet
 
+from encoder_compression.consistency import asks_teacher
 from encoder_compression.techniques.teaching import soft_columns
 from encoder_compression.training.objectives import NO_CLASS
 from encoder_compression.training.train import read_train
@@ -19,7 +20,7 @@ def further_rows(unlabelled: Path | None, soft_targets: Path | None, dataset: Pa
     if not unlabelled:
         return None
     texts = read_train(unlabelled, soft_columns(soft_targets, options))
-    if not (options["loss"]["soft"] or options["loss"]["hidden"]):
+    if not asks_teacher(options["loss"]):
         train = read_train(dataset, {})
         return train.select(np.arange(len(texts)) % len(train))
     return texts.add_column("labels", _no_labels(dataset, len(texts)))

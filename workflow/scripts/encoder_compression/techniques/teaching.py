@@ -77,7 +77,7 @@ def learn(
 def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:
     """Return the loss; some terms need the teacher itself, and hidden states a matcher that is trained with the student."""
     loss = options["loss"]
-    asked = loss["hidden"] or (loss["soft"] and tasks.of_dataset(goal.dataset).LIVE_TEACHER)
+    asked = loss["hidden"] or loss["relation"] or (loss["soft"] and tasks.of_dataset(goal.dataset).LIVE_TEACHER)
     live = encoders.load_model(teacher) if asked else None
     if loss["hidden"]:
         widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}

@@ -13,7 +13,7 @@ from encoder_compression import encoders, features, provenance
 from encoder_compression.training import processes
 
 CURVE_COLUMNS = [
-    "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "learning_rate", "tokens_per_second",
+    "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "learning_rate", "tokens_per_second",
     "eval_loss", "eval_perplexity", "eval_score",
 ]  # fmt: skip
 

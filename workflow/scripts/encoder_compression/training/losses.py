@@ -35,6 +35,27 @@ def hidden_state_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     return (difference * mask).sum() / mask.sum()
 
 
+def relation_loss(student: list[Tensor], teacher: list[Tensor], mask: Tensor, *, heads: int) -> Tensor:
+    """KL of how tokens relate, softmax(A Aᵀ / √width), for A = queries, keys and values (Wang et al. 2021, MiniLMv2, equations 5-7).
+
+    Each of the tensors [batch, length, width] is cut into so many ``heads``, so the widths of student and teacher may differ.
+    Mean over the three, the heads, and the tokens where mask [batch, length] is 1; those related to are such tokens only.
+    """
+    losses = []
+    for mine, its in zip(student, teacher, strict=True):
+        one, other = (_relations(states, mask, heads) for states in (mine, its))
+        terms = functional.kl_div(one, other, reduction="none", log_target=True).sum(dim=-1).mean(dim=1)
+        losses.append((terms * mask).sum() / mask.sum())
+    return torch.stack(losses).mean()
+
+
+def _relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
+    """Return log-probabilities [batch, heads, length, length] of how each token relates to the others."""
+    parts = states.float().unflatten(-1, (heads, -1)).transpose(1, 2)
+    scores = parts @ parts.transpose(-1, -2) / parts.shape[-1] ** 0.5
+    return functional.log_softmax(scores.masked_fill(mask[:, None, None] == 0, -1e4), dim=-1)
+
+
 class HiddenStateMatcher(nn.Module):
     """Compares a student's layers with those of its teacher, through one projection where the widths differ.
 

@@ -1,6 +1,7 @@
 """What a batch is trained towards: named, weighted loss terms."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from transformers.utils import ModelOutput
 
 from encoder_compression import encoders, features
 from encoder_compression.tasks.masking import IGNORED
-from encoder_compression.training.losses import soft_target_loss, span_loss
+from encoder_compression.training.losses import relation_loss, soft_target_loss, span_loss
 
 NO_CLASS = -100  # in place of the class of a text that has no label; in place of a number it is NaN
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
@@ -57,11 +58,17 @@ def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]
     return {"hard": hard_loss(answer(model, batch), batch)}
 
 
+def _heads(teacher: nn.Module, states: list[Tensor]) -> int:
+    """Return into how many parts queries, keys and values are cut: the teacher's heads, or one where a width is no multiple of them."""
+    heads = teacher.config.num_attention_heads
+    return heads if all(state.shape[-1] % heads == 0 for state in states) else 1
+
+
 class Distillation:
-    """Weighted sum of the hard loss, the soft one and the hidden-state loss; terms of weight 0 are not computed.
+    """Weighted sum of the hard loss, the soft one, the hidden-state loss and the relation loss; those of weight 0 are not computed.
 
     The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
-    ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the hidden term always asks.
+    ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the other terms always ask.
     The teacher is frozen and in eval mode. The matcher's projection is trained as a part of the student, under the name
     ``hidden_matcher``, and taken off before saving.
     """
@@ -76,15 +83,23 @@ class Distillation:
         batch = dict(batch)
         soft_targets = batch.pop("teacher_logits", None)
         hidden = bool(self.weights["hidden"])
-        out = answer(model, batch, output_hidden_states=hidden)
-        taught = self._ask(batch, hidden)
+        with self._watched(unwrapped(model)) as mine:
+            out = answer(model, batch, output_hidden_states=hidden)
+        with self._watched(self.teacher) as its:
+            taught = self._ask(batch, hidden)
         terms = {"hard": hard_loss(out, batch)}
         if self.weights["soft"]:
             terms["soft"] = self._soft_term(encoders.logits(out), encoders.logits(taught) if soft_targets is None else soft_targets)
         if hidden:
             matcher = unwrapped(model).hidden_matcher
             terms["hidden"] = matcher(out.hidden_states, taught.hidden_states, batch["attention_mask"])
+        if self.weights["relation"]:
+            terms["relation"] = relation_loss(mine, its, batch["attention_mask"], heads=_heads(self.teacher, mine + its))
         return {name: self.weights[name] * term for name, term in terms.items()}
+
+    def _watched(self, model: nn.Module):
+        """Return the context in which the queries, keys and values of a model's last layer are kept, where the loss has the relation."""
+        return encoders.queries_keys_values(model) if self.weights["relation"] else nullcontext([])
 
     def _ask(self, batch: dict[str, Tensor], hidden: bool) -> ModelOutput | None:
         """Return what the teacher makes of the very inputs that the student reads, where there is one."""

@@ -12,7 +12,7 @@ const CONFIG = {
 };
 const MEASURES = {
   loss: "training loss", eval_score: "validation score", learning_rate: "learning rate", tokens_per_second: "tokens per second",
-  loss_hard: "loss: labels", loss_soft: "loss: teacher's logits", loss_hidden: "loss: hidden states",
+  loss_hard: "loss: labels", loss_soft: "loss: teacher's logits", loss_hidden: "loss: hidden states", loss_relation: "loss: relations",
   eval_loss: "validation loss", eval_perplexity: "validation perplexity",
 };
 const devices = [...new Set(data.rows.map((row) => row.device))];
