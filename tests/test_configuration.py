@@ -73,7 +73,7 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"unlabelled": {"columns": {"text_pair": "b"}}}, "unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled'"),
         (
             {"distill": {"even1": {"loss": {"soft": 0, "hidden": 0}}}},
-            "distill.even1: texts without labels teach by the soft or the hidden loss alone; give one a weight",
+            "distill.even1: texts without labels teach by the other terms than 'hard' alone; give one a weight",
         ),
         ({"task": "question-answering"}, "unlabelled: not for this task; take it out or change 'task'"),
         ({"shrink": {"fast": {"target": {"speedup": 1, "device": "cpu-pytorch"}}}}, "shrink.fast.target.speedup: 1 is less than or equal"),

@@ -115,6 +115,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
     for argument in (
         "--cores",
         "results/tiny/teacher+even1/seed3/model",
+        "results/summary.csv",
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",
         "results/tiny/lora4/seed1/adapter/adapter_model.safetensors",

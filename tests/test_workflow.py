@@ -153,7 +153,7 @@ INT8_ROW = "teacher+words100+int8"
             "files: {train: tests/data/tiny_more.csv}",
             "files: {train: tests/data/tiny_more.csv, test: tests/data/tiny.csv}",
             {"summarize", "plot", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
-            | {f"{rule} teacher+even1" for rule in ("distill", "export", "export_openvino", "measure")}
+            | {f"{rule} teacher+even1" for rule in ("distill", "measure")}
             | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
         ),
         (TINY, "  - teacher+mixed\n", "", {"summarize", "plot", "collect_summaries"}),

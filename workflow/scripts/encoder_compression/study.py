@@ -201,7 +201,12 @@ class Study:
         """
         found = {}
         for variant, seed, device in self.rows():
-            read = {self.form(device), "model", "adapter"}
+            read = {
+                self.form(device),
+                "model",
+                "adapter",
+                *(["onnx"] if self.form(device) == "openvino" else []),
+            }  # that is made from a graph
             made = [(chain, form) for chain in self.chains(variant) for form in read & set(self.forms(chain))]
             for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
                 found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}

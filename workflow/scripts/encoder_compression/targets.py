@@ -32,7 +32,7 @@ def weights_pattern(studies: dict[str, Study]) -> str:
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
-    if not match:
+    if not match or target == "results/summary.csv":  # the table of all experiments
         return
     experiment, variant, device = match.groups()
     if experiment not in studies:
