@@ -26,7 +26,7 @@ run: $(READY)  ## the default study, to its tables and plots
 results: $(READY)  ## the default study with three seeds and the whole grid: the tables and pictures of the README
 	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml
 
-tiny: $(READY)  ## every path of the pipeline in a minute or two
+tiny: $(READY)  ## every path of the pipeline in about three minutes
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
 
 plan: $(READY)  ## what a run would do and cost: make plan, make plan PROFILE=profiles/slurm EXPERIMENTS=tiny
