@@ -201,12 +201,9 @@ class Study:
         """
         found = {}
         for variant, seed, device in self.rows():
-            read = {
-                self.form(device),
-                "model",
-                "adapter",
-                *(["onnx"] if self.form(device) == "openvino" else []),
-            }  # that is made from a graph
+            read = {self.form(device), "model", "adapter"}
+            if "openvino" in read:
+                read.add("onnx")  # which that form is made from
             made = [(chain, form) for chain in self.chains(variant) for form in read & set(self.forms(chain))]
             for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
                 found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}

@@ -85,8 +85,8 @@ def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, go
     UserError where it has not as many layers, or reads other tokens than the parent.
     """
     student = new_model(folder, goal)
-    layers = choose_layers(rule, keep, len(encoders.layer_stack(encoders.load_model(parent)).layer))
-    found = len(encoders.layer_stack(student).layer)
+    layers = choose_layers(rule, keep, encoders.depth(parent))
+    found = encoders.depth(folder)
     if found != len(layers):
         raise UserError(
             f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
