@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from encoder_compression import encoders, features
 from encoder_compression.techniques import teaching
 from encoder_compression.techniques.finetune import new_model
-from encoder_compression.training import artifacts
+from encoder_compression.training import artifacts, processes
 from encoder_compression.training.train import Goal
 
 TOLERANCE = 1e-4  # of logits, relative to the largest where that is over 1: one rounding per weight and sum
@@ -98,6 +98,8 @@ def _examples(dataset: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, to
 
 def _save_adapter(adapted: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> float:
     """Write the updates and the head as peft reads them, without its empty model card; returns the size of their weights in MB."""
-    encoders.save(adapted, tokenizer, folder)
-    (Path(folder) / "README.md").unlink(missing_ok=True)
+    if processes.rank() == 0:
+        encoders.save(adapted, tokenizer, folder)
+        (Path(folder) / "README.md").unlink(missing_ok=True)
+    processes.wait()
     return (Path(folder) / WEIGHTS).stat().st_size / 1e6
