@@ -100,6 +100,7 @@ def _ours(arguments: argparse.Namespace, dataset: Path, scratch: Path) -> float:
         objective=objectives.from_labels,
         checkpoints=scratch / "checkpoints",
         columns={},
+        further=None,
         ramp=None,
     )
     shutil.rmtree(scratch / "checkpoints")

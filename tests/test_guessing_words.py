@@ -173,6 +173,15 @@ def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, e
     assert not torch.equal(after.cls.predictions.transform.dense.weight, new_model(encoder, goal).cls.predictions.transform.dense.weight)
 
 
+def test_a_frozen_table_of_words_stays_as_it_came_while_the_layers_are_trained(tmp_path, encoder, goal):
+    folder = tuned(tmp_path, encoder, goal, freeze="embeddings", epochs=1)
+    before = encoders.add_head(encoder, task.AUTO_CLASS, {})
+    after = encoders.load_model(folder / "model")
+    assert torch.equal(after.get_input_embeddings().weight, before.get_input_embeddings().weight)
+    assert not torch.equal(encoders.blocks(after)[0].query.weight, encoders.blocks(before)[0].query.weight)
+    assert provenance.read_facts(folder / "model")["trained_parameters"] == after.num_parameters() - before.get_input_embeddings().weight.numel()
+
+
 def test_an_encoder_without_a_head_gives_no_untrained_teacher_and_one_with_a_head_does(tmp_path, encoder, teacher, goal):
     with pytest.raises(UserError, match="no head for fill-mask, and a random one would be .* more than 0 epochs"):
         tuned(tmp_path / "bare", encoder, goal, epochs=0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pyarrow import parquet
 
+from conftest import make_encoder
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import new_model
@@ -159,6 +160,34 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch(encoder, dataset
     parts, *_ = fit(encoder, dataset, tmp_path / "parts", epochs=1, accumulation=2)
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+
+def test_states_that_are_computed_again_give_the_same_weights(encoder, dataset, tmp_path, monkeypatch):
+    """The dropout's draws are repeated too; the layers' first forward passes keep less for the way back."""
+    from torch.autograd.graph import saved_tensors_hooks
+
+    def kept(**changes) -> tuple[torch.nn.Module, int]:
+        sizes = []
+        with saved_tensors_hooks(lambda tensor: sizes.append(tensor.numel()) or tensor, lambda tensor: tensor):
+            model, *_ = fit(encoder, dataset, tmp_path / str(len(changes)), epochs=1, **changes)
+        return model, sum(sizes)
+
+    whole, much = kept()
+    again, little = kept(gradient_checkpointing=True)
+    assert equal(whole, again)
+    assert little < much / 2
+
+
+def test_what_transformers_cannot_compute_again_is_refused(dataset, tmp_path):
+    encoder = make_encoder(tmp_path / "encoder", "mpnet")
+    with pytest.raises(UserError, match="no gradient_checkpointing for mpnet; take it out"):
+        fit(encoder, dataset, tmp_path / "checkpoints", gradient_checkpointing=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA has float16")
+def test_float16_is_refused_on_a_processor(encoder, dataset, tmp_path):
+    with pytest.raises(UserError, match="precision float16 needs CUDA; take bfloat16"):
+        fit(encoder, dataset, tmp_path, precision="float16")
 
 
 def test_an_accumulation_that_does_not_divide_the_batch_is_refused(encoder, dataset, tmp_path):

@@ -13,14 +13,14 @@ from encoder_compression.training.train import Goal, train
 def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
     """Write the fine-tuned encoder to ``model`` and its training curve to ``curve``; returns facts.
 
-    With freeze "encoder" the head alone is trained. UserError where nothing is trained and the head would be a random one.
+    With freeze "encoder" the head alone is trained, with "embeddings" all but the table of words. UserError where nothing is trained and the head would be a random one.
     """
     if options["training"].get("epochs") == 0:
         _require_head(encoder, goal)
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[encoder, goal.dataset])
     tokenizer = encoders.load_tokenizer(encoder)
     network = new_model(encoder, goal)
-    network.base_model.requires_grad_("freeze" not in options)
+    _freeze(network, options.get("freeze"))
     history, facts = train(
         model=network,
         tokenizer=tokenizer,
@@ -36,6 +36,12 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
     artifacts.write_curve(history, curve)
     artifacts.drop_checkpoints(checkpoints)
     return facts
+
+
+def _freeze(network: PreTrainedModel, part: str | None) -> None:
+    frozen = {"encoder": network.base_model, "embeddings": network.get_input_embeddings()}
+    if part:
+        frozen[part].requires_grad_(False)
 
 
 def _require_head(encoder: Path, goal: Goal) -> None:

@@ -154,6 +154,8 @@ def _trainer(
     checkpoints: Path,
     ramp: Ramp | None,
 ) -> EncoderTrainer:
+    if "gradient_checkpointing" in options and not model.supports_gradient_checkpointing:
+        raise UserError(f"training: transformers has no gradient_checkpointing for {model.config.model_type}; take it out")
     validation = Validation(goal)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
     callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal()]
@@ -231,6 +233,8 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         among = f" times {processes.count()} processes" if processes.count() > 1 else ""
         raise UserError(f"training: accumulation {accumulation}{among} does not divide batch_size {batch_size}")
     cuda = torch.cuda.is_available()
+    if options["precision"] == "float16" and not cuda:
+        raise UserError("training: precision float16 needs CUDA; take bfloat16 or float32")
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         **length.arguments(options),
@@ -242,6 +246,9 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         weight_decay=options["weight_decay"],
         optim="adamw_torch_fused",
         bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),
+        fp16=options["precision"] == "float16",
+        gradient_checkpointing=options.get("gradient_checkpointing", False),
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         use_cpu=not cuda,
         ddp_find_unused_parameters=False,
         eval_strategy="epoch",
