@@ -125,6 +125,15 @@ def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answ
     assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)
 
 
+@pytest.mark.parametrize("form", ["model", "onnx"])
+@pytest.mark.parametrize("threshold", [-100, 100])
+def test_the_code_answers_by_the_threshold_that_validation_chose(folder, options, form, threshold):
+    rows = [row | {"class_threshold": threshold} for row in (TORCH_ROW, ONNX_ROW)]
+    (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form, rows=rows).text, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | OFFLINE, capture_output=True, text=True)
+    assert done.stdout.split(":")[0] == DATASET["labels"][threshold < 0], done.stderr
+
+
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
 def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
     (code,) = re.findall(r"```python\n(.*?)```", card(folder, options, form).text, re.DOTALL)

@@ -11,6 +11,9 @@ from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 from conftest import ROOT
 from encoder_compression.cluster import check
 
+# Epochs of a training that is to be disturbed: some 20 seconds of it, so that a busy machine is not too slow to do so.
+LONG = 150
+
 pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
 
@@ -27,7 +30,7 @@ def workspace(tmp_path):
 @pytest.fixture
 def training(workspace):
     """Start a run that trains the teacher for long enough to be disturbed; killed if a test leaves it behind."""
-    workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", "teacher: {training: {epochs: 30,")
+    workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", f"teacher: {{training: {{epochs: {LONG},")
     run = workspace.start(TRAINED)
     yield run
     if run.poll() is None:
@@ -126,15 +129,15 @@ def test_after_a_kill_nothing_runs_twice_and_nothing_is_lost(workspace, training
 
 def test_an_edit_while_a_job_waits_changes_nothing_for_it(workspace, training):
     cluster.wait_until(lambda: workspace.jobs("PENDING") or workspace.jobs("RUNNING"), seconds=600, what="no job submitted")
-    workspace.edit("config/experiments/cluster.yaml", "epochs: 30,", "epochs: 2,")
+    workspace.edit("config/experiments/cluster.yaml", f"epochs: {LONG},", "epochs: 2,")
     workspace.finish(training)
     curve = (workspace.folder / TRAINED).parent / "training.csv"
-    assert float(curve.read_text().splitlines()[-1].split(",")[1]) == 30
+    assert float(curve.read_text().splitlines()[-1].split(",")[1]) == LONG
 
 
 def test_a_run_that_waits_on_nothing_is_ended(workspace):
     """By sacct the plugin never sees a cancelled job and waits for ever: that is why the profile asks squeue."""
-    workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", "teacher: {training: {epochs: 30,")
+    workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", f"teacher: {{training: {{epochs: {LONG},")
     workspace.edit(PROFILE, "slurm-status-command: squeue", "slurm-status-command: sacct")
     guard = ROOT / "workflow/scripts/encoder_compression/cluster/guard.py"
     library = f"PYTHONPATH={ROOT / 'workflow/scripts'}"

@@ -169,7 +169,7 @@ def _contents(measured: dict) -> dict:
     """Return memory, size and number formats of a measurement, as columns."""
     copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters")
     products = measured["proof"]["matmuls"]
-    tuned = {name: measured[name] for name in ("null_threshold",) if name in measured}
+    tuned = {name: measured[name] for name in ("null_threshold", "class_threshold") if name in measured}
     return (
         {name: measured[name] for name in copied}
         | tuned

@@ -15,6 +15,7 @@ SHOWN = ("macro_f1",)
 RIGHT, SLICED = "accuracy", "label"
 TARGETS = {"label": "labels"}
 LIVE_TEACHER = False
+THRESHOLDS = 200  # that are tried between two classes
 
 
 def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
@@ -48,15 +49,18 @@ def _checked(rows: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
-    """Write the splits with labels 0…n-1 in the order of their sorted names; returns what the classes are called."""
+    """Write the splits with labels 0…n-1 in the order of their sorted names; returns what the classes are called, and if a threshold is sought."""
     labels = sorted(set().union(*(split["label"] for split in splits.values())))
     if len(labels) < 2:
         raise UserError(f"dataset: all rows have the same label {labels}; a classification needs two or more")
+    tuned = options.get("tune_threshold", False)
+    if tuned and len(labels) > 2:
+        raise UserError(f"dataset: tune_threshold is for two classes, but there are {len(labels)}; take it out")
     names = _class_names(labels, options.get("label_names"))
     for name, split in splits.items():
         split = split.assign(label=split["label"].map(labels.index).astype("int32"))
         sentences.write(split, folder / f"{name}.parquet", tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
-    return {"labels": names}
+    return {"labels": names} | ({"tuned": True} if tuned else {})
 
 
 def _class_names(labels: list, given: list[str] | None) -> list[str]:
@@ -94,13 +98,26 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
 
 
 def is_tuned(description: dict) -> bool:
-    """The most probable class needs no threshold."""
-    return False
+    """Where the study asks for it, validation says how likely the second class must be."""
+    return "tuned" in description
 
 
 def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
-    """Return the predictions as they are, and nothing about them."""
-    return predictions, {}
+    """Return the predictions with the second of two classes where its log-odds are over the threshold that is best on validation."""
+    threshold = _best_threshold(_log_odds(validation), np.array(validation["label"]), metric)
+    return predictions | {"prediction": (_log_odds(predictions) > threshold).astype(int).tolist()}, {"class_threshold": threshold}
+
+
+def _log_odds(predictions: dict) -> np.ndarray:
+    return np.diff(np.array(predictions["logits"]), axis=1)[:, 0]
+
+
+def _best_threshold(log_odds: np.ndarray, labels: np.ndarray, metric: str) -> float:
+    """Return the threshold with the best score among so many quantiles of the log-odds and even odds; of equal ones the nearest to even."""
+    quantiles = np.unique(np.quantile(log_odds, np.linspace(0, 1, THRESHOLDS)))
+    candidates = sorted([0.0, *quantiles], key=abs)
+    score = SCORES.get(metric) or (lambda labels, predictions: right(labels, predictions).mean())
+    return float(max(candidates, key=lambda threshold: score(labels, (log_odds > threshold).astype(int))))
 
 
 def is_constant(labels, predictions) -> bool:
