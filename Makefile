@@ -17,7 +17,7 @@ PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
 
-.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark publish lock clean
+.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -61,6 +61,9 @@ lint: $(READY)
 
 benchmark: $(READY)  ## training throughput against a plain Trainer
 	$(BIN)/python benchmarks/training_throughput.py
+
+utilisation: $(READY)  ## the share of the machine's peak in matrix products that a distillation on a corpus uses
+	$(BIN)/python benchmarks/flops_utilisation.py
 
 publish: $(READY)  ## tables and pictures of 'make results' into the README
 	$(BIN)/python docs/publish_results.py

@@ -92,7 +92,8 @@ def _blocks(folder: Path, tokenizer, arguments: argparse.Namespace) -> Path:
     for split, count in (("train", arguments.batch_size * arguments.steps), ("validation", arguments.batch_size)):
         ids = generator.choice(ordinary, (count, arguments.length))
         pairs = [rule.apply(row, None, generator) for row in ids]
-        columns = {"input_ids": list(ids)} if split == "train" else dict(zip(("input_ids", "labels"), map(list, zip(*pairs)), strict=True))
+        masked, labels = (list(column) for column in zip(*pairs, strict=True))
+        columns = {"input_ids": list(ids)} if split == "train" else {"input_ids": masked, "labels": labels}
         names = [f"{split}-{index}" for index in range(count)]
         parquet.write_table(pa.table({"id": names, "group": names, **columns}), folder / f"{split}.parquet")
     return folder

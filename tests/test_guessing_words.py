@@ -179,7 +179,10 @@ def test_a_frozen_table_of_words_stays_as_it_came_while_the_layers_are_trained(t
     after = encoders.load_model(folder / "model")
     assert torch.equal(after.get_input_embeddings().weight, before.get_input_embeddings().weight)
     assert not torch.equal(encoders.blocks(after)[0].query.weight, encoders.blocks(before)[0].query.weight)
-    assert provenance.read_facts(folder / "model")["trained_parameters"] == after.num_parameters() - before.get_input_embeddings().weight.numel()
+    assert (
+        provenance.read_facts(folder / "model")["trained_parameters"]
+        == after.num_parameters() - before.get_input_embeddings().weight.numel()
+    )
 
 
 def test_an_encoder_without_a_head_gives_no_untrained_teacher_and_one_with_a_head_does(tmp_path, encoder, teacher, goal):

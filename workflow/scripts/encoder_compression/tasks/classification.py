@@ -49,7 +49,7 @@ def _checked(rows: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
-    """Write the splits with labels 0…n-1 in the order of their sorted names; returns what the classes are called, and if a threshold is sought."""
+    """Write the splits with labels 0…n-1 in the order of their sorted names; returns what the classes are called."""
     labels = sorted(set().union(*(split["label"] for split in splits.values())))
     if len(labels) < 2:
         raise UserError(f"dataset: all rows have the same label {labels}; a classification needs two or more")

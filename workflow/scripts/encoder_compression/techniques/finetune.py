@@ -13,7 +13,8 @@ from encoder_compression.training.train import Goal, train
 def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
     """Write the fine-tuned encoder to ``model`` and its training curve to ``curve``; returns facts.
 
-    With freeze "encoder" the head alone is trained, with "embeddings" all but the table of words. UserError where nothing is trained and the head would be a random one.
+    With freeze "encoder" the head alone is trained, with "embeddings" all but the table of words. UserError where nothing
+    is trained and the head would be a random one.
     """
     if options["training"].get("epochs") == 0:
         _require_head(encoder, goal)
