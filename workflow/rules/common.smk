@@ -121,6 +121,12 @@ def soft_targets(wildcards):
     return teacher_of("soft_targets")(wildcards) if kept else []
 
 
+def averaged_models(wildcards):
+    """Return the models of the same seed whose weights are averaged with the parent's."""
+    study = studies[wildcards.experiment]
+    return [study.folder(other, wildcards.seed, "model") for other in step_options(wildcards)["with"]]
+
+
 def model_of_other(reference):
     """Return the model of a variant of another experiment; ``reference`` names experiment, variant and seed."""
     return studies[reference["experiment"]].folder(reference["variant"], reference["seed"], "model")

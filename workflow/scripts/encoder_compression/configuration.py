@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from encoder_compression import consistency, devices, references
 from encoder_compression.errors import UserError, nearest
 
-TECHNIQUES = ("finetune", "lora", "distill", "shrink", "prune", "trim", "quantize")
+TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "trim", "quantize")
 CONTROL = "-control"
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.

@@ -13,6 +13,7 @@ FACTORS = {
     "finetune": "weights",
     "lora": "weights",
     "distill": "depth",
+    "average": "weights",
     "shrink": "width",
     "prune": "weights",
     "trim": "weights",
@@ -79,7 +80,9 @@ class Study:
                 raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
             if "trim" in before and technique != "quantize":
                 raise UserError(f"{where}: '{step}' would read what '{before['trim']}' has cut; put it first, then trim, then quantize")
-            if technique in ("lora", "distill", "shrink") and "prune" in before:
+            if technique == "average":
+                self._check_averaged(where, step, "+".join(steps[:index]))
+            if technique in ("lora", "distill", "average", "shrink") and "prune" in before:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
                 raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
@@ -99,6 +102,16 @@ class Study:
                     f"{where}: '{step}' is a {technique} step, but a corpus is for {' and '.join(OF_CORPUS)} steps; "
                     "take the variant before it as the encoder of an experiment with a task, and go on there"
                 )
+
+    def _check_averaged(self, where: str, step: str, parent: str) -> None:
+        """Raise UserError where a variant to average with cannot be made, has no weights, or is an average or the parent itself."""
+        for other in self.step_options(step)["with"]:
+            if other == parent:
+                raise UserError(f"{where}: '{step}' averages '{parent}' with itself; name others under 'with'")
+            ends = [self.technique(one) for one in other.split("+")]
+            if "average" in ends or "quantize" in ends:
+                raise UserError(f"{where}: '{step}' averages with '{other}', which must have weights of its own; name what it is made of")
+            self.check(other)
 
     def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
         for other in before:
@@ -191,8 +204,17 @@ class Study:
             "control": control_of(variant, self.options),
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
-            "trained": [self.folder(chain, seed, "model") for chain in chains if "model" in self.forms(chain)],
+            "trained": [self.folder(chain, seed, "model") for chain in self._trained(variant)],
         }
+
+    def _trained(self, variant: str) -> list[str]:
+        """Return the chains whose training the variant needed: those up to it, and before an average those of what it is made of."""
+        found = []
+        for chain in self.chains(variant):
+            if self.technique(chain.split("+")[-1]) == "average":
+                found += [other for averaged in self.step_options(chain)["with"] for other in self.chains(averaged)]
+            found += [chain] if "model" in self.forms(chain) else []
+        return list(dict.fromkeys(found))
 
     def artifacts(self) -> list[dict]:
         """Return every artifact behind the rows: its folder, form as in `forms`, variant, seed and steps with options.

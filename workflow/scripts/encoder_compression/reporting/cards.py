@@ -22,6 +22,7 @@ TAGS = {
     "distill": ["knowledge-distillation"],
     "shrink": ["structured-pruning"],
     "prune": ["pruning"],
+    "average": ["model-soup"],
     "trim": ["vocabulary-trimming"],
     "quantize": ["quantization"],
 }

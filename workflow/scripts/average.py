@@ -1,0 +1,13 @@
+"""Average the weights of the parent and of other models."""
+
+from encoder_compression.jobs import goal, job
+from encoder_compression.techniques.average import average
+
+with job(snakemake) as facts:
+    facts |= average(
+        parent=snakemake.input.parent,
+        others=snakemake.input.others,
+        goal=goal(snakemake),
+        model=snakemake.output.model,
+        curve=snakemake.output.curve,
+    )
