@@ -5,7 +5,7 @@ import re
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import load_tiny, make_encoder
+from conftest import load_tiny
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.average import average
