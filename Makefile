@@ -17,7 +17,7 @@ PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
 
-.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation publish lock clean
+.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -64,6 +64,9 @@ benchmark: $(READY)  ## training throughput against a plain Trainer
 
 utilisation: $(READY)  ## the share of the machine's peak in matrix products that a distillation on a corpus uses
 	$(BIN)/python benchmarks/flops_utilisation.py
+
+parallelism: $(READY)  ## how much faster two processes train than one
+	$(BIN)/python benchmarks/data_parallelism.py
 
 publish: $(READY)  ## tables and pictures of 'make results' into the README
 	$(BIN)/python docs/publish_results.py
