@@ -23,3 +23,16 @@ def test_a_row_far_below_the_others_is_named_under_the_picture(tmp_path, share, 
     assert ("far below the picture: teacher+even3 (45.0%)" in text) != drawn
     assert ("<!-- even3 -->" in text) == drawn
     assert "<!-- control of even3 -->" in text
+
+
+def test_points_upon_each_other_are_named_once(tmp_path):
+    frame = pd.concat([table(1, 0.95, 0.98), table(1, 0.95, 0.9).assign(device="cpu-onnxruntime")], ignore_index=True)
+    plots._plot_tradeoff(frame, "latency_ms_p50", "latency", 0.99, tmp_path / "picture")
+    text = (tmp_path / "picture.svg").read_text()
+    assert [text.count(f"<!-- {name} -->") for name in ("teacher", "even3", "control of even3")] == [1, 1, 2]
+
+
+def test_names_leave_out_the_step_that_most_begin_with_unless_two_would_be_one():
+    assert plots._short_names(["teacher", "teacher+even3", "lora4"]) == {"teacher": "teacher", "teacher+even3": "even3", "lora4": "lora4"}
+    alike = ["teacher", "teacher+lora4", "lora4"]
+    assert plots._short_names(alike) == {name: name for name in alike}

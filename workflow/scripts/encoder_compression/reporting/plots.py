@@ -1,5 +1,6 @@
 """Pictures of an experiment, drawn from its tables and its training curves; each as PNG and as SVG."""
 
+from collections import Counter
 from pathlib import Path
 
 import matplotlib
@@ -103,18 +104,25 @@ def _plot_front(axes, table: pd.DataFrame, cost: str) -> None:
 
 
 def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
-    """Write each variant's name near its point, where it covers no other."""
-    first = {variant.partition("+")[0] for variant in table["variant"]}
-    names = table["variant"].map(_short) if len(first) == 1 else table["variant"]
-    places = zip(table[cost], table["score"] * 100, names, strict=True)
+    """Write each variant's name near its point, where it covers no other; once where its points lie upon each other."""
+    places = table[["variant"]].assign(cost=np.log10(table[cost]).round(1), score=table["score"].round(3))
+    named = table[~places.duplicated()]
+    names = named["variant"].map(_short_names(list(table["variant"])))
+    places = zip(named[cost], named["score"] * 100, names, strict=True)
     texts = [axes.text(*place, fontsize=8, zorder=4) for place in places]
+    forces = {"expand": (1.2, 1.6), "force_text": (0.4, 0.8), "iter_lim": 2000}
     line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
-    adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, expand=(1.2, 1.6), arrowprops=line)
+    adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, **forces, arrowprops=line)
 
 
-def _short(variant: str) -> str:
-    """Return a variant's name without the step that all chains begin with: ``even3+int8``, ``control of even3``."""
-    name = variant.partition("+")[2] or variant
+def _short_names(variants: list[str]) -> dict[str, str]:
+    """Return a name for each variant without the step that most begin with, where that tells all apart: ``even3+int8``, ``control of even3``."""
+    first = Counter(variant.partition("+")[0] for variant in variants).most_common(1)[0][0]
+    names = {variant: _short(variant.removeprefix(f"{first}+")) for variant in variants}
+    return names if len(set(names.values())) == len(names) else {variant: variant for variant in variants}
+
+
+def _short(name: str) -> str:
     return f"control of {name.replace(CONTROL, '')}" if name.endswith(CONTROL) else name
 
 
@@ -136,7 +144,7 @@ def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> Non
 def _plot_step(name: str, curve: pd.DataFrame, path: Path) -> None:
     figure, panels = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
     for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
-        terms = [term for term in TERMS if column == "loss" and curve[term].notna().any()] or [column]
+        terms = [term for term in TERMS if column == "loss" and term in curve and curve[term].notna().any()] or [column]
         for number, term in enumerate(terms):
             name = term.replace("eval", "validation").replace("_", " ")
             _draw(axes, curve, term, color=COLORS[number], linestyle=LINES[number % len(LINES)], label=name)
