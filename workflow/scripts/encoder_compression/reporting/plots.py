@@ -116,7 +116,7 @@ def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
 
 
 def _short_names(variants: list[str]) -> dict[str, str]:
-    """Return a name for each variant without the step that most begin with, where that tells all apart: ``even3+int8``, ``control of even3``."""
+    """Return per variant a name without the step that most begin with, where that tells all apart: ``even3``, ``control of even3``."""
     first = Counter(variant.partition("+")[0] for variant in variants).most_common(1)[0][0]
     names = {variant: _short(variant.removeprefix(f"{first}+")) for variant in variants}
     return names if len(set(names.values())) == len(names) else {variant: variant for variant in variants}
