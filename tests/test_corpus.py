@@ -11,10 +11,11 @@ from pyarrow import parquet
 import corpora
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
+from encoder_compression.features import IGNORED
 from encoder_compression.sources.table import read_tables
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.tasks.blocks import pack
-from encoder_compression.tasks.masking import IGNORED, Masking, for_tokenizer
+from encoder_compression.tasks.masking import Masking, for_tokenizer
 from encoder_compression.training.masks import DynamicMasks
 
 COLUMNS = {"columns": {"text": "text"}}

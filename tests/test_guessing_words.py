@@ -13,9 +13,9 @@ from torch.nn import functional
 import corpora
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.features import IGNORED
 from encoder_compression.measurement.remote import started
 from encoder_compression.tasks import masked_language_modelling as task
-from encoder_compression.tasks.masking import IGNORED
 from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import distill, take_layers
 from encoder_compression.techniques.finetune import finetune, new_model

@@ -14,11 +14,12 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from conftest import ROOT, TINY_CSV
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
+from encoder_compression.features import IGNORED
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.techniques.further import further_rows
 from encoder_compression.techniques.soft_targets import predict_soft_targets
-from encoder_compression.training.objectives import NO_CLASS, Distillation, hard_loss
+from encoder_compression.training.objectives import Distillation, hard_loss
 from encoder_compression.training.train import Goal, read_train
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 from encoder_compression.unlabelled import prepare_unlabelled
@@ -58,11 +59,11 @@ def test_a_missing_column_is_told_with_the_nearest(tmp_path, encoder, dataset):
         prepare(MORE_CSV, encoder, dataset, tmp_path, text="txt")
 
 
-@pytest.mark.parametrize("labels", [[0, 1, NO_CLASS, 1, NO_CLASS], [NO_CLASS] * 5, [0, 1, 0, 1, 1]], ids=["some", "none", "all"])
+@pytest.mark.parametrize("labels", [[0, 1, IGNORED, 1, IGNORED], [IGNORED] * 5, [0, 1, 0, 1, 1]], ids=["some", "none", "all"])
 def test_a_class_that_is_not_known_adds_nothing_to_the_hard_loss(labels):
     logits = torch.randn(5, 2, requires_grad=True)
     found = hard_loss(SequenceClassifierOutput(logits=logits), {"labels": torch.tensor(labels)})
-    known = [index for index, label in enumerate(labels) if label != NO_CLASS]
+    known = [index for index, label in enumerate(labels) if label != IGNORED]
     expected = sum((-logits.log_softmax(-1)[index, labels[index]] for index in known), torch.zeros(())) / 5
     torch.testing.assert_close(found, expected)
     found.backward()
@@ -83,7 +84,7 @@ def test_a_text_without_a_label_still_learns_from_the_teacher(encoder, dataset):
     model = new_model(encoder, Goal(dataset=dataset, metric="accuracy", seed=1, name="test")).eval()
     objective = Distillation(weights={"hard": 0.4, "soft": 0.6, "hidden": 0, "relation": 0}, temperature=2, teacher=None)
     ids, told = torch.tensor([[2, 8, 9, 3], [2, 7, 6, 3]]), torch.tensor([[0.3, -0.2], [1.0, -1.0]])
-    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([1, NO_CLASS]), "teacher_logits": told}
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": torch.tensor([1, IGNORED]), "teacher_logits": told}
     terms = objective(model, batch)
     logits = model(input_ids=ids).logits
     torch.testing.assert_close(terms["hard"], 0.4 * functional.cross_entropy(logits[:1], torch.tensor([1])) / 2)
@@ -111,7 +112,7 @@ def test_the_teachers_logits_belong_to_their_texts_and_no_text_has_a_label(lesso
     rows = further_rows(lesson / "unlabelled", lesson / "unlabelled_targets", dataset, {"loss": TAUGHT})
     texts = parquet.read_table(lesson / "unlabelled" / "train.parquet")
     assert rows["input_ids"] == texts["input_ids"].to_pylist()
-    assert set(rows["labels"]) == {NO_CLASS}
+    assert set(rows["labels"]) == {IGNORED}
     for row in rows:
         expected = teacher(input_ids=torch.tensor([row["input_ids"]])).logits[0].detach()
         torch.testing.assert_close(torch.tensor(row["teacher_logits"]), expected, atol=1e-5, rtol=0)
@@ -166,8 +167,8 @@ def test_the_control_has_as_many_steps_and_rows_of_train_alone(lesson, encoder, 
         seen.clear()
     own, further = (json.loads((folder / "dataset.json").read_text())["rows"]["train"] for folder in (dataset, lesson / "unlabelled"))
     assert steps["student"] == steps["control"] == -(-(own + further) // 8) > -(-own // 8)
-    assert (labels["student"] == NO_CLASS).sum() == further
-    assert (labels["control"] != NO_CLASS).all() and len(labels["control"]) == len(labels["student"])
+    assert (labels["student"] == IGNORED).sum() == further
+    assert (labels["control"] != IGNORED).all() and len(labels["control"]) == len(labels["student"])
 
 
 def test_a_student_that_was_killed_amid_both_kinds_of_rows_ends_with_the_same_weights(

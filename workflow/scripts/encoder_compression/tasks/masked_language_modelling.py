@@ -11,8 +11,9 @@ from pyarrow import parquet
 
 from encoder_compression import features
 from encoder_compression.errors import UserError
+from encoder_compression.features import IGNORED
 from encoder_compression.tasks.blocks import Blocks, pack
-from encoder_compression.tasks.masking import IGNORED, Masking, for_tokenizer
+from encoder_compression.tasks.masking import Masking, for_tokenizer
 
 AUTO_CLASS = "AutoModelForMaskedLM"
 HUB_NAME = "fill-mask"

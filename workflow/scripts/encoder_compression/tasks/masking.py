@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-IGNORED = -100  # the label of a token that is not to be guessed; torch's cross-entropy leaves it out
+from encoder_compression.features import IGNORED
 
 
 @dataclass(frozen=True)

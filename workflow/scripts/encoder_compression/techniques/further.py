@@ -7,8 +7,8 @@ from datasets import Dataset
 from pyarrow import parquet
 
 from encoder_compression.consistency import asks_teacher
+from encoder_compression.features import IGNORED
 from encoder_compression.techniques.teaching import soft_columns
-from encoder_compression.training.objectives import NO_CLASS
 from encoder_compression.training.train import read_train
 
 
@@ -27,6 +27,6 @@ def further_rows(unlabelled: Path | None, soft_targets: Path | None, dataset: Pa
 
 
 def _no_labels(dataset: Path, count: int) -> np.ndarray:
-    """Return as many labels of the data set's own kind that mean none: NaN among numbers, NO_CLASS among classes."""
+    """Return as many labels of the data set's own kind that mean none: NaN among numbers, IGNORED among classes."""
     kind = parquet.read_schema(Path(dataset) / "train.parquet").field("label").type.to_pandas_dtype()
-    return np.full(count, np.nan if np.issubdtype(kind, np.floating) else NO_CLASS, kind)
+    return np.full(count, np.nan if np.issubdtype(kind, np.floating) else IGNORED, kind)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from encoder_compression import features, tasks
-from encoder_compression.tasks.masking import IGNORED, Masking
+from encoder_compression.features import IGNORED
+from encoder_compression.tasks.masking import Masking
 
 
 class DynamicMasks(torch.utils.data.Dataset):

@@ -9,10 +9,9 @@ from torch.nn import functional
 from transformers.utils import ModelOutput
 
 from encoder_compression import encoders, features
-from encoder_compression.tasks.masking import IGNORED
+from encoder_compression.features import IGNORED
 from encoder_compression.training.losses import relation_loss, soft_target_loss, span_loss
 
-NO_CLASS = -100  # in place of the class of a text that has no label; in place of a number it is NaN
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
 Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
@@ -45,7 +44,7 @@ def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     logits, labels = encoders.logits(out).float(), batch["labels"]
     if logits.shape[-1] == 1:
         return torch.where(labels.isnan(), 0, logits.squeeze(-1) - labels).square().mean()
-    return functional.cross_entropy(logits, labels, ignore_index=NO_CLASS, reduction="sum") / len(labels)
+    return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / len(labels)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
