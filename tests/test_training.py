@@ -1,13 +1,16 @@
 """Training batches by length, looks at validation only, and resumes to the same weights."""
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 from pyarrow import parquet
+from safetensors import SafetensorError
 
 from conftest import make_encoder
-from encoder_compression import encoders
+from encoder_compression import encoders, jobs
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts, objectives
@@ -145,6 +148,37 @@ def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path):
     assert last_complete_checkpoint(tmp_path).endswith("checkpoint-10")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
     assert last_complete_checkpoint(tmp_path / "nowhere") is None
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that makes a disk of so many bytes, or gives it another size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def resize(size: int, *options: str) -> Path:
+        asked = ["mount", "-t", "tmpfs", "-o", ",".join([*options, f"size={size}"]), "tmpfs", place]
+        if subprocess.run(asked, capture_output=True).returncode:
+            pytest.skip("a small disk needs the right to mount one")
+        return place
+
+    yield resize
+    subprocess.run(["umount", place], capture_output=True)
+
+
+def test_a_full_disk_ends_a_training_and_leaves_its_last_good_checkpoint(encoder, dataset, tmp_path, small_disk):
+    whole, _, _ = fit(encoder, dataset, tmp_path / "whole")
+    of_one = sum(file.stat().st_size for file in next((tmp_path / "whole").glob("checkpoint-*")).iterdir())
+    place = small_disk(int(1.5 * of_one))
+    with pytest.raises((OSError, RuntimeError, SafetensorError)):
+        fit(encoder, dataset, place / "checkpoints")
+    assert "is full; make room and run again, a training goes on from its last checkpoint" in jobs._full_disk(place / "seed1" / "model")
+    assert last_complete_checkpoint(place / "checkpoints").endswith("checkpoint-5")
+    small_disk(10 * of_one, "remount")
+    resumed, _, facts = fit(encoder, dataset, place / "checkpoints")
+    assert facts["resumed"]
+    assert equal(whole, resumed)
+    assert jobs._full_disk(place / "seed1" / "model") is None
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch(encoder, dataset, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import shutil
 import sys
 import time
 import traceback
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from encoder_compression import progress, provenance
 from encoder_compression.errors import UserError
+
+ROOM = 100_000  # bytes; a disk with less is full
 
 
 @contextmanager
@@ -35,7 +38,7 @@ def job(snakemake):
         _fail(str(error), log)
     except Exception as error:  # the terminal gets one line, the log all of it
         traceback.print_exc()
-        _fail(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
+        _fail(_full_disk(Path(snakemake.output[0])) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
 
 
 def train(technique, snakemake, **arguments) -> dict:
@@ -85,6 +88,14 @@ def _say_where() -> None:
     """Begin the log with where it runs; of a job that was cancelled, Snakemake shows no other log after an empty one."""
     number = os.environ.get("SLURM_JOB_ID")
     print(f"on {platform.node()}{f', SLURM job {number}' if number else ''}")
+
+
+def _full_disk(output: Path) -> str | None:
+    """Return what to do where the disk of an output is full, which libraries tell in words of their own or not at all."""
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if shutil.disk_usage(folder).free < ROOM:
+        return f"the disk of {output} is full; make room and run again, a training goes on from its last checkpoint"
+    return None
 
 
 def _fail(message: str, log: Path) -> None:
