@@ -15,7 +15,7 @@ from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study
-from encoder_compression.targets import check_references, check_target, quantized_pattern, steps_pattern, weights_pattern
+from encoder_compression.targets import check_references, check_target, quantized_pattern, steps_pattern, unlabelled_pattern, weights_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -136,6 +136,11 @@ def encoder_of_other(wildcards):
     """Return the model of another experiment that is the encoder of this one, or nothing where the encoder has another source."""
     encoder = studies[wildcards.experiment].options["encoder"]
     return model_of_other(encoder["variant"]) if "variant" in encoder else []
+
+
+def language_model_of_other(wildcards):
+    """Return the model of another experiment that replaces words of train."""
+    return model_of_other(studies[wildcards.experiment].options["unlabelled"]["replaced"]["model"])
 
 
 def start_of_other(wildcards):

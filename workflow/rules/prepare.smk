@@ -52,6 +52,8 @@ rule prepare_unlabelled:
         directory("results/{experiment}/unlabelled"),
     log:
         "logs/{experiment}/prepare_unlabelled.log",
+    wildcard_constraints:
+        experiment=unlabelled_pattern(studies, replaced=False),
     params:
         options=section("unlabelled"),
     script:

@@ -1,4 +1,4 @@
-"""What an experiment takes from another one: its encoder, or the start of a student."""
+"""What an experiment takes from another one: its encoder, the start of a student, or a language model that replaces words."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,13 @@ from encoder_compression.errors import UserError
 def of(options: dict) -> list[dict]:
     """Return the variants of other experiments that an experiment's options name, each with "experiment", "variant" and "seed"."""
     encoder = [options["encoder"]["variant"]] if "variant" in options["encoder"] else []
-    return encoder + [own["start"] for own in options["distill"].values() if isinstance(own["start"], dict)]
+    language_model = [options["unlabelled"]["replaced"]["model"]] if replaces_words(options) else []
+    return encoder + language_model + [own["start"] for own in options["distill"].values() if isinstance(own["start"], dict)]
+
+
+def replaces_words(options: dict) -> bool:
+    """Say whether an experiment's texts without labels are those of train with words replaced."""
+    return "replaced" in options.get("unlabelled", {})
 
 
 def follow(names: list[str], load: Callable[[str, str], dict]) -> dict[str, dict]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from encoder_compression import references
 from encoder_compression.configuration import TECHNIQUES
+from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.study import FORM_OF_METHOD, Study
 
@@ -56,6 +57,12 @@ def _has_no(form: str, variant: str, study: Study) -> str:
     return f"'{variant}' is quantized for another runtime; ask for its {study.forms(variant)[0]}/"
 
 
+def unlabelled_pattern(studies: dict[str, Study], *, replaced: bool) -> str:
+    """Return a regular expression of the experiments whose texts without labels are those of train with words replaced, or are not."""
+    names = [name for name, study in studies.items() if references.replaces_words(study.options) == replaced]
+    return "|".join(map(re.escape, names)) or r"(?!)"
+
+
 def check_references(studies: dict[str, Study]) -> None:
     """Raise UserError where an experiment takes from another one what that cannot give."""
     for name, study in studies.items():
@@ -64,3 +71,12 @@ def check_references(studies: dict[str, Study]) -> None:
             source.check(other["variant"])
             if "model" not in source.forms(other["variant"]):
                 raise UserError(f"{name}: {other['experiment']}: {_has_no('model', other['variant'], source)}")
+        if references.replaces_words(study.options):
+            _check_language_model(name, studies[study.options["unlabelled"]["replaced"]["model"]["experiment"]])
+
+
+def _check_language_model(name: str, source: Study) -> None:
+    if source.options["task"] != MASKED:
+        raise UserError(
+            f"{name}: unlabelled.replaced: '{source.name}' is about {source.options['task']}; name a model of a corpus, {MASKED}"
+        )

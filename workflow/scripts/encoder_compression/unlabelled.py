@@ -25,16 +25,23 @@ def prepare_unlabelled(*, options: dict, dataset: Path, encoder: Path, output: P
     table = pd.concat(read_tables(options).values(), ignore_index=True)
     require_columns(table, options["columns"], "unlabelled: the source")
     rows = sentences.read(table, "unlabelled", options["columns"])
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    file = output / "train.parquet"
     told_apart = token_types(encoder) > 1
-    sentences.write(rows, file, tokenizer=load_tokenizer(encoder), max_length=known["max_length"], told_apart=told_apart)
-    left, dropped = _without_known(parquet.read_table(file), dataset)
+    inputs = sentences.encode(rows, tokenizer=load_tokenizer(encoder), max_length=known["max_length"], told_apart=told_apart)
+    return write_new(inputs, Path(output), dataset=dataset, dropped=rows.attrs["dropped"])
+
+
+def write_new(rows: pd.DataFrame, output: Path, *, dataset: Path, dropped: dict[str, int]) -> dict:
+    """Write the rows that no split of the prepared ``dataset`` has, and ``dataset.json``; returns the counts as facts.
+
+    ``dropped`` counts what was dropped before, by reason. UserError where no row is left.
+    """
+    known = tasks.describe(dataset)
+    left, known_already = _without_known(pa.Table.from_pandas(rows, preserve_index=False), dataset)
     if not len(left):
         raise UserError("unlabelled: no text is left that the data set does not have; name another source")
-    parquet.write_table(left, file)
-    facts = {"rows": {"train": len(left)}, "dropped": rows.attrs["dropped"] | dropped}
+    output.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(left, output / "train.parquet")
+    facts = {"rows": {"train": len(left)}, "dropped": dropped | known_already}
     (output / "dataset.json").write_text(json.dumps(facts | {name: known[name] for name in ("task", "max_length")}, indent=2) + "\n")
     return facts
 

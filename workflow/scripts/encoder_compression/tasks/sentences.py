@@ -48,14 +48,19 @@ def without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def write(split: pd.DataFrame, path: Path, *, tokenizer, max_length: int, told_apart: bool) -> None:
-    """Write id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first."""
+def write(split: pd.DataFrame, path: Path, **reading) -> None:
+    """Write what `encode` returns of a split."""
+    encode(split, **reading).to_parquet(path, index=False)
+
+
+def encode(split: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> pd.DataFrame:
+    """Return id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first."""
     texts = [split[role].tolist() for role in ("text", "text_pair") if role in split]
     pair = len(texts) == 2
     encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=pair and told_apart)
     inputs = {name: encoded[name] for name in features.INPUTS if name in encoded}
     kept = [name for name in ("id", "text", "text_pair", "label") if name in split]
-    split[kept].assign(**inputs).to_parquet(path, index=False)
+    return split[kept].assign(**inputs)
 
 
 def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
