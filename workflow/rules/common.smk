@@ -15,7 +15,14 @@ from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study
-from encoder_compression.targets import check_references, check_target, quantized_pattern, steps_pattern, unlabelled_pattern, weights_pattern
+from encoder_compression.targets import (
+    check_references,
+    check_target,
+    quantized_pattern,
+    steps_pattern,
+    unlabelled_pattern,
+    weights_pattern,
+)
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
