@@ -42,6 +42,8 @@ class Study:
             raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {able[0]}")
         for group in self.options["compare"]:
             self._check_compared(group)
+        for step in self.options["search"]:
+            self.check(self.searched_chain(step))
 
     def _check_compared(self, group: list[str]) -> None:
         """Raise UserError where a variant of the group is no row, or has no device in common with another."""
@@ -131,6 +133,15 @@ class Study:
         """Return the options of the chain's last step."""
         step = variant.split("+")[-1]
         return self.options[self.technique(step)][step]
+
+    def searched_step(self, variant: str) -> str | None:
+        """Return the step whose search gives options to the chain's last step, which may be its control; None where there is none."""
+        step = variant.split("+")[-1].removesuffix(CONTROL)
+        return step if step in self.options["search"] else None
+
+    def searched_chain(self, step: str) -> str:
+        """Return the chain at whose end the step is searched."""
+        return "+".join([*filter(None, [self.options["search"][step].get("parent")]), step])
 
     def forms(self, variant: str) -> tuple[str, ...]:
         """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone.
