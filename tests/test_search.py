@@ -347,7 +347,7 @@ class Wildcards(dict):
 
 
 def test_a_search_reads_all_that_the_steps_own_rule_does():
-    text = (ROOT / "workflow/rules/search.smk").read_text()
+    text = (ROOT / "workflow/rules/common_search.smk").read_text()
     (block,) = re.findall(r"^READ_BY_STEP = (\{.*?^\})", text, re.DOTALL | re.MULTILINE)
     tree = ast.parse(block, mode="eval").body
     read = {key.value: {name.value for name in part.keys} for key, part in zip(tree.keys, tree.values, strict=True)}
@@ -383,7 +383,7 @@ def test_every_seed_trains_with_the_options_that_a_search_found(tmp_path):
     file = workspace.folder / "config/experiments/mine.yaml"
     file.write_text(yaml.safe_dump(mine))
     models = [f"results/mine/teacher/seed{seed}/model" for seed in (1, 2)]
-    done = workspace.run("--cores", "2", "--", *models)
+    done = workspace.run("--cores", "2", *models)
     assert done.returncode == 0, done.stdout + done.stderr
     results = workspace.folder / "results/mine"
     best = json.loads((results / "search/teacher/best.json").read_text())
@@ -394,5 +394,5 @@ def test_every_seed_trains_with_the_options_that_a_search_found(tmp_path):
         assert facts["steps"] == -(-texts // best["options"]["training.batch_size"])
     search["teacher"]["trials"] = 3
     file.write_text(yaml.safe_dump(mine))
-    again = workspace.run("-n", "--cores", "2", "--", *models)
+    again = workspace.run("-n", "--cores", "2", *models)
     assert {"search_trials", "choose_options", "finetune"} == set(re.findall(r"^rule (\w+):", again.stdout + again.stderr, re.MULTILINE))
