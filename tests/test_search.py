@@ -306,6 +306,19 @@ def test_the_chain_behind_which_a_step_is_searched_must_be_able_to_stand_there(t
         Study("mine", load_options(merge(TINY, change), tmp_path))
 
 
+def test_a_sparsity_that_a_search_may_find_is_never_below_the_one_before(tmp_path):
+    prune = {"more": {"sparsity": 0.9}, "magnitude60": {"sparsity": 0.6}}
+    chain = {"prune": prune, "variants": ["teacher", "teacher+magnitude60+more"], "runtimes": {}, "compare": []}
+    for low, error in ((0.7, None), (0.5, "'more' asks for fewer zeros than 'magnitude60' before it")):
+        search = {"more": {"parent": "teacher+magnitude60", "space": {"sparsity": {"low": low, "high": 0.9}}}}
+        options = load_options(TINY | merge(chain, {"search": search}), tmp_path)
+        if error:
+            with pytest.raises(UserError, match=error):
+                Study("mine", options)
+        else:
+            Study("mine", options)
+
+
 def test_a_range_is_whole_where_the_option_is(tmp_path):
     space = {"temperature": {"low": 1, "high": 8}, "training.epochs": {"low": 1, "high": 3}}
     found = load_options(merge(TINY, {"search": {"even1": {"parent": "teacher", "space": space}}}), tmp_path)["search"]["even1"]["space"]
@@ -358,12 +371,12 @@ def test_a_search_reads_all_that_the_steps_own_rule_does():
         assert set(inspect.signature(function).parameters) - made <= read[technique] | {"encoder"}
 
 
-def test_the_tables_say_what_a_search_cost(tmp_path):
+def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1", "teacher+even1-control")
     for variant in ("teacher+even1", "teacher+even1-control"):
         path = Path(study.study.folder(variant, 1, "model")) / "provenance.json"
         record = json.loads(path.read_text())
-        record["facts"]["searched"] = {"trials": 20, "seconds": 1234.4, "options": {}}
+        record["facts"]["searched"] = {"trials": 20, "seconds": 1234.4, "options": {"training.learning_rate": 0.0123}}
         path.write_text(json.dumps(record))
     table = study.table()
     sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
@@ -372,6 +385,12 @@ def test_the_tables_say_what_a_search_cost(tmp_path):
         "teacher": 0,
         "teacher+even1": 1234.4,
         "teacher+even1-control": 1234.4,
+    }
+    study.summarize()
+    cards = {variant: (Path(study.study.folder(variant, 1, "model")) / "README.md").read_text() for variant in ("teacher", "teacher+even1")}
+    assert {variant: "training.learning_rate: 0.0123" in card for variant, card in cards.items()} == {
+        "teacher": False,
+        "teacher+even1": True,
     }
 
 

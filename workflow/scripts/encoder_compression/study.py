@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.search.space import tried_values
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
 FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
@@ -104,8 +105,13 @@ class Study:
 
     def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
         for other in before:
-            if self.technique(other) == "prune" and self.step_options(step)["sparsity"] < self.step_options(other)["sparsity"]:
+            if self.technique(other) == "prune" and min(self._sparsities(step)) < max(self._sparsities(other)):
                 raise UserError(f"{where}: '{step}' asks for fewer zeros than '{other}' before it, but zeros stay; swap the two")
+
+    def _sparsities(self, step: str) -> list[float]:
+        """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
+        tried = self.options["search"].get(step, {"space": {}})["space"].get("sparsity")
+        return tried_values(tried) if tried else [self.step_options(step)["sparsity"]]
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
         teacher = self.step_options(step)["teacher"]

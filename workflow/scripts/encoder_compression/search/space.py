@@ -25,9 +25,14 @@ def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file
             where = f"{file}: search.{step}.space: {name}"
             _check_kind(tried, _option(name, technique, schema, where), where)
             _check_settled(name, technique, options[technique][step], where)
-            for value in tried.get("choices") or (tried["low"], tried["high"]):
+            for value in tried_values(tried):
                 _try(options, technique, step, {name: value}, validate, where)
     _refuse_circles(options["search"], file)
+
+
+def tried_values(tried: dict) -> list:
+    """Return the choices, or both ends of the range."""
+    return tried.get("choices") or [tried["low"], tried["high"]]
 
 
 def _technique(step: str, options: dict, file: str) -> str:
