@@ -39,7 +39,7 @@ def of_space(name: str, **tried) -> dict:
     ("change", "message"),
     [
         ({"search": {"evn1": {"space": RATE}}}, "search: unknown step 'evn1'; did you mean 'even1'?"),
-        ({"search": {"int8": {"space": RATE}}}, "search.int8: a quantize step trains nothing that a score could choose; take it out"),
+        ({"search": {"int8": {"space": RATE}}}, "search.int8: a quantize step trains nothing by a score on validation; take it out"),
         (of_space("training.learnin_rate", low=0.1, high=1), "a distill step has no such option; did you mean 'learning_rate'?"),
         (of_space("temperature", low=0, high=8), "space: temperature: distill.even1.temperature: 0.0 is less than or equal to"),
         (of_space("temperature", low=1, high="8e0"), "high: '8e0' is text to YAML, not a number; write it like 5.0e-5"),

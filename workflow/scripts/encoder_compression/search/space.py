@@ -20,7 +20,7 @@ def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file
     numbers that need not be whole become floats, in place: ``{low: 1, high: 8}`` of a temperature has 2.5 in it.
     """
     for step, search in options["search"].items():
-        technique = _technique(step, options, file)
+        technique = _technique(step, options, schema, file)
         for name, tried in search["space"].items():
             where = f"{file}: search.{step}.space: {name}"
             _check_kind(tried, _option(name, technique, schema, where), where)
@@ -35,13 +35,13 @@ def tried_values(tried: dict) -> list:
     return tried.get("choices") or [tried["low"], tried["high"]]
 
 
-def _technique(step: str, options: dict, file: str) -> str:
-    found = {name: technique for technique in SEARCHABLE for name in options[technique]}
-    for technique in ("trim", "quantize"):
-        if step in options[technique]:
-            raise UserError(f"{file}: search.{step}: a {technique} step trains nothing that a score could choose; take it out")
+def _technique(step: str, options: dict, schema: dict, file: str) -> str:
+    techniques = [section for section, part in schema["properties"].items() if part.get("$ref") == "#/$defs/steps"]
+    found = {name: technique for technique in techniques for name in options[technique]}
     if step not in found:
         raise UserError(f"{file}: search: unknown step '{step}'{nearest(step, found)}")
+    if found[step] not in SEARCHABLE:
+        raise UserError(f"{file}: search.{step}: a {found[step]} step trains nothing by a score on validation; take it out")
     return found[step]
 
 
