@@ -77,7 +77,7 @@ def test_a_search_that_cannot_work_is_one_line_with_the_remedy(tmp_path, change,
 
 def test_the_chain_behind_which_a_step_is_searched_must_be_able_to_stand_there(tmp_path):
     change = {"search": {"even1": {"space": RATE}}}
-    with pytest.raises(UserError, match="a chain begins with a finetune or lora step, but 'even1' is a distill step"):
+    with pytest.raises(UserError, match="but 'even1' is a distill step; mend 'parent' of search.even1$"):
         Study("mine", load_options(merge(TINY, change), tmp_path))
 
 

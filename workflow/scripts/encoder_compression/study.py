@@ -44,7 +44,14 @@ class Study:
         for group in self.options["compare"]:
             self._check_compared(group)
         for step in self.options["search"]:
+            self._check_searched(step)
+
+    def _check_searched(self, step: str) -> None:
+        """Raise UserError where the step cannot stand behind the chain that its search names."""
+        try:
             self.check(self.searched_chain(step))
+        except UserError as error:
+            raise UserError(f"{error}; mend 'parent' of search.{step}") from None
 
     def _check_compared(self, group: list[str]) -> None:
         """Raise UserError where a variant of the group is no row, or has no device in common with another."""
