@@ -55,10 +55,10 @@ def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], titl
     """
     across = objectives[1] if len(objectives) > 1 else "trial"
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for number, state in enumerate(("complete", "pruned")):
-        rows = table[table["state"] == state]
-        label = {"complete": "trial", "pruned": "pruned early, its last score"}[state]
-        axes.plot(rows[across], rows["score"] * 100, MARKERS[number], color=[COLORS[0], FAILED][number], label=label)
+    styles = {"complete": ("o", COLORS[0], "trial"), "pruned": ("s", FAILED, "pruned early, its last score")}
+    for state, rows in table[table["state"].isin(styles)].groupby("state"):
+        marker, color, label = styles[state]
+        axes.plot(rows[across], rows["score"] * 100, marker, color=color, label=label)
     complete = table[table["state"] == "complete"]
     front = complete[complete["pareto"]].sort_values(across) if len(objectives) > 1 else complete.assign(score=complete["score"].cummax())
     label = "Pareto front" if len(objectives) > 1 else "best so far"
