@@ -121,7 +121,7 @@ def test_a_second_run_has_nothing_to_do_and_imports_no_torch(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "snakemake" in imported
-    assert not imported & {"torch", "transformers", "onnxruntime", "openvino", "nncf", "datasets", "sklearn"}
+    assert not imported & {"torch", "transformers", "onnxruntime", "openvino", "nncf", "datasets", "sklearn", "optuna"}
 
 
 TINY = "config/experiments/tiny.yaml"

@@ -15,14 +15,8 @@ from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study
-from encoder_compression.targets import (
-    check_references,
-    check_target,
-    quantized_pattern,
-    steps_pattern,
-    unlabelled_pattern,
-    weights_pattern,
-)
+from encoder_compression.targets import check_references, check_target
+from encoder_compression.targets import quantized_pattern, searched_pattern, steps_pattern, unlabelled_pattern, weights_pattern
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -67,6 +61,8 @@ wildcard_constraints:
     variant=r"[^/]+",
     seed=r"\d+",
     device="|".join(device for study in studies.values() for device in study.options["devices"]),
+    step=searched_pattern(studies),
+    worker=r"[1-9]\d*",
 
 
 def section(name):
@@ -215,6 +211,12 @@ def structure_times(wildcards):
     folder = f"structure_times/{step_options(wildcards)['target']['device']}"
     first = study.options["seeds"][0]  # times are a matter of shapes, which all seeds share
     return study.folder(study.parent(wildcards.variant), first, f"{folder}/times.json")
+
+
+def best_options(wildcards):
+    """Return the options that were searched for the variant's last step, or nothing where none are."""
+    step = studies[wildcards.experiment].searched_step(wildcards.variant)
+    return f"results/{wildcards.experiment}/search/{step}/best.json" if step else []
 
 
 def structure_times_options(wildcards):

@@ -47,6 +47,7 @@ rule distill:
         encoder="results/{experiment}/base",
         start=start_of_other,
         dataset="results/{experiment}/dataset",
+        best=best_options,
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",

@@ -12,6 +12,7 @@ rule finetune:
     input:
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",
+        best=best_options,
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",

@@ -14,6 +14,7 @@ rule lora:
         teacher=teacher_if_any,
         soft_targets=soft_targets,
         dataset="results/{experiment}/dataset",
+        best=best_options,
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         adapter=directory("results/{experiment}/{variant}/seed{seed}/adapter"),

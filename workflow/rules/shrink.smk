@@ -14,6 +14,7 @@ rule shrink:
         soft_targets=soft_targets,
         times=structure_times,
         dataset="results/{experiment}/dataset",
+        best=best_options,
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",

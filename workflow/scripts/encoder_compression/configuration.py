@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from encoder_compression import consistency, devices, references
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.search import space
 
 TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "trim", "quantize")
 CONTROL = "-control"
@@ -52,8 +53,15 @@ def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict
     consistency.find_files(options, path.name)
     _check_duplicate_steps(options, path.name)
     consistency.check(options, path.name)
+    space.check(options, schema=schema, validate=lambda changed: _check_again(changed, path.name, schema), file=path.name)
     _add_controls(options)
     return canonical(options)
+
+
+def _check_again(options: dict, file: str, schema: dict) -> None:
+    """Raise UserError where options that a search may try are wrong."""
+    _validate(options, file, schema)
+    consistency.check(options, file)
 
 
 def _experiment_file(name: str, folder: Path, asker: str) -> Path:
@@ -186,6 +194,12 @@ def _add_controls(options: dict) -> None:
 
 def _technique_with_control(step: str, options: dict) -> str | None:
     return next((technique for technique in WITHOUT if step in options[technique]), None)
+
+
+def taken(step: str, technique: str, found: dict) -> dict:
+    """Return which of the options found for a step, dotted name -> value, it takes: a control not those of what it lacks."""
+    lacking = {*WITHOUT.get(technique, {}), *AMOUNTS} if step.endswith(CONTROL) else set()
+    return {name: value for name, value in found.items() if name.split(".")[0] not in lacking}
 
 
 def trains(own: dict) -> bool:

@@ -1,5 +1,6 @@
 """The frame around a script of the workflow: its log, its bars, its errors, its provenance."""
 
+import json
 import logging
 import os
 import platform
@@ -11,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from encoder_compression import progress, provenance
+from encoder_compression.configuration import taken
 from encoder_compression.errors import UserError
+from encoder_compression.search.space import apply
 
 ROOM = 100_000  # bytes; a disk with less is full
 
@@ -44,8 +47,25 @@ def job(snakemake):
 def train(technique, snakemake, **arguments) -> dict:
     """Call a technique that trains, with the goal of the job, and return its facts: here, or in as many processes as the job has.
 
-    On each of its "nodes" they are its resource "processes", else one for each of its GPUs.
+    On each of its "nodes" they are its resource "processes", else one for each of its GPUs. Options that a search found take the
+    place of the step's own, and stand with the cost of the search among the facts.
     """
+    searched = _searched(technique.__name__, snakemake)
+    arguments["options"] = apply(arguments["options"], searched.get("options", {}))
+    return _train(technique, snakemake, **arguments) | ({"searched": searched} if searched else {})
+
+
+def _searched(technique: str, snakemake) -> dict:
+    """Return what a search found for the job's step, with the trials and seconds that it took; nothing where there was none."""
+    best = snakemake.input.get("best")
+    if not best:
+        return {}
+    found = json.loads(Path(best).read_text())
+    step = snakemake.wildcards.variant.split("+")[-1]
+    return {"trials": found["trials"], "seconds": found["seconds"], "options": taken(step, technique, found["options"])}
+
+
+def _train(technique, snakemake, **arguments) -> dict:
     resources = snakemake.resources
     nodes, processes = resources.get("nodes") or 1, resources.get("processes") or resources.get("gpu") or 1
     if nodes * processes == 1:
@@ -67,7 +87,7 @@ def goal(snakemake):
     return Goal(
         dataset=Path(snakemake.input.dataset),
         metric=snakemake.params.metric,
-        seed=int(snakemake.wildcards.seed),
+        seed=int(snakemake.wildcards.get("seed", snakemake.params.get("seed"))),  # a search is for all seeds and names its own
         name=title(snakemake),
     )
 

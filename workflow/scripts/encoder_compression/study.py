@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.search.space import tried_values
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
 FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
@@ -43,6 +44,15 @@ class Study:
             raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {able[0]}")
         for group in self.options["compare"]:
             self._check_compared(group)
+        for step in self.options["search"]:
+            self._check_searched(step)
+
+    def _check_searched(self, step: str) -> None:
+        """Raise UserError where the step cannot stand behind the chain that its search names."""
+        try:
+            self.check(self.searched_chain(step))
+        except UserError as error:
+            raise UserError(f"{error}; mend 'parent' of search.{step}") from None
 
     def _check_compared(self, group: list[str]) -> None:
         """Raise UserError where a variant of the group is no row, or has no device in common with another."""
@@ -115,8 +125,13 @@ class Study:
 
     def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
         for other in before:
-            if self.technique(other) == "prune" and self.step_options(step)["sparsity"] < self.step_options(other)["sparsity"]:
+            if self.technique(other) == "prune" and min(self._sparsities(step)) < max(self._sparsities(other)):
                 raise UserError(f"{where}: '{step}' asks for fewer zeros than '{other}' before it, but zeros stay; swap the two")
+
+    def _sparsities(self, step: str) -> list[float]:
+        """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
+        tried = self.options["search"].get(step, {"space": {}})["space"].get("sparsity")
+        return tried_values(tried) if tried else [self.step_options(step)["sparsity"]]
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
         teacher = self.step_options(step)["teacher"]
@@ -144,6 +159,15 @@ class Study:
         """Return the options of the chain's last step."""
         step = variant.split("+")[-1]
         return self.options[self.technique(step)][step]
+
+    def searched_step(self, variant: str) -> str | None:
+        """Return the step whose search gives options to the chain's last step, which may be its control; None where there is none."""
+        step = variant.split("+")[-1].removesuffix(CONTROL)
+        return step if step in self.options["search"] else None
+
+    def searched_chain(self, step: str) -> str:
+        """Return the chain at whose end the step is searched."""
+        return "+".join([*filter(None, [self.options["search"][step].get("parent")]), step])
 
     def forms(self, variant: str) -> tuple[str, ...]:
         """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone.

@@ -30,6 +30,12 @@ def weights_pattern(studies: dict[str, Study]) -> str:
     return "|".join(steps_pattern(studies, technique) for technique in TECHNIQUES if technique != "quantize")
 
 
+def searched_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the steps whose options are searched."""
+    steps = sorted({step for study in studies.values() for step in study.options["search"]})
+    return "|".join(map(re.escape, steps)) or r"(?!)"
+
+
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
@@ -38,6 +44,10 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     experiment, variant, device = match.groups()
     if experiment not in studies:
         raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
+    searched = re.match(r"results/[^/]+/search/([^/]+)/(?:best.json|trials.csv|search.png|search.svg)$", target)
+    if searched and searched[1] not in studies[experiment].options["search"]:
+        known = studies[experiment].options["search"]
+        raise UserError(f"target '{target}': no options of '{searched[1]}' are searched{nearest(searched[1], known)}")
     if variant:
         studies[experiment].check(variant)
     known = studies[experiment].options["devices"]

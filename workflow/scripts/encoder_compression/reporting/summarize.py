@@ -11,6 +11,7 @@ from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.pareto import pareto_front
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.warnings import warnings
+from encoder_compression.search import space
 
 
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
@@ -40,12 +41,24 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     cards = write_cards(
         experiment=experiment,
         options=options,
-        artifacts=options["artifacts"],
+        artifacts=[_as_trained(artifact) for artifact in options["artifacts"]],
         rows=_rows_of_cards(table, aggregate),
         dataset=description,
         base=provenance.read_facts(encoder),
     )
     return findings | cards | {"rows": len(table.rows)}
+
+
+def _as_trained(artifact: dict) -> dict:
+    """Return the artifact with the options that a search found in place of those that its steps began with."""
+    study, seed = Path(artifact["folder"]).parents[2], f"seed{artifact['seed']}"
+    steps, chain = [], []
+    for step in artifact["steps"]:
+        chain.append(step["step"])
+        model = study / "+".join(chain) / seed / "model"
+        searched = provenance.read_facts(model).get("searched", {}) if step["technique"] in space.SEARCHABLE else {}
+        steps.append(step | {"options": space.apply(step["options"], searched.get("options", {}))})
+    return artifact | {"steps": steps}
 
 
 def _judge(table: Table) -> pd.DataFrame:

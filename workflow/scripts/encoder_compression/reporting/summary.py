@@ -17,8 +17,8 @@ NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a 
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "throughput_per_s", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
-    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds", "training_steps", "trained_parameters",
-    "training_memory_mb", "adapter_mb",
+    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds", "search_seconds", "training_steps",
+    "trained_parameters", "training_memory_mb", "adapter_mb",
 ]  # fmt: skip
 
 
@@ -150,6 +150,7 @@ def _training(row: dict) -> dict:
     trained = [step for step in steps if step.get("trained_parameters")]
     return {
         "training_seconds": sum(step["training_seconds"] for step in steps),
+        "search_seconds": sum(step.get("searched", {}).get("seconds", 0) for step in steps),
         "training_steps": sum(step["steps"] for step in steps),
         "trained_parameters": trained[-1]["trained_parameters"] if trained else None,
         "training_memory_mb": max((step["training_memory_mb"] for step in trained), default=None),

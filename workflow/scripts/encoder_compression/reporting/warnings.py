@@ -1,10 +1,13 @@
 """What a reader should know before trusting a table."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from encoder_compression import provenance
+from encoder_compression.configuration import CONTROL
 from encoder_compression.reporting.summary import Table
 
 FEW_EXAMPLES = 200
@@ -13,9 +16,9 @@ HOPELESS = 0.5
 
 
 def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
-    """Return sentences about revisions, disturbed rows, a small test split, and how close rows may be ranked."""
+    """Return sentences about revisions, searches, disturbed rows, a small test split, and how close rows may be ranked."""
     found = [_revisions(table), _one_class(aggregate), _disturbed(aggregate), _too_short(aggregate), _few_examples(table)]
-    found += [_few_groups(table), *_ranking(table, aggregate)]
+    found += [_few_groups(table), *_searches(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
 
@@ -25,6 +28,18 @@ def _revisions(table: Table) -> str | None:
         return modified
     several = f"Models and measurements come from different git revisions ({', '.join(table.revisions)}): rows may not be comparable."
     return f"{several} {modified}" if modified else several
+
+
+def _searches(table: Table) -> list[str]:
+    """Say which steps had their options chosen on validation, and what that cost: other rows had no such advantage."""
+    models = sorted({model for row in table.rows for model in row["trained"]})
+    facts = {Path(model).parts[-3].split("+")[-1]: provenance.read_facts(model) for model in models}
+    return [
+        f"Options of {step} were searched in {searched['trials']} trials ({searched['seconds']:,.0f} s) on validation; "
+        "its training seconds leave that out."
+        for step, searched in ((step, own.get("searched")) for step, own in facts.items())
+        if searched and not step.endswith(CONTROL)
+    ]
 
 
 def _disturbed(aggregate: pd.DataFrame) -> str | None:

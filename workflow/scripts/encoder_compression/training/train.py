@@ -14,6 +14,7 @@ from pyarrow import compute
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -49,6 +50,10 @@ class Goal:
     metric: str
     seed: int
     name: str
+
+    def watchers(self) -> list[TrainerCallback]:
+        """Return what else watches the training: nothing but in a search."""
+        return []
 
 
 def train(
@@ -158,7 +163,7 @@ def _trainer(
         raise UserError(f"training: transformers has no gradient_checkpointing for {model.config.model_type}; take it out")
     validation = Validation(goal)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
-    callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal()]
+    callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal(), *goal.watchers()]
     if ramp:
         arguments.eval_delay = ramp.share * length.epochs(options, len(data))  # before, the model is not yet what was asked for
         callbacks.append(ramp)

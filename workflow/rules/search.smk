@@ -1,0 +1,56 @@
+"""
+Find options of a step: train it again and again with other ones, and choose by validation. The test split is never read.
+
+IN   what the step's own rule reads, behind the 'parent' of its search, for the first seed
+OUT  results/{experiment}/search/{step}/worker{worker}/trials.json  of each worker, when trials are enough
+     results/{experiment}/search/{step}/best.json   the options found, which the step's own rule reads for every seed
+     results/{experiment}/search/{step}/trials.csv  a row per trial
+     results/{experiment}/search/{step}/search.png, search.svg
+
+Workers share results/{experiment}/search/{step}/journal.log, beside the outputs: a search that was killed, or is to have more
+trials, goes on with those that are there.
+"""
+
+
+include: "common_search.smk"
+
+
+rule search_trials:
+    input:
+        unpack(as_searched(read_by_step)),
+        encoder="results/{experiment}/base",
+        dataset="results/{experiment}/dataset",
+    output:
+        "results/{experiment}/search/{step}/worker{worker}/trials.json",
+    log:
+        "logs/{experiment}/search/{step}/search_trials_{worker}.log",
+    # trainings wait for it
+    priority: 20
+    threads: quarter_of_cores
+    params:
+        technique=as_searched(technique_of_step),
+        options=as_searched(step_options),
+        search=search_options,
+        seed=first_seed,
+        metric=section("metric"),
+        journal="results/{experiment}/search/{step}/journal.log",
+    script:
+        "../scripts/search_trials.py"
+
+
+rule choose_options:
+    input:
+        workers_of_search,
+    output:
+        best="results/{experiment}/search/{step}/best.json",
+        table="results/{experiment}/search/{step}/trials.csv",
+        picture="results/{experiment}/search/{step}/search.png",
+        vector="results/{experiment}/search/{step}/search.svg",
+    log:
+        "logs/{experiment}/search/{step}/choose_options.log",
+    priority: 20
+    params:
+        search=search_options,
+        journal="results/{experiment}/search/{step}/journal.log",
+    script:
+        "../scripts/choose_options.py"

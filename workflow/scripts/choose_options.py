@@ -1,0 +1,17 @@
+"""Choose among the trials of a search."""
+
+from pathlib import Path
+
+from encoder_compression.jobs import job
+from encoder_compression.search.choice import choose
+
+with job(snakemake) as facts:
+    facts |= choose(
+        step=snakemake.wildcards.step,
+        search=snakemake.params.search,
+        journal=Path(snakemake.params.journal),
+        workers=snakemake.input,
+        best=snakemake.output.best,
+        table=snakemake.output.table,
+        picture=Path(snakemake.output.picture).with_suffix(""),
+    )

@@ -1,0 +1,58 @@
+"""The end of a search: a table of its trials, a picture of it, and the options that were found."""
+
+import json
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from encoder_compression.errors import UserError
+from encoder_compression.reporting.plots import plot_search
+from encoder_compression.search import space
+from encoder_compression.search.trials import DONE, open_study
+
+
+def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best: Path, table: Path, picture: Path) -> dict:
+    """Write the best options to ``best``, every trial to ``table`` and a picture to ``picture`` (.png and .svg); returns facts.
+
+    Of one objective the best score wins; of two the least multiplications among the trials whose score is at most ``within``
+    below the best. ``workers`` are the files that `trials.work` wrote. UserError where trials are missing.
+    """
+    study = open_study(journal, json.loads(Path(workers[0]).read_text())["study"], search["objectives"])
+    finished = len(study.get_trials(states=DONE))
+    if finished < search["trials"]:
+        raise UserError(f"{finished} of {search['trials']} trials are finished; remove {workers[0]} and run again")
+    chosen = _chosen(study, search)
+    front = {trial.number for trial in study.best_trials}
+    frame = pd.DataFrame([_row(trial, search) | {"pareto": trial.number in front} for trial in study.trials])
+    frame.to_csv(table, index=False)
+    plot_search(frame, chosen=chosen.number, objectives=search["objectives"], title=f"search of {step}", path=picture)
+    found = {
+        "options": space.decode(chosen.params, search["space"]),
+        **dict(zip(search["objectives"], chosen.values, strict=True)),
+        "trial": chosen.number,
+        "trials": finished,
+        "seconds": frame["seconds"].sum(),
+    }
+    Path(best).write_text(json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def _chosen(study: optuna.Study, search: dict) -> FrozenTrial:
+    trials = study.get_trials(states=[TrialState.COMPLETE])
+    lowest = max(trial.values[0] for trial in trials) - (search["within"] if len(search["objectives"]) > 1 else 0)
+    good = [trial for trial in trials if trial.values[0] >= lowest]
+    return min(good, key=lambda trial: (trial.values[1:], -trial.values[0], trial.number))
+
+
+def _row(trial: FrozenTrial, search: dict) -> dict:
+    """Return a row of the table; a pruned trial has its last score, one that was killed no seconds."""
+    return {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        **dict(zip(search["objectives"], trial.values or [None] * len(search["objectives"]), strict=True)),
+        "seconds": trial.user_attrs.get("seconds"),
+        "worker": trial.user_attrs.get("worker"),
+        **space.decode(trial.params, search["space"]),
+    }

@@ -1,0 +1,187 @@
+"""Trials of a search: options drawn by Optuna (Akiba et al. 2019), the step trained with them, its score on validation told.
+
+Workers, jobs of their own, share one study in a journal, a text file that grows by a line per event and works on shared file
+systems. What a killed worker left running is failed by the worker of the same number that takes its place: it alone knows that
+no other has that number.
+"""
+
+import hashlib
+import inspect
+import itertools
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+
+import optuna
+import torch
+from optuna.pruners import MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+from transformers import TrainerCallback
+
+from encoder_compression import encoders, provenance
+from encoder_compression.search import space
+from encoder_compression.training.train import Goal
+
+DIRECTIONS = {"score": "maximize", "multiplications": "minimize"}
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+DECIDING = ("objectives", "sampler", "space", "version")  # of a search; how many trials and workers change no trial
+
+
+@dataclass(frozen=True)
+class WatchedGoal(Goal):
+    """A goal whose training tells its validation scores to a trial, and ends where those of others are better."""
+
+    trial: optuna.Trial
+    numbers: Iterator[int]
+
+    def watchers(self) -> list[TrainerCallback]:
+        """Return what reports to the trial."""
+        return [Reporter(self.trial, self.numbers)]
+
+
+class Reporter(TrainerCallback):
+    """Tells each validation score to a trial; raises TrialPruned where the median of earlier trials was better by then.
+
+    ``numbers`` are those of the validations and not of epochs: a step that tries two starts has two first epochs.
+    """
+
+    def __init__(self, trial: optuna.Trial, numbers: Iterator[int]):
+        self.trial, self.numbers = trial, numbers
+
+    def on_evaluate(self, args, state, control, metrics, **_):
+        """Tell the score of the epoch that has just ended."""
+        self.trial.report(metrics["eval_score"], next(self.numbers))
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def work(
+    *, technique: str, inputs: dict[str, Path], goal: Goal, options: dict, search: dict, worker: int, journal: Path, output: Path
+) -> dict:
+    """Run trials until the study has as many finished or running ones as ``search`` asks for; returns facts.
+
+    ``inputs`` are what the technique reads, by the names of its parameters, ``options`` those of the step. Models are dropped.
+    Writes the name of the study, which `choice.choose` reads. An error of a trial ends the job; the trial does not count.
+    """
+    name = _name(technique, inputs, goal, options, search)
+    study = open_study(journal, name, search["objectives"])
+    with _alone(journal):
+        _fail_stale(study, worker, search["workers"])
+    fresh = torch.get_rng_state()
+    done = 0
+    while trial := _take(study, journal, search, goal.seed, worker):
+        torch.set_rng_state(fresh)  # as in a job of its own, so that the chosen options train to the same model
+        _run(study, trial, technique=technique, inputs=inputs, goal=goal, options=options, search=search, folder=output.parent / "trial")
+        done += 1
+    output.write_text(json.dumps({"study": name}) + "\n")
+    return {"trials": done}
+
+
+def _name(technique: str, inputs: dict[str, Path], goal: Goal, options: dict, search: dict) -> str:
+    """Return a name that changes with whatever decides the result of a trial."""
+    prints = {name: provenance.fingerprint(path) for name, path in inputs.items() if path}
+    deciding = {name: search[name] for name in DECIDING}
+    claims = [technique, options, deciding, goal.metric, goal.seed, prints]
+    return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def open_study(journal: Path, name: str, objectives: list[str]) -> optuna.Study:
+    """Return the study of this name in the journal, a new one where there is none; bad trials of one objective are pruned."""
+    path = str(journal)
+    storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[DIRECTIONS[objective] for objective in objectives],
+        pruner=MedianPruner() if objectives == ["score"] else NopPruner(),
+        load_if_exists=True,
+    )
+
+
+@contextmanager
+def _alone(journal: Path) -> Iterator[None]:
+    """Keep other workers from taking a trial; a lock that a killed one left is broken after half a minute."""
+    lock = JournalFileOpenLock(f"{journal}.taking")
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fail_stale(study: optuna.Study, worker: int, workers: int) -> None:
+    """Fail the running trials of nobody: this worker's own from before it was killed, those of numbers that there are no more."""
+    others = set(range(1, workers + 1)) - {worker}
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        if trial.user_attrs.get("worker") not in others:
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _take(study: optuna.Study, journal: Path, search: dict, seed: int, worker: int) -> optuna.Trial | None:
+    """Return the next trial, or None where enough are finished or running.
+
+    The sampler's seed is the trial's place among them, so that one worker that goes on after a kill draws what it would have.
+    """
+    with _alone(journal):
+        place = len(study.get_trials(states=[*DONE, TrialState.RUNNING]))
+        if place >= search["trials"]:
+            return None
+        study.sampler = _sampler(search["sampler"], seed * 100_003 + place)
+        trial = study.ask()
+        trial.set_user_attr("worker", worker)
+        return trial
+
+
+def _sampler(kind: str, seed: int) -> BaseSampler:
+    return TPESampler(seed=seed) if kind == "tpe" else RandomSampler(seed=seed)
+
+
+def _run(study: optuna.Study, trial: optuna.Trial, *, search: dict, folder: Path, **call) -> None:
+    """Train in an emptied folder, so that no trial goes on from another's checkpoint, and tell the study what came of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    start, state, values = time.monotonic(), TrialState.FAIL, None
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        values = _train(trial, search, folder, **call)
+        state = TrialState.COMPLETE
+    except optuna.TrialPruned:
+        state = TrialState.PRUNED
+    finally:
+        signal.signal(signal.SIGTERM, before)  # which a training that was pruned still has
+        trial.set_user_attr("seconds", time.monotonic() - start)
+        study.tell(trial, values, state=state)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, inputs: dict, goal: Goal, options: dict) -> list[float]:
+    """Return the values of the objectives that the step reaches with the trial's options."""
+    function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
+    folder.mkdir(parents=True)
+    outputs = {"model": folder / "model", "adapter": folder / "adapter", "curve": folder / "training.csv"}
+    arguments = {name: path for name, path in (inputs | outputs).items() if name in inspect.signature(function).parameters}
+    own = space.apply(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
+    watched = WatchedGoal(**asdict(goal), trial=trial, numbers=itertools.count(1)) if search["objectives"] == ["score"] else goal
+    facts = function(goal=watched, options=own, **arguments)
+    measure = {"score": lambda: facts["validation_score"], "multiplications": lambda: multiplications(outputs["model"])}
+    return [measure[objective]() for objective in search["objectives"]]
+
+
+def _suggest(trial: optuna.Trial, name: str, tried: dict):
+    if "choices" in tried:
+        return json.loads(trial.suggest_categorical(name, space.encode(tried["choices"])))
+    suggest = trial.suggest_int if isinstance(tried["low"], int) else trial.suggest_float
+    return suggest(name, tried["low"], tried["high"], log=tried["log"])
+
+
+def multiplications(model: Path) -> int:
+    """Return the multiplications per token of the linear layers in the model's transformer layers; zeros are multiplied, too."""
+    return encoders.count_zeros(encoders.load_model(model), ["encoder"])["weights"]
