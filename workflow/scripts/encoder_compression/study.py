@@ -233,10 +233,10 @@ class Study:
         return self.folder(trimmed[-1], seed, "dataset") if trimmed else f"results/{self.name}/dataset"
 
     def baseline_device(self, device: str) -> str:
-        """Return the device with PyTorch in float32 on the same hardware, or the device itself where there is none."""
+        """Return the device with eager PyTorch in float32 on the same hardware, or the device itself where there is none."""
         devices = self.options["devices"]
         same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
-        plain = (name for name in same if (devices[name]["runtime"], devices[name]["precision"]) == ("pytorch", "float32"))
+        plain = (name for name in same if _is_plain(devices[name]))
         return next(plain, device)
 
     def partner(self, variant: str, device: str) -> tuple[str, str] | None:
@@ -250,6 +250,10 @@ class Study:
             return baseline, device
         reference = self.baseline_device(device)
         return None if reference == device else (baseline, reference)
+
+
+def _is_plain(device: dict) -> bool:
+    return (device["runtime"], device["precision"]) == ("pytorch", "float32") and not device.get("compile")
 
 
 def _same_hardware(one: dict, other: dict) -> bool:
