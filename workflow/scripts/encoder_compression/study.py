@@ -15,6 +15,7 @@ FACTORS = {
     "distill": "depth",
     "shrink": "width",
     "prune": "weights",
+    "qat": "weights",
     "trim": "weights",
     "quantize": "precision",
 }
@@ -79,10 +80,14 @@ class Study:
                 raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
             if "trim" in before and technique != "quantize":
                 raise UserError(f"{where}: '{step}' would read what '{before['trim']}' has cut; put it first, then trim, then quantize")
-            if technique in ("lora", "distill", "shrink") and "prune" in before:
+            if "qat" in before and technique not in ("trim", "quantize"):
+                raise UserError(f"{where}: '{step}' would undo what '{before['qat']}' learnt for the quantization; put it first")
+            if technique in ("lora", "distill", "shrink", "qat") and "prune" in before:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
                 raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
+            if technique == "quantize" and "qat" in before:
+                self._check_rounding(where, step, before["qat"])
             if technique == "prune":
                 self._check_sparsity(where, step, steps[:index])
             if technique == "lora" and self.step_options(step)["start"] == "pretrained" and index > 1:
@@ -104,6 +109,16 @@ class Study:
         for other in before:
             if self.technique(other) == "prune" and self.step_options(step)["sparsity"] < self.step_options(other)["sparsity"]:
                 raise UserError(f"{where}: '{step}' asks for fewer zeros than '{other}' before it, but zeros stay; swap the two")
+
+    def _check_rounding(self, where: str, step: str, aware: str) -> None:
+        """Raise UserError where a quantize step stores other numbers than those that the qat step before it has trained for."""
+        quantized, learnt = self.step_options(step), self.step_options(aware)
+        stored = (quantized["bits"], quantized["block"]) if quantized["method"] == "weights" else (8, learnt["block"])
+        if not aware.endswith(CONTROL) and stored != (learnt["bits"], learnt["block"]):
+            raise UserError(
+                f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
+                "bits: 8 is for the methods dynamic and openvino, bits: 4 for weights with the same block"
+            )
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
         teacher = self.step_options(step)["teacher"]

@@ -22,6 +22,7 @@ TAGS = {
     "distill": ["knowledge-distillation"],
     "shrink": ["structured-pruning"],
     "prune": ["pruning"],
+    "qat": ["quantization-aware-training"],
     "trim": ["vocabulary-trimming"],
     "quantize": ["quantization"],
 }

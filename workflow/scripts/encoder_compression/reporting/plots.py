@@ -115,7 +115,7 @@ def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
 def _short(variant: str) -> str:
     """Return a variant's name without the step that all chains begin with: ``even3+int8``, ``control of even3``."""
     name = variant.partition("+")[2] or variant
-    return f"control of {name.replace(CONTROL, '')}" if name.endswith(CONTROL) else name
+    return f"control of {name.replace(CONTROL, '')}" if CONTROL in name else name
 
 
 def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:
