@@ -16,7 +16,7 @@ from encoder_compression.study import Study
 
 LABELS = np.arange(200) % 2
 COMMIT = {"commit": "a1b2c3d" + "0" * 33, "modified": False}
-MACHINE = {"processor": "Some processor", "cores": 2, "memory_gb": 8.0, "gpus": [], "isa": ["avx2"]}
+MACHINE = {"processor": "Some processor", "cores": 2, "memory_gb": 8.0, "gpus": [], "isa": ["avx2"], "system": "Linux-6.1-x86_64"}
 TORCH, ONNX = "cpu-pytorch", "cpu-onnxruntime"
 DEVICES = {TORCH: {"runtime": "pytorch"}, ONNX: {"runtime": "onnxruntime"}}
 MEASURED = {
@@ -94,7 +94,7 @@ class SavedStudy:
                 _, variant, seed, device = Path(folder).parts[-4:]
                 self.save(variant, device, seed=int(seed.removeprefix("seed")))
 
-    def train(self, variant: str, seed: int = 1, form: str = "model", git: dict = COMMIT) -> None:
+    def train(self, variant: str, seed: int = 1, form: str = "model", git: dict = COMMIT, **more) -> None:
         """Leave what training leaves: 60 s and steps for the first step of a chain, 30 for the second, 20 for the third.
 
         The first trained 6000 weights in 600 MB, the second 3000 in 300 MB.
@@ -103,7 +103,7 @@ class SavedStudy:
         folder.mkdir(parents=True, exist_ok=True)
         part = len(variant.split("+"))
         facts = {"training_seconds": 60 / part, "steps": 60 // part, "trained_parameters": 6000 // part, "training_memory_mb": 600 / part}
-        _write_provenance(folder, git=git, facts=facts | {"adapter_mb": 0.5})
+        _write_provenance(folder, git=git, facts=facts | {"adapter_mb": 0.5} | more)
         (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n")
 
     def save(self, variant: str, device: str, *, seed: int = 1, **figures) -> None:

@@ -297,3 +297,14 @@ def test_a_folder_that_is_gone_is_an_error_before_any_card_is_written(folder, op
     with pytest.raises(UserError, match="gone.*the folder is gone; run the workflow again"):
         write_cards(experiment="mine", options=options, artifacts=artifacts, rows=[], dataset=DATASET, base=BASE)
     assert not (folder / "model" / "README.md").exists()
+
+
+def test_a_model_that_learnt_with_rounding_says_for_how_many_bits_and_its_control_that_it_did_not(folder, options):
+    said = card(folder, options, variant="teacher+aware8", rows=[]).text
+    assert (
+        "trained further for at most 1 epoch on the labels and on what “teacher” answers, rounded at each step as 8-bit quantization"
+        in said
+    )
+    step = options["qat"]["aware8"] | {"bits": 32}
+    control = options | {"qat": {"aware8-control": step}}
+    assert "answers, without rounding: a control" in card(folder, control, variant="teacher+aware8-control", rows=[]).text

@@ -138,6 +138,19 @@ def test_a_silent_fallback_is_an_error(proof, dtypes, message):
         _require_proof({"proof": proof, "dtypes": dtypes}, {"hardware": hardware, "precision": "float32"})
 
 
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ({"precision": "int8"}, "asks for int8, but products ran in float32"),
+        ({"precision": "float32", "compile": True}, "asks for compiled code, but none ran"),
+    ],
+)
+def test_pytorch_that_fell_back_is_an_error(device, message):
+    proof = {"nodes": {"cpu": 90}, "matmuls": {"float32": 9}, "compiled": 0}
+    with pytest.raises(UserError, match=message):
+        _require_proof({"proof": proof, "dtypes": {"float32": 9}}, {"hardware": "cpu"} | device)
+
+
 def test_predictions_cover_the_test_split_and_agree_between_runtimes(artifacts, dataset, tmp_path):
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
     _, torch_rows = run(tmp_path / "a", artifacts, dataset, device=PYTORCH)

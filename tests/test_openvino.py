@@ -70,7 +70,7 @@ def test_padding_a_single_input_changes_nothing(artifacts, dataset):
     work = Workload(dataset)
     reference = pytorch_runtime.Runtime(artifacts / "model", device=DEVICE)
     plain, prepared = (Runtime(artifacts / "openvino", device=DEVICE) for _ in range(2))
-    prepared.prepare(work.lengths)
+    prepared.prepare(work.lengths, set(prepared.names))
     assert prepared.facts()["graphs_of_fixed_length"] == sorted({math.ceil(length / MULTIPLE) * MULTIPLE for length in work.lengths})
     padded = np.flatnonzero(work.lengths % MULTIPLE)
     assert len(padded) > 4

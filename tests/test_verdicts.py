@@ -61,6 +61,8 @@ def test_what_the_teacher_adds_is_said_of_the_student_that_has_a_control():
     assert "without a teacher: a gain (p = 0.01)." in say(sample(**found | {"against_control_p_holm": 0.01}))
     assert "without a teacher: a loss (p = 0.01)." in say(sample(**found | {"against_control": -0.02, "against_control_p_holm": 0.01}))
     assert "Distillation" not in say(sample())
+    quantized = say(sample(**found | {"technique": "quantize"}))
+    assert "Rounding in training changes it by" in quantized and "against the same training without it" in quantized
 
 
 def test_failing_the_gate_is_said():

@@ -107,3 +107,15 @@ def test_rows_too_short_to_notice_a_disturbance_are_counted(study):
     assert warn(study) == [
         "Rows whose timed calls took less than a second, so that nobody can tell whether other programs disturbed them: 2."
     ]
+
+
+@pytest.mark.parametrize(
+    ("isa", "cost"), [("avx2", None), ("avx512", None), ("avx512_vnni", "sums of 8 bits may saturate there, or be slow")]
+)
+def test_a_graph_made_for_another_processor_than_the_measuring_one_is_said_once(tmp_path, isa, cost):
+    study = SavedStudy(tmp_path, "teacher", "teacher+int8", seeds=(1, 2))
+    for seed in (1, 2):
+        study.train("teacher+int8", seed, form="onnx", isa=isa)
+    said = f"teacher+int8 has weights for '{isa}' on a machine with 'avx2': {cost}"
+    remedy = "quantize it on the machine that measures, with 'isa: auto'."
+    assert warn(study) == ([f"{said}; {remedy}"] if cost else [])

@@ -28,6 +28,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
         "teacher+even1-control",
         "teacher+width40",
         "teacher+magnitude60",
+        "teacher+aware8",
         "teacher+int4",
         "teacher+mixed",
         "teacher+words100+int8",
@@ -172,7 +173,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     if "measure" in reruns:
         assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
-        assert len({job for job in found if job.startswith("measure ")}) == 11
+        assert len({job for job in found if job.startswith("measure ")}) == 12
     else:
         assert found == reruns
 

@@ -10,15 +10,17 @@ from encoder_compression import consistency, devices, references
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.search import space
 
-TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "trim", "quantize")
+TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "qat", "trim", "quantize")
 CONTROL = "-control"
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
-# What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness.
+# What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness, one
+# that learns to be quantized the rounding.
 WITHOUT = {
     "distill": {"loss": LABELS_ALONE, "start": "best", "control": False},
     "lora": {"loss": LABELS_ALONE, "control": False},
     "shrink": {"remove": 0, "control": False},
     "prune": {"sparsity": 0, "control": False},
+    "qat": {"bits": 32, "control": False},
 }
 # Options that say how much goes or how, which a control does not have.
 AMOUNTS = ("ramp", "target")
@@ -209,20 +211,22 @@ def trains(own: dict) -> bool:
 
 def is_taught(technique: str, own: dict) -> bool:
     """Say whether a step with these options has a teacher; one that tunes on labels alone has none."""
-    return technique in ("distill", "shrink", "prune") or (technique == "lora" and consistency.asks_teacher(own["loss"]))
+    return technique in ("distill", "shrink", "prune", "qat") or (technique == "lora" and consistency.asks_teacher(own["loss"]))
 
 
 def control_of(variant: str, options: dict) -> str | None:
     """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
 
     Of pruning steps in a row all are left out, so that the control has the training of all: ``teacher+a-control+b-control``.
+    What a qat step is for shows once quantized, so whatever follows it has a control too: ``teacher+a-control+int8``.
     """
     steps = variant.split("+")
-    technique = _technique_with_control(steps[-1], options)
-    own = options[technique][steps[-1]] if technique else {"control": False}
+    last = next((index for index, step in enumerate(steps) if step in options["qat"]), len(steps) - 1)
+    technique = _technique_with_control(steps[last], options)
+    own = options[technique][steps[last]] if technique else {"control": False}
     if not own["control"] or not trains(own) or not is_taught(technique, own):
         return None
-    kept = len(steps) - 1
-    while technique == "prune" and steps[kept - 1] in options["prune"]:
-        kept -= 1
-    return "+".join([*steps[:kept], *(step + CONTROL for step in steps[kept:])])
+    first = last
+    while technique == "prune" and steps[first - 1] in options["prune"]:
+        first -= 1
+    return "+".join([*steps[:first], *(step + CONTROL for step in steps[first : last + 1]), *steps[last + 1 :]])

@@ -63,6 +63,12 @@ def _check_device(device: dict, where: str) -> None:
     runtime = device["runtime"]
     if runtime == "onnxruntime" and device["precision"] != "float32":
         raise UserError(f"{where}: onnxruntime computes in float32; take 'precision' out, or the runtime pytorch or openvino")
+    if device["precision"] == "int8" and (runtime, device["hardware"]) != ("pytorch", "cpu"):
+        raise UserError(f"{where}: int8 is for pytorch on the CPU; take 'precision' out, and quantize in a step for other runtimes")
+    if device["precision"] == "float16" and (runtime, device["hardware"]) != ("pytorch", "cuda"):
+        raise UserError(f"{where}: float16 is for pytorch on CUDA; take bfloat16 or float32")
+    if device.get("compile") and runtime != "pytorch":
+        raise UserError(f"{where}: only pytorch can compile a model; take 'compile' out, as {runtime} always does its own")
     if runtime == "openvino" and device["hardware"] != "cpu":
         raise UserError(f"{where}: openvino runs on the CPU here; take 'hardware' out, or the runtime pytorch or onnxruntime")
 

@@ -17,6 +17,7 @@ FACTORS = {
     "average": "weights",
     "shrink": "width",
     "prune": "weights",
+    "qat": "weights",
     "trim": "weights",
     "quantize": "precision",
 }
@@ -92,10 +93,14 @@ class Study:
                 raise UserError(f"{where}: '{step}' would read what '{before['trim']}' has cut; put it first, then trim, then quantize")
             if technique == "average":
                 self._check_averaged(where, step, "+".join(steps[:index]))
-            if technique in ("lora", "distill", "average", "shrink") and "prune" in before:
+            if "qat" in before and technique not in ("trim", "quantize"):
+                raise UserError(f"{where}: '{step}' would undo what '{before['qat']}' learnt for the quantization; put it first")
+            if technique in ("lora", "distill", "average", "shrink", "qat") and "prune" in before:
                 raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
             if technique in ("distill", "shrink") and "shrink" in before:
                 raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
+            if technique == "quantize" and "qat" in before:
+                self._check_rounding(where, step, before["qat"])
             if technique == "prune":
                 self._check_sparsity(where, step, steps[:index])
             if technique == "lora" and self.step_options(step)["start"] == "pretrained" and index > 1:
@@ -132,6 +137,16 @@ class Study:
         """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
         tried = self.options["search"].get(step, {"space": {}})["space"].get("sparsity")
         return tried_values(tried) if tried else [self.step_options(step)["sparsity"]]
+
+    def _check_rounding(self, where: str, step: str, aware: str) -> None:
+        """Raise UserError where a quantize step stores other numbers than those that the qat step before it has trained for."""
+        quantized, learnt = self.step_options(step), self.step_options(aware)
+        stored = (quantized["bits"], quantized["block"]) if quantized["method"] == "weights" else (8, learnt["block"])
+        if not aware.endswith(CONTROL) and stored != (learnt["bits"], learnt["block"]):
+            raise UserError(
+                f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
+                "bits: 8 is for the methods dynamic and openvino, bits: 4 for weights with the same block"
+            )
 
     def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
         teacher = self.step_options(step)["teacher"]
@@ -279,10 +294,10 @@ class Study:
         return self.folder(trimmed[-1], seed, "dataset") if trimmed else f"results/{self.name}/dataset"
 
     def baseline_device(self, device: str) -> str:
-        """Return the device with PyTorch in float32 on the same hardware, or the device itself where there is none."""
+        """Return the device with eager PyTorch in float32 on the same hardware, or the device itself where there is none."""
         devices = self.options["devices"]
         same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
-        plain = (name for name in same if (devices[name]["runtime"], devices[name]["precision"]) == ("pytorch", "float32"))
+        plain = (name for name in same if _is_plain(devices[name]))
         return next(plain, device)
 
     def partner(self, variant: str, device: str) -> tuple[str, str] | None:
@@ -296,6 +311,10 @@ class Study:
             return baseline, device
         reference = self.baseline_device(device)
         return None if reference == device else (baseline, reference)
+
+
+def _is_plain(device: dict) -> bool:
+    return (device["runtime"], device["precision"]) == ("pytorch", "float32") and not device.get("compile")
 
 
 def _same_hardware(one: dict, other: dict) -> bool:

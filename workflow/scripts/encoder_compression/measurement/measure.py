@@ -143,6 +143,10 @@ def _require_proof(found: dict, device: dict) -> None:
         raise UserError(
             f"the device asks for {device['precision']}, but products ran in {', '.join(sorted(others))}; the row would be mislabelled"
         )
+    if device["precision"] == "int8" and "int8" not in proof["matmuls"]:
+        raise UserError("the device asks for int8, but no matrix product ran in it; the row would be mislabelled")
+    if device.get("compile") and not proof["compiled"]:
+        raise UserError("the device asks for compiled code, but none ran; the row would be mislabelled")
     stored = sum(found["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(found["dtypes"].values())
     if stored > 0.1 and not {"int8", "few-bit weights"} & set(proof["matmuls"]):
         raise UserError(

@@ -41,8 +41,8 @@ class Runtime:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "0" if self.hardware == "cpu" else "1")
         return options
 
-    def prepare(self, lengths: np.ndarray) -> None:
-        """Nothing depends on the lengths of single inputs."""
+    def prepare(self, lengths: np.ndarray, names: set[str]) -> None:
+        """Nothing depends on the lengths of single inputs, or on the names of the inputs."""
 
     def __call__(self, batch: Batch) -> np.ndarray:
         """Return logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""

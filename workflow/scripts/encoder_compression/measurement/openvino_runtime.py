@@ -51,8 +51,8 @@ class Runtime:
         }
         return self.core.compile_model(model, "CPU", options | more)
 
-    def prepare(self, lengths: np.ndarray) -> None:
-        """Compile graphs of fixed length for the commonest of the ``lengths`` of single inputs, once padded."""
+    def prepare(self, lengths: np.ndarray, names: set[str]) -> None:
+        """Compile graphs of fixed length for the commonest of the ``lengths`` of single inputs, once padded; they know their inputs."""
         for length, _ in Counter(self._padded(lengths).tolist()).most_common(GRAPHS):
             self.of_length[length] = self._compile(self._fixed(length)).create_infer_request()
 

@@ -1,9 +1,7 @@
 """The number formats whose integer kernels are right and fast on a processor."""
 
 import logging
-import platform
-
-from onnxruntime.quantization import QuantType
+import re
 
 from encoder_compression import environment
 
@@ -12,11 +10,11 @@ log = logging.getLogger(__name__)
 SEVEN_BITS = ("avx2", "avx512")
 
 
-def isa_here() -> str:
-    """Return the best instruction set of this machine that integer kernels are chosen for."""
-    if platform.machine() in ("aarch64", "arm64"):
+def isa_of(hardware: dict) -> str:
+    """Return the best instruction set that integer kernels are chosen for, of a machine as `environment.hardware` describes it."""
+    if re.search("aarch64|arm64", hardware["system"]):
         return "arm64"
-    flags = environment.hardware()["isa"]
+    flags = hardware["isa"]
     if {"avx512_vnni", "avx_vnni"} & set(flags):
         return "avx512_vnni"
     return "avx512" if "avx512f" in flags else "avx2"
@@ -24,11 +22,21 @@ def isa_here() -> str:
 
 def choose(isa: str) -> str:
     """Return the instruction set that the options name, or this machine's for "auto"; log where the two do not fit."""
-    here = isa_here()
-    if isa not in ("auto", here):
-        cost = "7 bits are less exact than the 8 it can take" if isa in SEVEN_BITS else "sums of 8 bits may saturate there, or be slow"
-        log.warning("weights for '%s' on a machine with '%s': %s; take 'isa: auto'", isa, here, cost)
-    return here if isa == "auto" else isa
+    hardware = environment.hardware()
+    if isa == "auto":
+        return isa_of(hardware)
+    if misfit := describe_misfit(isa, hardware):
+        log.warning("%s; take 'isa: auto'", misfit)
+    return isa
+
+
+def describe_misfit(isa: str, hardware: dict) -> str | None:
+    """Return what it costs that a graph made for one instruction set runs on a machine with another; None where it costs nothing."""
+    here = isa_of(hardware)
+    if isa == here or (isa in SEVEN_BITS and here in SEVEN_BITS):
+        return None
+    cost = "7 bits are less exact than the 8 it can take" if isa in SEVEN_BITS else "sums of 8 bits may saturate there, or be slow"
+    return f"weights for '{isa}' on a machine with '{here}': {cost}"
 
 
 def scheme(isa: str, *, per_channel: bool, nodes: list[str]):
@@ -36,6 +44,7 @@ def scheme(isa: str, *, per_channel: bool, nodes: list[str]):
 
     With unsigned weights ONNX Runtime takes kernels that are 2.6 times slower on x86, with signed activations 13 times.
     """
+    from onnxruntime.quantization import QuantType  # here, as the tables ask this module too
     from optimum.onnxruntime import AutoQuantizationConfig  # not there for transformers 5
 
     reduced = {"reduce_range": True} if isa in SEVEN_BITS else {}

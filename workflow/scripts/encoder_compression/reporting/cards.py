@@ -23,6 +23,7 @@ TAGS = {
     "shrink": ["structured-pruning"],
     "prune": ["pruning"],
     "average": ["model-soup"],
+    "qat": ["quantization-aware-training"],
     "trim": ["vocabulary-trimming"],
     "quantize": ["quantization"],
 }

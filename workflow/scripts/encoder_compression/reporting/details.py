@@ -79,11 +79,12 @@ def proofs(table: Table) -> list[dict]:
 def _prove(measured: dict) -> dict:
     nodes = ", ".join(f"{count} on {place}" for place, count in measured["proof"]["nodes"].items())
     products = ", ".join(f"{count} in {name}" for name, count in measured["proof"]["matmuls"].items())
+    compiled = f", compiled in {measured['compile_seconds']:.0f} s" if "compile_seconds" in measured else ""
     return {
         "ran_on": measured["ran_on"],
         "threads": measured["threads"],
         "affinity": "core " + ", ".join(map(str, measured["cores"])),
-        "library": measured["library"],
+        "library": measured["library"] + compiled,
         "operators": f"nodes: {nodes}; matrix products: {products}",
         "dtypes": ", ".join(f"{name} {count / 1e6:.2f}M" for name, count in measured["dtypes"].items()),
     }

@@ -146,7 +146,7 @@ def _short_names(variants: list[str]) -> dict[str, str]:
 
 
 def _short(name: str) -> str:
-    return f"control of {name.replace(CONTROL, '')}" if name.endswith(CONTROL) else name
+    return f"control of {name.replace(CONTROL, '')}" if CONTROL in name else name
 
 
 def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:

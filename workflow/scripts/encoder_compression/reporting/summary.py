@@ -103,7 +103,7 @@ class Table:
             "unit": self.task.UNIT,
             "seeds": len(rows),
             "is_baseline": is_baseline,
-            "is_control": variant.endswith(CONTROL),
+            "is_control": CONTROL in variant,
             "runtime_alone": rows[0]["folder"] == rows[0]["same_runtime"],
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,

@@ -13,6 +13,8 @@ CAUSES = {  # what a row differs in from its control, and what that control is
     "shrink": ("The removal", "the whole model after the same training"),
     "lora": ("Distillation", "the same updates without a teacher"),
     "prune": ("Pruning", "the model with all its weights after the same training"),
+    # what follows a qat step has a control as well, and nothing else that is trimmed or quantized has one
+    **dict.fromkeys(("qat", "trim", "quantize"), ("Rounding in training", "the same training without it")),
 }
 
 

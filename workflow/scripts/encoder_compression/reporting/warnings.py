@@ -8,6 +8,7 @@ import pandas as pd
 
 from encoder_compression import provenance
 from encoder_compression.configuration import CONTROL
+from encoder_compression.quantization import kernels
 from encoder_compression.reporting.summary import Table
 
 FEW_EXAMPLES = 200
@@ -16,9 +17,9 @@ HOPELESS = 0.5
 
 
 def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
-    """Return sentences about revisions, searches, disturbed rows, a small test split, and how close rows may be ranked."""
+    """Return sentences about revisions, searches, disturbed rows, a small test split, unfit kernels, and how close rows may be ranked."""
     found = [_revisions(table), _one_class(aggregate), _disturbed(aggregate), _too_short(aggregate), _few_examples(table)]
-    found += [_few_groups(table), *_searches(table), *_ranking(table, aggregate)]
+    found += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
 
@@ -77,6 +78,18 @@ def _few_groups(table: Table) -> str | None:
         return None
     articles = "one article" if row.group_count == 1 else f"{row.group_count} articles"
     return f"The {row.task.UNIT}s of the test split are on {articles} only: the intervals hold for such texts and no others."
+
+
+def _unfit_kernels(table: Table) -> list[str]:
+    """Warn of variants whose graph was quantized for another instruction set than that of the machine that measured it."""
+    found: dict[str, str] = {}
+    for row in table.rows:
+        graph = Path(row["folder"]).parent / "onnx"
+        isa = provenance.read_facts(graph).get("isa") if graph.exists() else None
+        misfit = kernels.describe_misfit(isa, table.found[row["folder"]].hardware) if isa else None
+        if misfit:
+            found[row["variant"]] = f"{row['variant']} has {misfit}; quantize it on the machine that measures, with 'isa: auto'."
+    return list(found.values())
 
 
 def _ranking(table: Table, aggregate: pd.DataFrame) -> list[str]:

@@ -23,7 +23,7 @@ def convert(*, model: Path, graph: Path, options: dict, output: Path) -> dict:
     """
     _save(openvino.convert_model(Path(graph) / onnx_graph.GRAPH), parent=Path(graph), output=Path(output))
     runtime = Runtime(Path(output), device=onnx_graph.PLAIN)
-    runtime.prepare(np.array([5]))
+    runtime.prepare(np.array([5]), set(runtime.names))
     return onnx_graph.compare(Path(model), Path(output), runtime, tolerance=options["tolerance"])
 
 

@@ -31,7 +31,7 @@ def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: 
     kept, facts = _keep(graph, parent, dataset, options, output, name)
     if len(kept) == len(graphs.products(graph)):
         raise UserError("every product would stay in float; take some out of 'exclude', or allow more in 'drop' where it is auto")
-    METHODS[options["method"]](graph, kept, options, output)
+    facts |= METHODS[options["method"]](graph, kept, options, output)
     return facts | _count(output / GRAPH) | {"kept_in_float": kept}
 
 
@@ -70,8 +70,8 @@ def _choose(
     return kept, {"on_validation": tried.get(len(kept))}
 
 
-def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) -> None:
-    """Write the graph with 8-bit products but those ``kept`` in float."""
+def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) -> dict:
+    """Write the graph with 8-bit products but those ``kept`` in float; returns the instruction set it is for."""
     from optimum.onnxruntime import ORTQuantizer  # not there for transformers 5
 
     nodes = [node.name for product, node in graphs.products(graph).items() if product not in kept]
@@ -81,9 +81,10 @@ def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) ->
         shutil.copyfile(output / "config.json", Path(scratch) / "config.json")
         quantizer = ORTQuantizer(Path(scratch) / GRAPH)
         quantizer.quantize(kernels.scheme(isa, per_channel=options["per_channel"], nodes=nodes), save_dir=output, file_suffix="")
+    return {"isa": isa}
 
 
-def _weights(graph: ModelProto, kept: list[str], options: dict, output: Path) -> None:
+def _weights(graph: ModelProto, kept: list[str], options: dict, output: Path) -> dict:
     """Write the graph with weights of few bits, a scale per block of inputs; products multiply them by 8-bit activations."""
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
@@ -97,6 +98,7 @@ def _weights(graph: ModelProto, kept: list[str], options: dict, output: Path) ->
     )
     quantizer.process()
     onnx.save(quantizer.model.model, output / GRAPH)
+    return {}
 
 
 METHODS = {"dynamic": _dynamic, "weights": _weights}

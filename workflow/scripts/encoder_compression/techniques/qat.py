@@ -1,0 +1,38 @@
+"""Train a model with the rounding of the quantization that follows, so that it loses less by it (Jacob et al. 2018)."""
+
+from pathlib import Path
+
+from encoder_compression import encoders
+from encoder_compression.quantization.fake import FakeQuantization
+from encoder_compression.techniques import teaching
+from encoder_compression.training import artifacts
+from encoder_compression.training.train import Goal
+
+
+def qat(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, options: dict, model: Path, curve: Path) -> dict:
+    """Write the model after its training to ``model``, in float, and the training's curve to ``curve``; returns facts.
+
+    Scores on validation, which choose the epoch, are those of the rounded model.
+    """
+    teaching.require_gate(teacher, options["gate"])
+    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[parent, teacher, goal.dataset])
+    tokenizer = encoders.load_tokenizer(parent)
+    network = encoders.load_model(parent)
+    rounding = FakeQuantization(network, bits=options["bits"], block=options["block"])
+    history, facts = teaching.learn(
+        network,
+        teacher=teacher,
+        soft_targets=soft_targets,
+        further=None,
+        layer_map=teaching.layer_map(parent, teacher),
+        tokenizer=tokenizer,
+        goal=goal,
+        options=options,
+        checkpoints=checkpoints,
+        ramp=None,
+    )
+    rounding.take_off()
+    artifacts.publish(network, tokenizer, model, dataset=goal.dataset)
+    artifacts.write_curve(history, curve)
+    artifacts.drop_checkpoints(checkpoints)
+    return facts

@@ -1,0 +1,16 @@
+"""Train the parent on with the rounding of the quantization that follows."""
+
+from encoder_compression.jobs import job, train
+from encoder_compression.techniques.qat import qat
+
+with job(snakemake) as facts:
+    facts |= train(
+        qat,
+        snakemake,
+        parent=snakemake.input.parent,
+        teacher=snakemake.input.teacher,
+        soft_targets=snakemake.input.soft_targets,
+        options=snakemake.params.options,
+        model=snakemake.output.model,
+        curve=snakemake.output.curve,
+    )
