@@ -16,6 +16,7 @@ READ_BY_STEP = {
     },
     "shrink": {"parent": parent_model, "teacher": teacher_of("model"), "soft_targets": soft_targets, "times": structure_times},
     "prune": {"parent": parent_model, "teacher": teacher_of("model"), "soft_targets": soft_targets},
+    "qat": {"parent": parent_model, "teacher": teacher_of("model"), "soft_targets": soft_targets},
 }
 
 

@@ -12,6 +12,7 @@ rule qat:
         teacher=teacher_of("model"),
         soft_targets=soft_targets,
         dataset="results/{experiment}/dataset",
+        best=best_options,
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from encoder_compression.consistency import asks_teacher
 from encoder_compression.errors import UserError, nearest
 
-SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune")  # techniques that end with a validation score
+SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune", "qat")  # techniques that end with a validation score
 # Options that say what a step reads and which rows there are, which must be known before anything runs.
 SETTLED = ("control", "target.device", "teacher", "unlabelled", "version")
 
