@@ -54,8 +54,9 @@ def test_a_step_stands_first_or_on_any_model_with_whole_weights(options):
 
 def test_only_a_step_with_a_teacher_has_a_control_and_that_lacks_it(options):
     both = {"lora4": options, "taught": options | TAUGHT}
-    assert control_of("teacher+lora4", {"lora": both, "distill": {}, "shrink": {}, "prune": {}}) is None
-    assert control_of("teacher+taught", {"lora": both, "distill": {}, "shrink": {}, "prune": {}}) == "teacher+taught-control"
+    steps = {technique: {} for technique in WITHOUT} | {"lora": both}
+    assert control_of("teacher+lora4", steps) is None
+    assert control_of("teacher+taught", steps) == "teacher+taught-control"
     control = merge(both["taught"], WITHOUT["lora"])
     assert not is_taught("lora", control)
     assert control["training"] == both["taught"]["training"]

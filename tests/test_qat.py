@@ -131,16 +131,15 @@ def train(coarse, dataset, folder, **changes) -> dict:
     )
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_the_step_writes_a_plain_model_whose_loss_on_validation_was_that_of_the_graph_in_few_bits(coarse, dataset, tiny, tmp_path, bits):
-    facts = train(coarse, dataset, tmp_path, bits=bits)
+def test_the_step_writes_a_plain_model_whose_loss_on_validation_was_that_of_the_graph_in_few_bits(coarse, dataset, tiny, tmp_path):
+    """In 4 bits: what 8 bits change here is as small as what the order of sums does."""
+    facts = train(coarse, dataset, tmp_path, bits=4)
     network = encoders.load_model(tmp_path / "model")
     before = encoders.load_model(coarse / "model").state_dict()
     assert network.state_dict().keys() == before.keys()
     assert any(not torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     onnx_graph.export(model=tmp_path / "model", options=tiny.options["export"], output=tmp_path / "onnx")
-    step = tiny.options["quantize"]["int4"] | {"block": 32} if bits == 4 else tiny.options["quantize"]["int8"] | {"equalize": False}
-    options = step | {"embeddings": "float32", "metric": "accuracy"}
+    options = tiny.options["quantize"]["int4"] | {"block": 32, "embeddings": "float32", "metric": "accuracy"}
     quantize(parent=tmp_path / "onnx", dataset=dataset, options=options, output=tmp_path / "few", name="test")
     exact, few = (loss(tmp_path / name / "model.onnx", dataset) for name in ("onnx", "few"))
     assert abs(facts["validation_loss"] - few) < 0.3 * abs(exact - few)
