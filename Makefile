@@ -17,7 +17,7 @@ PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
 
-.PHONY: run results tiny plan test test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
+.PHONY: run results tiny plan test test-long test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -43,6 +43,9 @@ slurm-clean: $(READY)  ## cancel the SLURM jobs that a killed run left working i
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-long: $(READY)  ## the tests that take minutes each: a search, compiled code, and one model under two names
+	$(BIN)/python -m pytest -m long
 
 test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transformers 5
 	$(NEXT)/bin/python -m pytest --transformers5

@@ -66,7 +66,7 @@ def test_int8_leaves_no_warning_in_the_log(model):
     Runtime(model, device=INT8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_compiled_code_answers_the_same_at_every_shape_and_compiles_once(model):
     plain, compiled = Runtime(model, device=DEVICE), Runtime(model, device=COMPILED)
     compiled.prepare(LENGTHS, NAMES)

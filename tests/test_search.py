@@ -235,7 +235,7 @@ def test_a_trial_trains_as_a_job_of_its_own_would_and_reads_no_test_split(tmp_pa
     assert again["validation_loss"] == losses[1] != losses[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_seed_trains_with_the_options_that_a_search_found(tmp_path):
     workspace = Workspace(tmp_path, experiment="mine")
     search = {"teacher": {"space": {"training.batch_size": {"choices": [4, 16]}}, "trials": 2, "workers": 2}}
