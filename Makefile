@@ -53,7 +53,8 @@ test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transforme
 test-slurm: $(READY)  ## a study and its faults on a SLURM cluster of this machine's own; as root
 	$(BIN)/python tests/slurm/cluster.py start
 	$(BIN)/python -m pytest tests/slurm/test_cluster_study.py tests/slurm/test_several_processes.py -m slurm --numprocesses 0 \
-	  && $(BIN)/python -m pytest tests/slurm/test_faults.py -m slurm --numprocesses 3 --dist load; status=$$?; \
+	  && $(BIN)/python -m pytest tests/slurm/test_faults.py -m "slurm and not alone" --numprocesses 3 --dist load \
+	  && $(BIN)/python -m pytest tests/slurm/test_faults.py -m "slurm and alone" --numprocesses 0; status=$$?; \
 	  $(BIN)/python tests/slurm/cluster.py stop; exit $$status
 
 lint: $(READY)

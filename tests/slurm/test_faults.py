@@ -81,6 +81,7 @@ def test_a_training_that_slurm_requeues_goes_on_in_the_same_job(workspace, train
     assert has_the_jobs(workspace, ["REQUEUED", "COMPLETED"])
 
 
+@pytest.mark.alone
 def test_a_training_whose_node_dies_goes_on_elsewhere(workspace, training):
     workspace.wait_for_step(10, training)
     (number,) = workspace.jobs("RUNNING")
@@ -94,6 +95,7 @@ def test_a_training_whose_node_dies_goes_on_elsewhere(workspace, training):
     assert has_the_jobs(workspace, ["NODE_FAIL", "COMPLETED"])
 
 
+@pytest.mark.alone
 def test_a_run_outlives_the_controller(workspace, training):
     workspace.wait_for_step(10, training)
     cluster.kill("slurmctld", signal.SIGKILL)

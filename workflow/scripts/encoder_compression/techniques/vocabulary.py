@@ -83,6 +83,8 @@ def _renumber(content: dict, new: dict[str, int]) -> None:
 
 
 def _renumber_config(content: dict, new: dict[str, int]) -> None:
+    if "added_tokens_decoder" not in content:  # of transformers 5, which reads tokenizer.json alone
+        return
     content["added_tokens_decoder"] = {str(new[token["content"]]): token for token in content["added_tokens_decoder"].values()}
 
 
