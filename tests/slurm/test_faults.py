@@ -11,8 +11,8 @@ from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 from conftest import ROOT
 from encoder_compression.cluster import check
 
-# Epochs of a training that is to be disturbed: some 20 seconds of it, so that a busy machine is not too slow to do so.
-LONG = 150
+# Epochs of a training that is to be disturbed: a minute of it, as SLURM signals late and a busy machine is slow.
+LONG = 500
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
