@@ -77,7 +77,8 @@ def _models(arguments: argparse.Namespace) -> tuple[torch.nn.Module, torch.nn.Mo
     torch.manual_seed(0)
     teacher = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(arguments.encoder, **SHAPE))
     student, layers = take_layers(teacher, "even", 6)
-    student.hidden_matcher = teaching.HiddenStateMatcher(student_width=768, teacher_width=768, layer_map=layers)
+    width = teacher.config.hidden_size
+    student.hidden_matcher = teaching.HiddenStateMatcher(student_width=width, teacher_width=width, layer_map=layers)
     return teacher, student, layers
 
 

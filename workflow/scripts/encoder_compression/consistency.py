@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.references import replaces_words
 
 MASKED = "masked-language-modelling"
 
@@ -53,9 +54,8 @@ def _check_unlabelled(options: dict, file: str) -> None:
             raise UserError(f"{file}: distill.{step}: there are no further texts; say in a section 'unlabelled' where they are")
         if not asks_teacher(loss):
             raise UserError(f"{file}: distill.{step}: texts without labels teach by the other terms than 'hard' alone; give one a weight")
-    if "replaced" in options.get("unlabelled", {}):
-        return
-    if "unlabelled" in options and options["unlabelled"]["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
+    own = options.get("unlabelled", {})
+    if own and not replaces_words(options) and own["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
         raise UserError(f"{file}: unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled', or in neither")
 
 

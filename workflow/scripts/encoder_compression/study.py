@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from encoder_compression import chains
 from encoder_compression.configuration import CONTROL, TECHNIQUES, control_of, is_taught
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
-from encoder_compression.search.space import tried_values
 
 FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
 FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
@@ -21,8 +21,6 @@ FACTORS = {
     "trim": "weights",
     "quantize": "precision",
 }
-
-OF_CORPUS = ("finetune", "distill")  # techniques for a model that guesses words, before any task
 
 
 @dataclass(frozen=True)
@@ -74,84 +72,7 @@ class Study:
 
     def check(self, variant: str) -> None:
         """Raise UserError where the chain has an unknown step or an order that cannot work."""
-        steps = variant.split("+")
-        techniques = [self.technique(step) for step in steps]
-        where = f"{self.name}: variant '{variant}'"
-        if self.options["task"] == MASKED:
-            self._check_of_corpus(where, dict(zip(steps, techniques, strict=True)))
-        if techniques[0] not in ("finetune", "lora"):
-            raise UserError(f"{where}: a chain begins with a finetune or lora step, but '{steps[0]}' is a {techniques[0]} step")
-        if self.is_taught(steps[0]):
-            raise UserError(f"{where}: '{steps[0]}' learns from a teacher, but comes first; put it after one, or take 'loss' out")
-        for index, (step, technique) in enumerate(zip(steps[1:], techniques[1:], strict=True), start=1):
-            before = dict(zip(techniques[:index], steps[:index], strict=True))
-            if technique == "finetune":
-                raise UserError(f"{where}: '{step}' is a finetune step and must come first")
-            if "quantize" in before:
-                raise UserError(f"{where}: '{step}' needs weights, but follows the quantized step '{before['quantize']}'")
-            if "trim" in before and technique != "quantize":
-                raise UserError(f"{where}: '{step}' would read what '{before['trim']}' has cut; put it first, then trim, then quantize")
-            if technique == "average":
-                self._check_averaged(where, step, "+".join(steps[:index]))
-            if "qat" in before and technique not in ("trim", "quantize"):
-                raise UserError(f"{where}: '{step}' would undo what '{before['qat']}' learnt for the quantization; put it first")
-            if technique in ("lora", "distill", "average", "shrink", "qat") and "prune" in before:
-                raise UserError(f"{where}: '{step}' would fill the zeros of '{before['prune']}'; put it first, then prune")
-            if technique in ("distill", "shrink") and "shrink" in before:
-                raise UserError(f"{where}: '{step}' needs whole layers, but follows '{before['shrink']}'; shrink once, after distilling")
-            if technique == "quantize" and "qat" in before:
-                self._check_rounding(where, step, before["qat"])
-            if technique == "prune":
-                self._check_sparsity(where, step, steps[:index])
-            if technique == "lora" and self.step_options(step)["start"] == "pretrained" and index > 1:
-                raise UserError(
-                    f"{where}: '{step}' starts from the pretrained encoder and would lose '{steps[index - 1]}'; take 'start' out"
-                )
-            if self.is_taught(step):
-                self._check_teacher(where, step, steps[:index])
-
-    def _check_of_corpus(self, where: str, techniques: dict[str, str]) -> None:
-        for step, technique in techniques.items():
-            if technique not in OF_CORPUS:
-                raise UserError(
-                    f"{where}: '{step}' is a {technique} step, but a corpus is for {' and '.join(OF_CORPUS)} steps; "
-                    "take the variant before it as the encoder of an experiment with a task, and go on there"
-                )
-
-    def _check_averaged(self, where: str, step: str, parent: str) -> None:
-        """Raise UserError where a variant to average with cannot be made, has no weights, or is an average or the parent itself."""
-        for other in self.step_options(step)["with"]:
-            if other == parent:
-                raise UserError(f"{where}: '{step}' averages '{parent}' with itself; name others under 'with'")
-            ends = [self.technique(one) for one in other.split("+")]
-            if "average" in ends or "quantize" in ends:
-                raise UserError(f"{where}: '{step}' averages with '{other}', which must have weights of its own; name what it is made of")
-            self.check(other)
-
-    def _check_sparsity(self, where: str, step: str, before: list[str]) -> None:
-        for other in before:
-            if self.technique(other) == "prune" and min(self._sparsities(step)) < max(self._sparsities(other)):
-                raise UserError(f"{where}: '{step}' asks for fewer zeros than '{other}' before it, but zeros stay; swap the two")
-
-    def _sparsities(self, step: str) -> list[float]:
-        """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
-        tried = self.options["search"].get(step, {"space": {}})["space"].get("sparsity")
-        return tried_values(tried) if tried else [self.step_options(step)["sparsity"]]
-
-    def _check_rounding(self, where: str, step: str, aware: str) -> None:
-        """Raise UserError where a quantize step stores other numbers than those that the qat step before it has trained for."""
-        quantized, learnt = self.step_options(step), self.step_options(aware)
-        stored = (quantized["bits"], quantized["block"]) if quantized["method"] == "weights" else (8, learnt["block"])
-        if not aware.endswith(CONTROL) and stored != (learnt["bits"], learnt["block"]):
-            raise UserError(
-                f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
-                "bits: 8 is for the methods dynamic and openvino, bits: 4 for weights with the same block"
-            )
-
-    def _check_teacher(self, where: str, step: str, before: list[str]) -> None:
-        teacher = self.step_options(step)["teacher"]
-        if teacher not in before:
-            raise UserError(f"{where}: the teacher of '{step}' is '{teacher}', which does not come before it")
+        chains.check(self, variant)
 
     def parent(self, variant: str) -> str:
         """Return the chain without its last step."""

@@ -27,12 +27,11 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
     network = encoders.load_model(parent)
     masks = _masks(network, tokenizer, goal, options)
     ramp = _ramp(masks, options)
-    history, facts = teaching.learn(
+    history, facts = teaching.train_on(
         network,
+        parent=parent,
         teacher=teacher,
         soft_targets=soft_targets,
-        further=None,
-        layer_map=teaching.layer_map(parent, teacher),
         tokenizer=tokenizer,
         goal=goal,
         options=options,

@@ -19,12 +19,11 @@ def qat(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, o
     tokenizer = encoders.load_tokenizer(parent)
     network = encoders.load_model(parent)
     rounding = FakeQuantization(network, bits=options["bits"], block=options["block"])
-    history, facts = teaching.learn(
+    history, facts = teaching.train_on(
         network,
+        parent=parent,
         teacher=teacher,
         soft_targets=soft_targets,
-        further=None,
-        layer_map=teaching.layer_map(parent, teacher),
         tokenizer=tokenizer,
         goal=goal,
         options=options,

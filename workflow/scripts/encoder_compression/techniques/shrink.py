@@ -33,12 +33,11 @@ def shrink(
     before = encoders.count_zeros(network, ["encoder"])["weights"]
     budget = _budget(network, options, times)
     structure = _cut(network, tokenizer, goal, options, budget, checkpoints / "structure.json")
-    history, facts = teaching.learn(
+    history, facts = teaching.train_on(
         network,
+        parent=parent,
         teacher=teacher,
         soft_targets=soft_targets,
-        further=None,
-        layer_map=teaching.layer_map(parent, teacher),
         tokenizer=tokenizer,
         goal=goal,
         options=options,

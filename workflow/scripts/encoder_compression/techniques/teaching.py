@@ -74,6 +74,11 @@ def learn(
     return history, facts | {"layer_map": dict(enumerate(layer_map, start=1))}
 
 
+def train_on(network: PreTrainedModel, *, parent: Path, teacher: Path, **learning) -> tuple[list[dict], dict]:
+    """Train a model that has the layers of ``parent`` on towards labels and teacher, as `learn`; returns its curve and facts."""
+    return learn(network, teacher=teacher, layer_map=layer_map(parent, teacher), further=None, **learning)
+
+
 def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:
     """Return the loss; some terms need the teacher itself, and hidden states a matcher that is trained with the student."""
     loss = options["loss"]
