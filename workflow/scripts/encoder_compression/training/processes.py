@@ -49,10 +49,14 @@ class ShareOfBatches(Sampler):
     def __len__(self) -> int:
         return len(self.whole)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch; by transformers 5 itself where the first batches of a resumed one are left out."""
+        self.sampler.set_epoch(epoch)
+
 
 class ShareLoader(DataLoader):
     """Loads this process's share of every batch; the order is new in each epoch."""
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the Trainer before each epoch."""
-        self.batch_sampler.sampler.set_epoch(epoch)
+        self.batch_sampler.set_epoch(epoch)
