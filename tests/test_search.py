@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -154,6 +155,27 @@ def test_workers_side_by_side_make_no_trial_too_many_and_none_twice(work, tmp_pa
     _, table = table_of(tmp_path, search)
     assert len(table) == table["training.learning_rate"].nunique() == 9
     assert table["worker"].nunique() > 1
+
+
+def test_workers_that_go_on_after_a_kill_do_not_draw_the_same(work, tmp_path):
+    """The second worker takes a trial while that of the first, which was killed, still counts as running."""
+
+    def dies(goal, options):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    forked(work, dies, search_of(workers=2)).join()
+    assert work(by_rate, search_of(trials=2, workers=2), worker=2) == {"trials": 1}
+    assert work(by_rate, search_of(workers=2)) == {"trials": 5}
+    _, table = table_of(tmp_path, search_of())
+    done = table[table["state"] == "complete"]
+    assert len(done) == done["training.learning_rate"].nunique() == 6
+
+
+def test_the_first_trials_are_spread_over_the_whole_range(work, tmp_path):
+    work(by_rate, search_of(trials=10, sampler="random"))
+    powers = table_of(tmp_path, search_of(trials=10))[1]["training.learning_rate"].map(math.log10).sort_values()
+    assert powers.iloc[0] < -3.6 and powers.iloc[-1] > -2.4
+    assert powers.diff().max() < 0.75, "of a range of 2"
 
 
 def test_an_error_of_a_trial_ends_the_job_and_the_trial_does_not_count(work, tmp_path):

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import optuna
 import torch
 from optuna.pruners import MedianPruner, NopPruner
@@ -129,20 +130,25 @@ def _fail_stale(study: optuna.Study, worker: int, workers: int) -> None:
 def _take(study: optuna.Study, journal: Path, search: dict, seed: int, worker: int) -> optuna.Trial | None:
     """Return the next trial, or None where enough are finished or running.
 
-    The sampler's seed is the trial's place among them, so that one worker that goes on after a kill draws what it would have.
+    A trial has a place, which it leaves when it fails, and the place gives the sampler's seed: no two trials draw the same, and one
+    worker that goes on after a kill draws what it would have.
     """
     with _alone(journal):
-        place = len(study.get_trials(states=[*DONE, TrialState.RUNNING]))
-        if place >= search["trials"]:
+        taken = {trial.user_attrs.get("place") for trial in study.get_trials(states=[*DONE, TrialState.RUNNING])}
+        place = next((place for place in range(search["trials"]) if place not in taken), None)
+        if place is None:
             return None
-        study.sampler = _sampler(search["sampler"], seed * 100_003 + place)
+        study.sampler = _sampler(search["sampler"], seed, place)
         trial = study.ask()
         trial.set_user_attr("worker", worker)
+        trial.set_user_attr("place", place)
         return trial
 
 
-def _sampler(kind: str, seed: int) -> BaseSampler:
-    return TPESampler(seed=seed) if kind == "tpe" else RandomSampler(seed=seed)
+def _sampler(kind: str, seed: int, place: int) -> BaseSampler:
+    """Return a sampler for one trial; the seeds are mixed, as neighbouring ones would begin with similar numbers."""
+    mixed = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+    return TPESampler(seed=mixed) if kind == "tpe" else RandomSampler(seed=mixed)
 
 
 def _run(study: optuna.Study, trial: optuna.Trial, *, search: dict, folder: Path, **call) -> None:
