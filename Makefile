@@ -72,7 +72,7 @@ utilisation: $(READY)  ## the share of the machine's peak in matrix products tha
 parallelism: $(READY)  ## how much faster two processes train than one
 	$(BIN)/python benchmarks/data_parallelism.py
 
-publish: $(READY)  ## tables and pictures of 'make results' into the README
+publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py
 
 lock: $(READY)  ## requirements.in -> requirements.txt; the same with the pins of requirements-next.in -> requirements-next.txt

@@ -1,4 +1,4 @@
-"""Put the table, the answer and the pictures of finished studies into the README, so that no figure there is typed by hand.
+"""Put the table, the answer and the pictures of finished studies into the pages that tell of them, so that no figure is typed by hand.
 
 Run by `make publish` after `make results`, and after local studies. Studies without results here keep what stands there.
 """
@@ -8,41 +8,42 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-STUDIES = ("reviews", "local-squad", "local-sst2", "local-hate-speech")
+DOCS = ROOT / "docs"
+PAGES = {"reviews": ROOT / "README.md"} | dict.fromkeys(
+    ("local-squad", "local-sst2", "local-hate-speech", "local-reviews-corpus", "reviews-search"), DOCS / "studies.md"
+)
 COPIED = ("plots/quality_latency.png", "plots/quality_size.png", "plots/training.png", "summary.md")
 
 
 def main() -> None:
-    """Replace what stands between the markers of each study in the README, and copy its pictures."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    for study in (study for study in STUDIES if (ROOT / "results" / study / "summary.md").exists()):
-        start, end = f"<!-- {study}: written by make publish -->\n", f"<!-- end of {study} -->"
-        before, marker, rest = text.partition(start)
-        if not marker:
-            raise SystemExit(f"Error: README.md has no place for {study}; put '{start.strip()}' and '{end}' where it belongs")
-        text = before + start + results(study) + end + rest.partition(end)[2]
-        copy(study)
-    readme.write_text(text)
+    """Replace what stands between the markers of each study in its page, and copy its pictures."""
+    for study, page in PAGES.items():
+        if (ROOT / "results" / study / "summary.md").exists():
+            publish(study, page)
 
 
-def copy(study: str) -> None:
-    """Copy a study's pictures and verdicts into docs/results/{study}/."""
-    folder = ROOT / "docs" / "results" / study
+def publish(study: str, page: Path) -> None:
+    """Write a study's results into its page, its pictures and verdicts into docs/results/{study}/."""
+    start, end = f"<!-- {study}: written by make publish -->\n", f"<!-- end of {study} -->"
+    before, marker, rest = page.read_text().partition(start)
+    if not marker:
+        raise SystemExit(f"Error: {page.name} has no place for {study}; put '{start.strip()}' and '{end}' where it belongs")
+    folder = DOCS / "results" / study
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         shutil.copyfile(ROOT / "results" / study / name, folder / Path(name).name)
+    page.write_text(before + start + results(study, folder.relative_to(page.parent)) + end + rest.partition(end)[2])
 
 
-def results(study: str) -> str:
-    """Return the summary's machine, answer and table, with the time that the whole run took and the pictures."""
+def results(study: str, folder: Path) -> str:
+    """Return the summary's machine, answer and table, with the time that the whole run took and the pictures, which are in ``folder``."""
     _, machine, table, *rest = (ROOT / "results" / study / "summary.md").read_text().strip().split("\n\n")
     answer = rest[next(index for index, part in enumerate(rest) if part.startswith("## At most")) :][:2]
     title = f"**{answer[0].removeprefix('## ')}:**"
-    pictures = f"![Quality against latency](docs/results/{study}/quality_latency.png)"
+    pictures = f"![Quality against latency]({folder}/quality_latency.png)"
     links = (
-        f"Also: [verdicts and warnings](docs/results/{study}/summary.md), [quality against size](docs/results/{study}/quality_size.png), "
-        f"[training curves](docs/results/{study}/training.png)."
+        f"Also: [verdicts and warnings]({folder}/summary.md), [quality against size]({folder}/quality_size.png), "
+        f"[training curves]({folder}/training.png)."
     )
     return "\n\n".join([f"{machine}.{elapsed(study)}", title, answer[1], table, pictures, links]) + "\n\n"
 
