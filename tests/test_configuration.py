@@ -35,6 +35,28 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         ({"finetune": {"teacher": {"training": {"epoch": 3}}}}, "finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
         ({"finetune": {"teacher": {"training": {"learning_rate": "5e-5"}}}}, "'5e-5' is text to YAML, not a number; write it like 5.0e-5"),
         ({"distill": {"even1": {"layers": "evn"}}}, "distill.even1.layers: unknown value 'evn'; did you mean 'even'?"),
+        (
+            {"distill": {"even1": {"layers": 6}}},
+            "distill.even1.layers: unknown value '6'; known: even, first, important, last, odd, spread; or",
+        ),
+        ({"distill": {"even1": {"gate": "0"}}}, "distill.even1.gate: '0' is text to YAML, not a number; write it without quotes"),
+        ({"distill": {"my-half": {}}}, "distill: 'my-half' is no name here; take letters, digits and '_', a letter first"),
+        ({"lora": {"some": {"targets": "query"}}}, "lora.some.targets: unknown value 'query'; known: all; or give a list, such as"),
+        ({"lora": {"some": {"targets": []}}}, "lora.some.targets: [] should be non-empty"),
+        ({"finetune": {"teacher": None}}, "finetune.teacher: nothing stands here; give keys with values, such as {}, or take the key out"),
+        ({"encoder": "mine/bert"}, 'encoder: "mine/bert" is not keys with values, such as {}'),
+        ({"seeds": 1}, "seeds: 1 is not a list, such as [1, 2]; write [1]"),
+        ({"dataset": {"hub": {}}}, "dataset: give exactly one of: package, hub, files"),
+        (
+            {"finetune": {"teacher": {"training": {"batch_size": 32, "accumulation": 5}}}},
+            "finetune.teacher.training: accumulation 5 does not divide batch_size 32; change one",
+        ),
+        (
+            {"metric": "f1", "dataset": {"label_names": ["a", "b", "c"]}},
+            "metric: f1 is that of the second of two classes, but there are 3; take macro_f1",
+        ),
+        ({"quantize": {"few": {"bits": 4}}}, "quantize.few: 'bits: 4' is for the method weights; say 'method: weights', or take it out"),
+        ({"quantize": {"few": {"method": "weights", "isa": "avx2"}}}, "quantize.few: 'isa: avx2' is for the method dynamic; say"),
         ({"prune": {"two4": {"sparsity": 0.4, "scope": "fours"}}}, "prune.two4: of four neighbours one, two or three can be zero; give"),
         (
             {"prune": {"none": {"sparsity": 0.4, "ramp": {}, "training": {"epochs": 0}}}},
@@ -90,6 +112,16 @@ def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, mes
 def test_a_step_that_asks_for_further_texts_needs_their_source(tmp_path):
     with pytest.raises(UserError, match="mine.yaml: distill.even1: there are no further texts; say in a section 'unlabelled'"):
         load(tmp_path, {key: value for key, value in TINY.items() if key != "unlabelled"})
+
+
+def test_a_file_without_keys_is_told(tmp_path):
+    with pytest.raises(UserError, match="mine.yaml: holds no keys; write lines such as 'task: classification'"):
+        load(tmp_path, ["task"])
+
+
+def test_a_control_that_the_user_names_is_no_second_row(tmp_path):
+    named = load(tmp_path, TINY | {"variants": ["teacher", "teacher+even1", "teacher+even1-control"]})
+    assert named["variants"] == ["teacher", "teacher+even1", "teacher+even1-control"]
 
 
 def test_a_branch_is_no_revision(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from encoder_compression.dataset import prepare_dataset
+from encoder_compression.dataset import positions, prepare_dataset
 from encoder_compression.errors import UserError
 
 
@@ -83,6 +83,18 @@ def test_one_label_only_is_refused(tmp_path, encoder):
 def test_sentences_are_cut_at_max_length_and_not_padded(tmp_path, encoder):
     splits = prepare(tmp_path, encoder, table(60).assign(text=lambda rows: rows["text"] + " film" * 100), max_length=16)
     assert set(splits["train"]["input_ids"].map(len)) == {16}
+    described = json.loads((tmp_path / "dataset" / "dataset.json").read_text())
+    assert described["cut"] == described["rows"]
+
+
+def test_an_encoder_without_so_many_positions_is_told_before_training(tmp_path, encoder):
+    """A vocabulary alone does not say how long a text may be; the encoder's positions do."""
+    config = json.loads((encoder / "config.json").read_text())
+    with pytest.raises(UserError, match=r"max_length is \d+, but the encoder reads at most \d+ tokens"):
+        prepare(tmp_path, encoder, table(60), max_length=config["max_position_embeddings"] + 1)
+    assert positions(encoder) == config["max_position_embeddings"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "roberta", "pad_token_id": 1}))
+    assert positions(tmp_path) == config["max_position_embeddings"] - 2
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,11 @@ def of_space(name: str, **tried) -> dict:
         (of_space("temperature", low=1), "space: temperature: a range has two ends; give 'high', too"),
         (of_space("temperature", low=8, high=1), "space: temperature: 'low' 8 is not below 'high' 1; swap them"),
         (of_space("loss.hard", low=0, high=1, log=True), "space: loss.hard: a logarithm needs 'low' above 0; raise it, or take 'log' out"),
-        (of_space("keep", low=0.5, high=2), "space: keep: distill.even1.keep: 0.5 is not of type 'integer'"),
+        (
+            {"search": {"aware8": {"parent": "teacher", "space": {"bits": {"choices": [4, 8]}}}}},
+            "search.aware8.space: bits: a quantize step stores what this step trained for",
+        ),
+        (of_space("keep", low=0.5, high=2), "space: keep: distill.even1.keep: 0.5 is not a whole number"),
         (of_space("layers", low=1, high=2), "space: layers: not a number, so it has no range; give 'choices'"),
         (of_space("layers", choices=["even", "od"]), "space: layers: distill.even1.layers: unknown value 'od'; did you mean 'odd'?"),
         (of_space("layers", choices=["even", "odd"], low=1), "space.layers: give exactly one of: low, choices"),
@@ -155,7 +159,7 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
         path.write_text(json.dumps(record))
     table = study.table()
     sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
-    assert [one for one in warnings(table, table.over_seeds) if "searched" in one] == [sentence]
+    assert [one for one in warnings(table, table.over_seeds, {}) if "searched" in one] == [sentence]
     assert dict(zip(table.by_seed["variant"], table.by_seed["search_seconds"], strict=True)) == {
         "teacher": 0,
         "teacher+even1": 1234.4,

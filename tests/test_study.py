@@ -130,6 +130,11 @@ def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny
     assert [device for variant, _, device in tiny.rows() if variant == "teacher+even1-control"] == ["cpu-pytorch"]
 
 
+def test_a_study_without_the_baseline_says_how_to_name_another():
+    with pytest.raises(UserError, match="unknown step 'tacher'.*compared with the baseline 'tacher': name yours in baseline.variant"):
+        load_tiny(baseline={"variant": "tacher"})
+
+
 def test_the_devices_of_the_baseline_come_first(tiny):
     assert [device for variant, _, device in tiny.rows() if variant == "teacher"] == ["cpu-pytorch", "cpu-onnxruntime", "cpu-openvino"]
 

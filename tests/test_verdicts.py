@@ -43,6 +43,14 @@ def test_a_difference_within_chance_is_not_distinguishable():
     assert "loss" not in said
 
 
+def test_a_loss_that_only_the_correction_for_many_rows_makes_unsure_is_not_hidden():
+    """Three seeds and twenty rows: -30.7 points with an interval far from 0 had a corrected p-value of 0.44."""
+    said = say(sample(**change(-0.307, -0.5, -0.113, 0.44)))
+    assert (
+        "-30.7 points (-50.0 to -11.3): a loss by itself, but not beyond chance among so many rows; more seeds can tell (p = 0.44)." in said
+    )
+
+
 @pytest.mark.parametrize(("value", "word"), [(-0.05, "a loss (p < 0.001)"), (0.05, "a gain (p < 0.001)")])
 def test_a_difference_beyond_chance_is_a_loss_or_a_gain(value, word):
     said = say(sample(**change(value, value - 0.02, value + 0.02, 0.0002)))

@@ -17,18 +17,25 @@ def study(tmp_path) -> SavedStudy:
     return SavedStudy(tmp_path, "teacher", "teacher+even1")
 
 
-def warn(study: SavedStudy) -> list[str]:
+def warn(study: SavedStudy, **description) -> list[str]:
     """Return the warnings without those on how close rows may be ranked, which every table has."""
-    return [sentence for sentence in every(study) if "too noisy to rank" not in sentence]
+    return [sentence for sentence in every(study, **description) if "too noisy to rank" not in sentence]
 
 
-def every(study: SavedStudy) -> list[str]:
+def every(study: SavedStudy, **description) -> list[str]:
     table = study.table()
-    return warnings(table, table.over_seeds)
+    return warnings(table, table.over_seeds, description)
 
 
 def test_a_clean_table_has_no_warning(study):
     assert warn(study) == []
+
+
+def test_cut_texts_are_counted(study):
+    rows, cut = {"train": 4000, "validation": 40, "test": 50}, {"train": 1200, "validation": 0, "test": 3}
+    told = "Texts longer than dataset.max_length, 128 tokens, were cut: 1,200 of 4,000 in train, 3 of 50 in test."
+    assert warn(study, rows=rows, cut=cut, max_length=128) == [told]
+    assert warn(study, rows=rows, cut=dict.fromkeys(cut, 0), max_length=128) == []
 
 
 def test_rows_of_different_revisions_are_said(study):

@@ -1,6 +1,7 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 import copy
+import json
 from pathlib import Path
 
 import yaml
@@ -11,6 +12,14 @@ from encoder_compression.errors import UserError, nearest
 from encoder_compression.search import space
 
 TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "qat", "trim", "quantize")
+KINDS = {
+    "object": "keys with values, such as {}",
+    "array": "a list, such as [1, 2]",
+    "string": "a text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
 CONTROL = "-control"
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness, one
@@ -88,9 +97,12 @@ def _read_experiment(path: Path) -> dict:
 
 def _read_yaml(path: Path) -> dict:
     try:
-        return yaml.safe_load(path.read_text()) or {}
+        found = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds no keys; write lines such as 'task: classification'")
+    return found
 
 
 def merge(below: dict, above: dict) -> dict:
@@ -141,16 +153,20 @@ def _explain(error: ValidationError) -> str:
         return f"{prefix}unknown key '{unknown}'{nearest(unknown, known)}"
     if error.validator == "enum" and isinstance(error.instance, str):
         return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
-    if error.validator == "type" and error.validator_value == "number" and isinstance(error.instance, str):
-        return f"{prefix}'{error.instance}' is text to YAML, not a number; write it like 5.0e-5"
-    if error.validator == "anyOf" and isinstance(error.instance, str):  # a name or something that is no name
-        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value[0]['enum'])}"
+    if error.validator == "type":
+        return f"{prefix}{_explain_type(error.instance, error.validator_value)}"
     if error.validator == "anyOf" and isinstance(error.instance, dict):  # the mistake in it, not that it is no name
         return _explain(next(inner for inner in error.context if inner.validator != "enum"))
     if error.validator == "anyOf" and isinstance(error.instance, list):  # the mistake in the list, not that it is no name
-        return _explain(max(error.context, key=lambda inner: len(inner.absolute_path)))
+        return _explain(max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "enum")))
+    if error.validator == "anyOf":  # a name or something that is no name
+        names, *others = error.validator_value
+        others = "".join(f"; or give {KINDS[other['type']]}" for other in others if "type" in other)
+        return f"{prefix}unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{others}"
     if error.validator == "pattern" and "description" in error.schema:
         return f"{prefix}'{error.instance}' does not look right. {error.schema['description']}"
+    if error.validator == "pattern":
+        return f"{prefix}'{error.instance}' is no name here; take letters, digits and '_', a letter first"
     if error.validator == "not":
         return f"{prefix}not for this task; take it out or change 'task'"
     if error.validator in ("minProperties", "maxProperties") and known:
@@ -158,6 +174,15 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "oneOf":  # each branch requires one key
         return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
     return f"{prefix}{error.message}"
+
+
+def _explain_type(found, wanted: str) -> str:
+    """Return what is there in place of a value of the wanted kind, and how such a one is written."""
+    if found is None:
+        return f"nothing stands here; give {KINDS[wanted]}, or take the key out"
+    if wanted in ("number", "integer") and isinstance(found, str):
+        return f"'{found}' is text to YAML, not a number; write it {'like 5.0e-5' if 'e' in found else 'without quotes'}"
+    return f"{json.dumps(found)} is not {KINDS[wanted]}" + (f"; write [{found}]" if wanted == "array" else "")
 
 
 def _check_duplicate_steps(options: dict, file: str) -> None:
@@ -191,7 +216,7 @@ def _add_controls(options: dict) -> None:
         own = options[technique][step.removesuffix(CONTROL)]
         without = {key: value for key, value in WITHOUT[technique].items() if key != "start" or isinstance(own["start"], str)}
         options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, without)
-    options["variants"] = chains
+    options["variants"] = list(dict.fromkeys(chains))  # some may have been named by the user, too
 
 
 def _technique_with_control(step: str, options: dict) -> str | None:

@@ -8,11 +8,20 @@ from encoder_compression.errors import UserError, nearest
 from encoder_compression.references import replaces_words
 
 MASKED = "masked-language-modelling"
+# Options of a quantize step that one method alone reads, each with the value that changes nothing elsewhere.
+OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "per_channel": True, "equalize": True}}
 
 
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
+    _check_classes(options, file)
+    for section, step, own in _trainings(options):
+        if own["batch_size"] % own["accumulation"]:
+            raise UserError(
+                f"{file}: {section}.{step}.training: accumulation {own['accumulation']} does not divide batch_size {own['batch_size']}; "
+                "change one"
+            )
     _check_unlabelled(options, file)
     for step, own in options["distill"].items():
         if own["layers"] == "important" and options["task"] == MASKED:
@@ -26,6 +35,7 @@ def check(options: dict, file: str) -> None:
     for step in options["trim"] if options["task"] == "question-answering" else ():
         raise UserError(f"{file}: trim.{step}: the windows of long texts are not cut anew; take the step out")
     for step, own in options["quantize"].items():
+        _check_method(own, f"{file}: quantize.{step}")
         if own["exclude"] and own["method"] == "openvino":
             raise UserError(f"{file}: quantize.{step}: 'exclude' is for ONNX Runtime; take it out, or the method openvino")
         if own["exclude"] == "auto":
@@ -34,6 +44,18 @@ def check(options: dict, file: str) -> None:
         if "target" in own and own["target"]["device"] not in options["devices"]:
             device = own["target"]["device"]
             raise UserError(f"{file}: shrink.{step}.target: unknown device '{device}'{nearest(device, options['devices'])}")
+
+
+def _trainings(options: dict) -> list[tuple[str, str, dict]]:
+    """Return (section, step, training) of every step that can train."""
+    steps = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
+    return [(section, step, own["training"]) for section, step, own in steps if isinstance(own, dict) and "training" in own]
+
+
+def _check_classes(options: dict, file: str) -> None:
+    names = options["dataset"].get("label_names", [])
+    if options["metric"] == "f1" and options["task"] == "classification" and len(names) > 2:
+        raise UserError(f"{file}: metric: f1 is that of the second of two classes, but there are {len(names)}; take macro_f1")
 
 
 def _check_stride(dataset: dict, file: str) -> None:
@@ -73,6 +95,13 @@ def _check_device(device: dict, where: str) -> None:
         raise UserError(f"{where}: openvino runs on the CPU here; take 'hardware' out, or the runtime pytorch or onnxruntime")
 
 
+def _check_method(own: dict, where: str) -> None:
+    for method, plain in OF_METHOD.items():
+        for name, value in plain.items():
+            if method != own["method"] and own[name] != value:
+                raise UserError(f"{where}: '{name}: {own[name]}' is for the method {method}; say 'method: {method}', or take it out")
+
+
 def _check_automatic(own: dict, task: str, where: str) -> None:
     if own["method"] != "dynamic":
         raise UserError(f"{where}: 'exclude: auto' tries products in dynamic INT8; take it out, or list the products")
@@ -103,7 +132,7 @@ def find_files(options: dict, file: str) -> None:
 
 
 def _existing_path(path: str, file: str) -> str:
-    found = os.path.expandvars(path)
+    found = str(Path(os.path.expandvars(path)).expanduser())
     if unset := re.search(r"\$\{?(\w+)", found):
         raise UserError(f"{file}: '{path}' needs the environment variable {unset[1]}; set it to the folder of the data")
     if not Path(found).exists():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from encoder_compression import tasks
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.sources.table import read_tables
 
+COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # encoders whose first position follows that of padding
 SPLITS = ("train", "validation", "test")
 
 
@@ -28,7 +30,7 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(encoder)
-    longest, most = options["max_length"], tokenizer.model_max_length
+    longest, most = options["max_length"], min(tokenizer.model_max_length, positions(encoder))
     if longest > most:
         raise UserError(f"dataset: max_length is {longest}, but the encoder reads at most {most} tokens; give at most {most}")
     described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=token_types(encoder) > 1)
@@ -82,6 +84,13 @@ def _position(text: str) -> float:
 def token_types(encoder: Path) -> int:
     """Return how many texts of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
     return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
+
+
+def positions(encoder: Path) -> float:
+    """Return how many tokens an encoder has positions for; no bound where its config.json tells none."""
+    config = json.loads((Path(encoder) / "config.json").read_text())
+    before = config["pad_token_id"] + 1 if config["model_type"] in COUNTED_FROM_PADDING else 0
+    return config.get("max_position_embeddings", math.inf) - before
 
 
 def _check(splits: dict[str, pd.DataFrame]) -> None:

@@ -32,8 +32,12 @@ class Study:
 
     def __post_init__(self):
         baseline = self.options["baseline"]["variant"]
-        for variant in [*self.options["variants"], *self.options["runtimes"], baseline]:
+        for variant in [*self.options["variants"], *self.options["runtimes"]]:
             self.check(variant)
+        try:
+            self.check(baseline)
+        except UserError as error:
+            raise UserError(f"{error}; all rows are compared with the baseline '{baseline}': name yours in baseline.variant") from None
         if "model" not in self.forms(baseline):
             raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:

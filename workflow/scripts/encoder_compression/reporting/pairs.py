@@ -8,7 +8,7 @@ from encoder_compression import intervals
 from encoder_compression.reporting import comparison
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import short
-from encoder_compression.reporting.verdicts import change_in_points, is_different, p_in_words, ratio_in_words
+from encoder_compression.reporting.verdicts import change_in_points, how_clear, p_in_words, ratio_in_words
 
 COSTS = [
     "is_baseline", "training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "speedup", "speedup_ci_low",
@@ -47,8 +47,7 @@ def sentences(found: pd.DataFrame) -> list[str]:
 
 def _quality(row: dict) -> str:
     """Say which of the two is better, beyond chance."""
-    better = row["variant"] if row["difference"] > 0 else row["other"]
-    clear = f"{better} is better" if is_different(row["p_holm"]) else "not distinguishable"
+    clear = how_clear(row, "difference", row["p_holm"], f"{row['variant']} is better", f"{row['other']} is better")
     change = f"{row['metric'].replace('_', ' ')} {change_in_points(row, 'difference')}"
     return f"{row['variant']} against {row['other']}: {change}, {clear} ({p_in_words(row['p_holm'])})."
 

@@ -30,7 +30,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         frame.to_csv(output[name], index=False, float_format="%.6g")
     findings = {
         "machine": _machines(table),
-        "warnings": warnings(table, aggregate),
+        "warnings": warnings(table, aggregate, description),
         "answers": answer.answers(aggregate, budget),
         "comparisons": pairs.sentences(compared),
     }

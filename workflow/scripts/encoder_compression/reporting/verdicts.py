@@ -50,9 +50,8 @@ def quality(row: dict, rows: list[dict]) -> str | None:
     if row["agreement"] == 1:
         return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
     change = change_in_points(row, "difference")
-    if not is_different(row["p_holm"]):
-        return f"{_title(row)} {change}: not distinguishable from the baseline ({p_in_words(row['p_holm'])})."
-    return f"{_title(row)} {change}: a {'gain' if row['difference'] > 0 else 'loss'} ({p_in_words(row['p_holm'])})."
+    clear = how_clear(row, "difference", row["p_holm"], "a gain", "a loss", " from the baseline")
+    return f"{_title(row)} {change}: {clear} ({p_in_words(row['p_holm'])})."
 
 
 def against_control(row: dict, rows: list[dict]) -> str | None:
@@ -60,9 +59,19 @@ def against_control(row: dict, rows: list[dict]) -> str | None:
     if pd.isna(row["against_control"]):
         return None
     p = row["against_control_p_holm"]
-    clear = f"a {'gain' if row['against_control'] > 0 else 'loss'}" if is_different(p) else "not distinguishable"
+    clear = how_clear(row, "against_control", p, "a gain", "a loss")
     what, control = CAUSES[row["technique"]]
     return f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
+
+
+def how_clear(found: dict, name: str, p: float, more: str, less: str, reference: str = "") -> str:
+    """Say what a difference is, by its p-value corrected for all rows; where its own interval alone tells more, say both."""
+    told = more if found[name] > 0 else less
+    if is_different(p):
+        return told
+    if found[f"{name}_ci_low"] > 0 or found[f"{name}_ci_high"] < 0:
+        return f"{told} by itself, but not beyond chance among so many rows; more seeds can tell"
+    return f"not distinguishable{reference}"
 
 
 def gate(row: dict, rows: list[dict]) -> str | None:

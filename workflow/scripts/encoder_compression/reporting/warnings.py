@@ -16,9 +16,16 @@ FEW_GROUPS = 10
 HOPELESS = 0.5
 
 
-def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
-    """Return sentences about revisions, searches, disturbed rows, a small test split, unfit kernels, and how close rows may be ranked."""
-    found = [_revisions(table), _one_class(aggregate), _disturbed(aggregate), _too_short(aggregate), _few_examples(table)]
+def warnings(table: Table, aggregate: pd.DataFrame, description: dict) -> list[str]:
+    """Return sentences about what a reader of the table could be misled by; ``description`` is dataset.json."""
+    found = [
+        _revisions(table),
+        _cut_texts(description),
+        _one_class(aggregate),
+        _disturbed(aggregate),
+        _too_short(aggregate),
+        _few_examples(table),
+    ]
     found += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
@@ -29,6 +36,15 @@ def _revisions(table: Table) -> str | None:
         return modified
     several = f"Models and measurements come from different git revisions ({', '.join(table.revisions)}): rows may not be comparable."
     return f"{several} {modified}" if modified else several
+
+
+def _cut_texts(description: dict) -> str | None:
+    """Warn where texts were too long for the encoder, and what they end with was read by no model."""
+    cut = {split: count for split, count in description.get("cut", {}).items() if count}
+    if not cut:
+        return None
+    told = ", ".join(f"{count:,} of {description['rows'][split]:,} in {split}" for split, count in cut.items())
+    return f"Texts longer than dataset.max_length, {description['max_length']} tokens, were cut: {told}."
 
 
 def _searches(table: Table) -> list[str]:

@@ -11,6 +11,7 @@ from encoder_compression.errors import UserError, nearest
 SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune", "qat")  # techniques that end with a validation score
 # Options that say what a step reads and which rows there are, which must be known before anything runs.
 SETTLED = ("control", "target.device", "teacher", "unlabelled", "version")
+OF_STORAGE = ("bits", "block")  # of a qat step: what the quantize step behind it stores
 
 
 def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file: str) -> None:
@@ -77,6 +78,8 @@ def _check_settled(name: str, technique: str, own: dict, where: str) -> None:
     """Refuse what would change the files that a step reads, as Snakemake knows them before any trial."""
     if name in SETTLED:
         raise UserError(f"{where}: this says what the step reads or which rows there are; give it in the step, a step for each")
+    if technique == "qat" and name in OF_STORAGE:
+        raise UserError(f"{where}: a quantize step stores what this step trained for; give it in the step, a step for each")
     section, _, last = name.rpartition(".")
     if section and section not in own:
         raise UserError(f"{where}: the step has no '{section}'; give it one, such as '{section}: {{}}'")

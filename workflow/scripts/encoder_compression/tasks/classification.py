@@ -57,10 +57,9 @@ def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: 
     if tuned and len(labels) > 2:
         raise UserError(f"dataset: tune_threshold is for two classes, but there are {len(labels)}; take it out")
     names = _class_names(labels, options.get("label_names"))
-    for name, split in splits.items():
-        split = split.assign(label=split["label"].map(labels.index).astype("int32"))
-        sentences.write(split, folder / f"{name}.parquet", tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
-    return {"labels": names} | ({"tuned": True} if tuned else {})
+    numbered = {name: split.assign(label=split["label"].map(labels.index).astype("int32")) for name, split in splits.items()}
+    written = sentences.write(numbered, folder, tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
+    return {"labels": names} | written | ({"tuned": True} if tuned else {})
 
 
 def _class_names(labels: list, given: list[str] | None) -> list[str]:
@@ -130,6 +129,12 @@ def right(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     return labels == predictions
 
 
+def _f1_of_second(labels, predictions) -> float:
+    if max(labels.max(), predictions.max()) > 1:
+        raise UserError("metric: f1 is that of the second of two classes, but here are more; take macro_f1")
+    return _f1(labels, predictions)
+
+
 def _f1(labels, predictions, **options) -> float:
     from sklearn.metrics import f1_score
 
@@ -149,7 +154,7 @@ def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:
 
 CREDITS = {"accuracy": right}
 SCORES = {
-    "f1": _f1,
+    "f1": _f1_of_second,
     "macro_f1": lambda labels, predictions: _f1(labels, predictions, average="macro", zero_division=0),
     "matthews": _matthews,
 }

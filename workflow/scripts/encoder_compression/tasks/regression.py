@@ -26,9 +26,8 @@ def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
 
 def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
     """Write the splits; there is nothing more to know about the labels than their range on train."""
-    for name, split in splits.items():
-        sentences.write(split, folder / f"{name}.parquet", tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
-    return {"label_range": [float(splits["train"]["label"].min()), float(splits["train"]["label"].max())]}
+    written = sentences.write(splits, folder, tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
+    return {"label_range": [float(splits["train"]["label"].min()), float(splits["train"]["label"].max())]} | written
 
 
 def head(description: dict) -> dict:

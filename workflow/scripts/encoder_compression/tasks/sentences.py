@@ -48,31 +48,42 @@ def without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def write(split: pd.DataFrame, path: Path, **reading) -> None:
-    """Write what `encode` returns of a split."""
-    encode(split, **reading).to_parquet(path, index=False)
+def write(splits: dict[str, pd.DataFrame], folder: Path, **reading) -> dict:
+    """Write what `encode` returns of each split; returns how many rows of each were too long and cut."""
+    cut = {}
+    for name, split in splits.items():
+        encoded = encode(split, **reading)
+        encoded.to_parquet(folder / f"{name}.parquet", index=False)
+        cut[name] = encoded.attrs["cut"]
+    return {"cut": cut}
 
 
 def encode(split: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> pd.DataFrame:
-    """Return id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first."""
+    """Return id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first.
+
+    ``attrs["cut"]`` counts the rows that were.
+    """
     texts = [split[role].tolist() for role in ("text", "text_pair") if role in split]
     pair = len(texts) == 2
     encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=pair and told_apart)
     inputs = {name: encoded[name] for name in features.INPUTS if name in encoded}
     kept = [name for name in ("id", "text", "text_pair", "label") if name in split]
-    return split[kept].assign(**inputs)
+    rows = split[kept].assign(**inputs)
+    rows.attrs["cut"] = sum(bool(one.overflowing) for one in encoded.encodings or [])
+    return rows
 
 
 def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
     """Write a prepared data set again, row for row, in the pieces of another tokenizer; returns the mean pieces of a row of train."""
     description = json.loads((Path(dataset) / "dataset.json").read_text())
     output.mkdir(parents=True, exist_ok=True)
-    means = {}
+    description["cut"], means = {}, {}
     for name in description["rows"]:
         split = pd.read_parquet(Path(dataset) / f"{name}.parquet")
         means[name] = split["input_ids"].map(len).mean()
         told_apart = "token_type_ids" in split
-        write(split, output / f"{name}.parquet", tokenizer=tokenizer, max_length=description["max_length"], told_apart=told_apart)
+        reading = {"tokenizer": tokenizer, "max_length": description["max_length"], "told_apart": told_apart}
+        description["cut"] |= write({name: split}, output, **reading)["cut"]
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
     after = features.read(output, "train")["input_ids"]
     return {"tokens_before": means["train"], "tokens": compute.mean(compute.list_value_length(after)).as_py()}
