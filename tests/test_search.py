@@ -171,6 +171,13 @@ def test_workers_that_go_on_after_a_kill_do_not_draw_the_same(work, tmp_path):
     assert len(done) == done["training.learning_rate"].nunique() == 6
 
 
+def test_what_a_killed_trial_left_is_gone_even_where_no_trial_is_to_be_done(work, tmp_path):
+    work(by_rate, search_of())
+    (tmp_path / "worker1" / "trial" / "checkpoints").mkdir(parents=True)
+    assert work(by_rate, search_of()) == {"trials": 0}
+    assert not (tmp_path / "worker1" / "trial").exists()
+
+
 def test_the_first_trials_are_spread_over_the_whole_range(work, tmp_path):
     work(by_rate, search_of(trials=10, sampler="random"))
     powers = table_of(tmp_path, search_of(trials=10))[1]["training.learning_rate"].map(math.log10).sort_values()

@@ -13,11 +13,13 @@ from encoder_compression.reporting.pareto import pareto_front
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
+from matplotlib.ticker import LogLocator, NullLocator  # noqa: E402
 
 MARKERS = "osD^vP*X"
 LINES = ["-", "--", ":", "-."]
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
 FAILED = "0.7"
+TICKS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # in a decade: close enough that every picture has some, far enough to be read
 IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under the picture, not drawn: it would flatten all others
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 CURVES = {
@@ -84,8 +86,9 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.12)
     axes.set(xlabel=label, ylabel=f"{table['metric'][0]} on test (%), bars: 95 % interval", title=table["experiment"][0])
     axes.grid(color="0.92")

@@ -77,11 +77,13 @@ def work(
     study = open_study(journal, name, search["objectives"])
     with _alone(journal):
         _fail_stale(study, worker, search["workers"])
+    folder = output.parent / "trial"
+    shutil.rmtree(folder, ignore_errors=True)  # of a trial that was killed: none goes on from another's checkpoint
     fresh = torch.get_rng_state()
     done = 0
     while trial := _take(study, journal, search, goal.seed, worker):
         torch.set_rng_state(fresh)  # as in a job of its own, so that the chosen options train to the same model
-        _run(study, trial, technique=technique, inputs=inputs, goal=goal, options=options, search=search, folder=output.parent / "trial")
+        _run(study, trial, technique=technique, inputs=inputs, goal=goal, options=options, search=search, folder=folder)
         done += 1
     output.write_text(json.dumps({"study": name}) + "\n")
     return {"trials": done}
@@ -152,8 +154,7 @@ def _sampler(kind: str, seed: int, place: int) -> BaseSampler:
 
 
 def _run(study: optuna.Study, trial: optuna.Trial, *, search: dict, folder: Path, **call) -> None:
-    """Train in an emptied folder, so that no trial goes on from another's checkpoint, and tell the study what came of it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Train in a folder that is gone afterwards, and tell the study what came of it."""
     start, state, values = time.monotonic(), TrialState.FAIL, None
     before = signal.getsignal(signal.SIGTERM)
     try:
