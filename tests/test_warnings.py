@@ -1,6 +1,8 @@
 """A reader is warned of what makes a table doubtful, once each, and of nothing else."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,14 @@ def test_cut_texts_are_counted(study):
     told = "Texts longer than dataset.max_length, 128 tokens, were cut: 1,200 of 4,000 in train, 3 of 50 in test."
     assert warn(study, rows=rows, cut=cut, max_length=128) == [told]
     assert warn(study, rows=rows, cut=dict.fromkeys(cut, 0), max_length=128) == []
+
+
+def test_a_student_that_begins_elsewhere_cost_more_than_its_own_training(study):
+    record = Path(study.study.folder("teacher+even1", 1, "model")) / "provenance.json"
+    start = {"experiment": "wikitext", "variant": "teacher+student6", "seed": 1}
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"options": {"options": {"start": start}}}))
+    told = "teacher+even1 begins with teacher+student6 of wikitext; its training seconds and steps leave that training out."
+    assert warn(study) == [told]
 
 
 def test_rows_of_different_revisions_are_said(study):

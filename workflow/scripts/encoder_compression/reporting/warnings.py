@@ -26,7 +26,7 @@ def warnings(table: Table, aggregate: pd.DataFrame, description: dict) -> list[s
         _too_short(aggregate),
         _few_examples(table),
     ]
-    found += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_ranking(table, aggregate)]
+    found += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_begun_elsewhere(table), *_ranking(table, aggregate)]
     return [sentence for sentence in found if sentence]
 
 
@@ -56,6 +56,17 @@ def _searches(table: Table) -> list[str]:
         "its training seconds leave that out."
         for step, searched in ((step, own.get("searched")) for step, own in facts.items())
         if searched and not step.endswith(CONTROL)
+    ]
+
+
+def _begun_elsewhere(table: Table) -> list[str]:
+    """Say which steps went on from a model of another experiment, so that others are not thought to have cost as much."""
+    models = sorted({model for row in table.rows for model in row["trained"]})
+    options = {Path(model).parts[-3]: provenance.read(model)["options"].get("options", {}) for model in models}
+    starts = {variant: own["start"] for variant, own in options.items() if isinstance(own.get("start"), dict)}
+    return [
+        f"{variant} begins with {start['variant']} of {start['experiment']}; its training seconds and steps leave that training out."
+        for variant, start in starts.items()
     ]
 
 
