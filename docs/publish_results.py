@@ -5,6 +5,7 @@ Run by `make publish` after `make results`, and after local studies. Studies wit
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -36,16 +37,23 @@ def publish(study: str, page: Path) -> None:
 
 
 def results(study: str, folder: Path) -> str:
-    """Return the summary's machine, answer and table, with the time that the whole run took and the pictures, which are in ``folder``."""
+    """Return the summary's machine, answer, table and comparisons, the time that the whole run took, and the pictures in ``folder``."""
     _, machine, table, *rest = (ROOT / "results" / study / "summary.md").read_text().strip().split("\n\n")
-    answer = rest[next(index for index, part in enumerate(rest) if part.startswith("## At most")) :][:2]
-    title = f"**{answer[0].removeprefix('## ')}:**"
     pictures = f"![Quality against latency]({folder}/quality_latency.png)"
     links = (
         f"Also: [verdicts and warnings]({folder}/summary.md), [quality against size]({folder}/quality_size.png), "
         f"[training curves]({folder}/training.png)."
     )
-    return "\n\n".join([f"{machine}.{elapsed(study)}", title, answer[1], table, pictures, links]) + "\n\n"
+    parts = [f"{machine}.{elapsed(study)}", *section(rest, "At most"), table, *section(rest, "Compared"), pictures, links]
+    return "\n\n".join(parts) + "\n\n"
+
+
+def section(parts: list[str], beginning: str) -> list[str]:
+    """Return the title of the summary's section and its text; nothing where there is no such section."""
+    for title, text in pairwise(parts):
+        if title.startswith(f"## {beginning}"):
+            return [f"**{title.removeprefix('## ')}:**", text]
+    return []
 
 
 def elapsed(study: str) -> str:
@@ -54,7 +62,7 @@ def elapsed(study: str) -> str:
     for log in sorted((ROOT / ".snakemake" / "log").glob("*.log"), reverse=True):
         text = log.read_text()
         found = re.search(r"Elapsed time: (\d+:\d\d:\d\d)", text)
-        if found and "(100%) done" in text and all(f"output: {model}," in text for model in models):
+        if found and models and "(100%) done" in text and all(f"output: {model}," in text for model in models):
             return f" The whole run took {found[1]} (h:mm:ss)."
     return ""
 
