@@ -11,9 +11,10 @@ from pyarrow import parquet
 from conftest import make_encoder
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.layers import choose_layers
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
-from encoder_compression.techniques.distill import choose_layers, distill, take_layers
+from encoder_compression.techniques.distill import distill, take_layers
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.techniques.teaching import layer_map, require_gate

@@ -1,5 +1,6 @@
 """Chains of steps: which are legal, who is whose parent, teacher and partner."""
 
+import json
 import re
 
 import pytest
@@ -128,6 +129,19 @@ def test_good_targets_and_other_arguments_pass(tiny):
 
 def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny):
     assert [device for variant, _, device in tiny.rows() if variant == "teacher+even1-control"] == ["cpu-pytorch"]
+
+
+def test_a_student_of_layers_that_the_encoder_lacks_is_told_before_its_teacher_is_trained(tiny, tmp_path):
+    step = tiny.options["distill"]["even1"]
+    random = {"random": tiny.options["encoder"]["random"] | {"layers": 4}}
+    (tmp_path / "config.json").write_text(json.dumps({"n_layers": 4}))
+    for encoder in (random, {"files": {"folder": str(tmp_path)}}):
+        for change in ({"keep": 3}, {"layers": [5]}, {"layers": "important", "keep": 5}):
+            with pytest.raises(UserError, match="'teacher.even1': 'even1': layers .* do not fit a teacher of 4 layers; lower 'keep'"):
+                load_tiny(encoder=encoder, distill={"even1": step | change}, variants=["teacher+even1"])
+    twice = {"half": step | {"keep": 2}, "even1": step | {"keep": 2}}
+    with pytest.raises(UserError, match="'even1': .* do not fit a teacher of 2 layers"):
+        load_tiny(encoder=random, distill=twice, variants=["teacher+half+even1"])
 
 
 def test_a_study_without_the_baseline_says_how_to_name_another():

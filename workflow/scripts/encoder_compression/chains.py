@@ -3,6 +3,7 @@
 from encoder_compression.configuration import CONTROL
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError
+from encoder_compression.layers import choose_layers, depth
 from encoder_compression.search.space import tried_values
 
 OF_CORPUS = ("finetune", "distill")  # techniques for a model that guesses words, before any task
@@ -22,6 +23,7 @@ def check(study, variant: str) -> None:
     for index, (step, technique) in enumerate(zip(steps[1:], techniques[1:], strict=True), start=1):
         _check_order(where, step, technique, dict(zip(techniques[:index], steps[:index], strict=True)))
         _check_options(study, where, step, steps[:index])
+    _check_layers(study, where, [step for step in steps if study.technique(step) == "distill"])
 
 
 def _check_order(where: str, step: str, technique: str, before: dict[str, str]) -> None:
@@ -53,6 +55,18 @@ def _check_options(study, where: str, step: str, before: list[str]) -> None:
         raise UserError(f"{where}: '{step}' starts from the pretrained encoder and would lose '{before[-1]}'; take 'start' out")
     if study.is_taught(step) and own["teacher"] not in before:
         raise UserError(f"{where}: the teacher of '{step}' is '{own['teacher']}', which does not come before it")
+
+
+def _check_layers(study, where: str, students: list[str]) -> None:
+    """Raise UserError where a student of the chain keeps layers that the encoder, or the student before it, does not have."""
+    count = depth(study.options["encoder"])
+    for step in students if count else ():
+        own = study.step_options(step)
+        rule = "first" if own["layers"] == "important" else own["layers"]  # as many, whichever they are
+        try:
+            count = len(choose_layers(rule, own["keep"], count))
+        except UserError as error:
+            raise UserError(f"{where}: '{step}': {error}") from None
 
 
 def _check_of_corpus(where: str, techniques: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
+from encoder_compression.layers import choose_layers
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques import teaching
@@ -131,28 +132,6 @@ def _train_student(
         ramp=None,
     )
     return {"student": student, "history": history, "facts": facts}
-
-
-def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
-    """Return the teacher's layers, counted from 1, that a student keeps: ``choose_layers("even", 3, 6) == [2, 4, 6]``.
-
-    "spread" takes the layers nearest to even steps that end with the last one. Raises UserError where the teacher
-    does not have them.
-    """
-    layers = (
-        rule
-        if isinstance(rule, list)
-        else {
-            "even": list(range(2, depth + 1, 2))[:keep],
-            "odd": list(range(1, depth + 1, 2))[:keep],
-            "first": list(range(1, min(keep, depth) + 1)),
-            "last": list(range(max(depth - keep, 0) + 1, depth + 1)),
-            "spread": sorted({round(depth * (index + 1) / keep) for index in range(keep)} - {0}),
-        }[rule]
-    )
-    if max(layers) > depth or (not isinstance(rule, list) and len(layers) != keep):
-        raise UserError(f"layers '{rule}' with keep {keep} do not fit a teacher of {depth} layers; lower 'keep' or list the layers")
-    return layers
 
 
 def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tuple[PreTrainedModel, list[int]]:
