@@ -123,7 +123,7 @@ def test_only_the_needed_jobs_of_the_other_experiment_run_and_none_of_its_report
 def test_a_variant_is_an_encoder_like_any_other(tmp_path):
     """The other experiment runs, a head for the task takes the place of that for words, and provenance tells where it came from."""
     workspace = Workspace(tmp_path, experiment="mine")
-    small = {"random": {"architecture": "bert", "vocabulary_from": "tests/data/tiny_corpus.txt"}}
+    small = {"random": {"architecture": "bert", "layers": 12, "vocabulary_from": "tests/data/tiny_corpus.txt"}}
     words = yaml.safe_load((workspace.folder / "config/experiments/tiny-wikitext.yaml").read_text()) | {"encoder": small}
     (workspace.folder / "config/experiments/words.yaml").write_text(yaml.safe_dump(words))
     mine = TINY | {"encoder": {"variant": other("words")}, "variants": ["teacher"], "compare": []}
