@@ -49,10 +49,14 @@ class Table:
         return table.assign(can_win=table["passes_gate"] & (table["seeds_of_one_class"] == 0))
 
     @cached_property
+    def trained_models(self) -> list[str]:
+        """The folders of all models that were trained for the rows, those that others are made from included."""
+        return sorted({model for row in self.rows for model in row["trained"]})
+
+    @cached_property
     def origins(self) -> list[dict]:
         """The git commits of all measurements and of all models behind them, and whether files differed from them."""
-        models = sorted({model for row in self.rows for model in row["trained"]})
-        return [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in models]
+        return [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in self.trained_models]
 
     @property
     def revisions(self) -> list[str]:

@@ -49,8 +49,7 @@ def _cut_texts(description: dict) -> str | None:
 
 def _searches(table: Table) -> list[str]:
     """Say which steps had their options chosen on validation, and what that cost: other rows had no such advantage."""
-    models = sorted({model for row in table.rows for model in row["trained"]})
-    facts = {Path(model).parts[-3].split("+")[-1]: provenance.read_facts(model) for model in models}
+    facts = {Path(model).parts[-3].split("+")[-1]: provenance.read_facts(model) for model in table.trained_models}
     return [
         f"Options of {step} were searched in {searched['trials']} trials ({searched['seconds']:,.0f} s) on validation; "
         "its training seconds leave that out."
@@ -61,8 +60,7 @@ def _searches(table: Table) -> list[str]:
 
 def _begun_elsewhere(table: Table) -> list[str]:
     """Say which steps went on from a model of another experiment, so that others are not thought to have cost as much."""
-    models = sorted({model for row in table.rows for model in row["trained"]})
-    options = {Path(model).parts[-3]: provenance.read(model)["options"].get("options", {}) for model in models}
+    options = {Path(model).parts[-3]: provenance.read(model)["options"].get("options", {}) for model in table.trained_models}
     starts = {variant: own["start"] for variant, own in options.items() if isinstance(own.get("start"), dict)}
     return [
         f"{variant} begins with {start['variant']} of {start['experiment']}; its training seconds and steps leave that training out."
