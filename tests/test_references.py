@@ -6,28 +6,14 @@ import re
 import pytest
 import yaml
 
-from conftest import ROOT, Workspace
-from encoder_compression.configuration import load_experiments, merge
+from conftest import Workspace
+from encoder_compression.configuration import merge
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study
-from encoder_compression.targets import check_references
-
-TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+from own_experiments import TINY, load_studies
 
 
 def other(experiment: str, variant: str = "teacher") -> dict:
     return {"experiment": experiment, "variant": variant}
-
-
-def load(tmp_path, names: list[str], **experiments: dict) -> dict[str, Study]:
-    (tmp_path / "experiments").mkdir()
-    for name, options in experiments.items():
-        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options))
-    shared = {"experiments": names, "devices": "auto", "quantize": {"int8": {}}}
-    loaded = load_experiments(shared=shared, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
-    studies = {name: Study(name, options) for name, options in loaded.items()}
-    check_references(studies)
-    return studies
 
 
 def with_encoder(**reference) -> dict:
@@ -40,12 +26,12 @@ def with_start(**reference) -> dict:
 
 def test_what_an_experiment_refers_to_is_read_at_any_depth_and_not_reported(tmp_path):
     own = {"a": with_encoder(**other("b")), "b": with_start(**other("c")), "c": TINY, "d": TINY}
-    studies = load(tmp_path, ["a"], **own)
+    studies = load_studies(tmp_path, ["a"], **own)
     assert {name: study.options["reported"] for name, study in studies.items()} == {"a": True, "b": False, "c": False}
 
 
 def test_a_control_starts_where_its_student_does(tmp_path):
-    study = load(tmp_path, ["a"], a=with_start(**other("b")), b=TINY)["a"]
+    study = load_studies(tmp_path, ["a"], a=with_start(**other("b")), b=TINY)["a"]
     start = study.options["distill"]["even1-control"]["start"]
     assert start == other("b") | {"seed": 1} == study.options["distill"]["even1"]["start"]
     assert load_control_start_of_tiny(tmp_path / "plain") == "best"
@@ -53,7 +39,7 @@ def test_a_control_starts_where_its_student_does(tmp_path):
 
 def load_control_start_of_tiny(folder) -> str:
     folder.mkdir()
-    return load(folder, ["c"], c=TINY)["c"].options["distill"]["even1-control"]["start"]
+    return load_studies(folder, ["c"], c=TINY)["c"].options["distill"]["even1-control"]["start"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +64,7 @@ def load_control_start_of_tiny(folder) -> str:
 )
 def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, message):
     with pytest.raises(UserError, match=f"^{re.escape(message)}") as error:
-        load(tmp_path, ["a"], **experiments)
+        load_studies(tmp_path, ["a"], **experiments)
     assert "\n" not in str(error.value)
 
 
@@ -94,11 +80,11 @@ def test_a_corpus_is_for_finetune_and_distill_steps(tmp_path):
         "variant 'teacher+magnitude60': 'magnitude60' is a prune step, but a corpus is for finetune and distill steps; take the variant"
     )
     with pytest.raises(UserError, match=re.escape(message)):
-        load(tmp_path, ["a"], a=corpus("teacher+magnitude60"))
+        load_studies(tmp_path, ["a"], a=corpus("teacher+magnitude60"))
 
 
 def test_the_teachers_logits_on_a_corpus_are_not_kept(tmp_path):
-    studies = load(tmp_path, ["a", "b"], a=corpus("teacher+even1"), b=TINY)
+    studies = load_studies(tmp_path, ["a", "b"], a=corpus("teacher+even1"), b=TINY)
     assert [study.keeps_soft_targets("teacher+even1") for study in studies.values()] == [False, True]
 
 

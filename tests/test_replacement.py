@@ -11,11 +11,11 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression import encoders
-from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
 from encoder_compression.study import Study
-from encoder_compression.targets import check_references, unlabelled_pattern
+from encoder_compression.targets import unlabelled_pattern
 from encoder_compression.techniques.replacement import _alone, replace_words
+from own_experiments import TINY, load_studies
 
 OPTIONS = {"copies": 3, "share": 0.4, "candidates": 2}
 
@@ -84,18 +84,9 @@ def test_a_model_of_another_vocabulary_is_refused(model, dataset, tmp_path):
 
 
 def load(tmp_path, experiment: str) -> dict[str, Study]:
-    tiny = yaml.safe_load((ROOT / "config/experiments/tiny.yaml").read_text())
-    tiny["unlabelled"] = {"replaced": {"model": {"experiment": experiment, "variant": "teacher"}}}
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments/mine.yaml").write_text(yaml.safe_dump(tiny))
-    for name in ("tiny", "tiny-wikitext"):
-        (tmp_path / f"experiments/{name}.yaml").write_text((ROOT / f"config/experiments/{name}.yaml").read_text())
-    (tmp_path / "experiments/wikitext.yaml").write_text((ROOT / "config/experiments/wikitext.yaml").read_text())
-    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}}
-    loaded = load_experiments(shared=shared, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
-    studies = {name: Study(name, options) for name, options in loaded.items()}
-    check_references(studies)
-    return studies
+    mine = TINY | {"unlabelled": {"replaced": {"model": {"experiment": experiment, "variant": "teacher"}}}}
+    files = {name: ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("tiny", "tiny-wikitext", "wikitext")}
+    return load_studies(tmp_path, ["mine"], mine=mine, **{name: yaml.safe_load(file.read_text()) for name, file in files.items()})
 
 
 def test_the_language_model_comes_from_an_experiment_about_a_corpus(tmp_path):

@@ -9,26 +9,22 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
 from conftest import ROOT
 from encoder_compression import jobs
-from encoder_compression.configuration import load_experiments, merge, taken
+from encoder_compression.configuration import merge, taken
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.warnings import warnings
 from encoder_compression.search.space import SEARCHABLE, apply
 from encoder_compression.study import Study
+from own_experiments import TINY, load_options
 from saved_rows import SavedStudy
 
-TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 
 
-def load_options(experiment: dict, folder: Path) -> dict:
-    (folder / "experiments").mkdir(exist_ok=True)
-    (folder / "experiments" / "mine.yaml").write_text(yaml.safe_dump(experiment))
-    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}}
-    return load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")["mine"]
+def load(tmp_path, experiment: dict) -> dict:
+    return load_options(tmp_path, ["mine"], mine=experiment)["mine"]
 
 
 def of_space(name: str, **tried) -> dict:
@@ -73,7 +69,7 @@ def of_space(name: str, **tried) -> dict:
 )
 def test_a_search_that_cannot_work_is_one_line_with_the_remedy(tmp_path, change, message):
     with pytest.raises(UserError) as error:
-        load_options(merge(TINY, change), tmp_path)
+        load(tmp_path, merge(TINY, change))
     assert message in str(error.value)
     assert str(error.value).startswith("mine.yaml: ")
     assert "\n" not in str(error.value)
@@ -82,7 +78,7 @@ def test_a_search_that_cannot_work_is_one_line_with_the_remedy(tmp_path, change,
 def test_the_chain_behind_which_a_step_is_searched_must_be_able_to_stand_there(tmp_path):
     change = {"search": {"even1": {"space": RATE}}}
     with pytest.raises(UserError, match="but 'even1' is a distill step; mend 'parent' of search.even1$"):
-        Study("mine", load_options(merge(TINY, change), tmp_path))
+        Study("mine", load(tmp_path, merge(TINY, change)))
 
 
 def test_a_sparsity_that_a_search_may_find_is_never_below_the_one_before(tmp_path):
@@ -90,7 +86,7 @@ def test_a_sparsity_that_a_search_may_find_is_never_below_the_one_before(tmp_pat
     chain = {"prune": prune, "variants": ["teacher", "teacher+magnitude60+more"], "runtimes": {}, "compare": []}
     for low, error in ((0.7, None), (0.5, "'more' asks for fewer zeros than 'magnitude60' before it")):
         search = {"more": {"parent": "teacher+magnitude60", "space": {"sparsity": {"low": low, "high": 0.9}}}}
-        options = load_options(TINY | merge(chain, {"search": search}), tmp_path)
+        options = load(tmp_path, TINY | merge(chain, {"search": search}))
         if error:
             with pytest.raises(UserError, match=error):
                 Study("mine", options)
@@ -100,7 +96,7 @@ def test_a_sparsity_that_a_search_may_find_is_never_below_the_one_before(tmp_pat
 
 def test_a_range_is_whole_where_the_option_is(tmp_path):
     space = {"temperature": {"low": 1, "high": 8}, "training.epochs": {"low": 1, "high": 3}}
-    found = load_options(merge(TINY, {"search": {"even1": {"parent": "teacher", "space": space}}}), tmp_path)["search"]["even1"]["space"]
+    found = load(tmp_path, merge(TINY, {"search": {"even1": {"parent": "teacher", "space": space}}}))["search"]["even1"]["space"]
     assert [type(found[name]["low"]) for name in space] == [float, int]
 
 

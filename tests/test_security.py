@@ -16,14 +16,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
-import yaml
 
 from conftest import ROOT
-from encoder_compression.configuration import load_experiments
 from encoder_compression.environment import PROCESS_SETTINGS
 from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
 from encoder_compression.sources import package
+from own_experiments import TINY, load_options
 
 UNPICKLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 PICKLERS = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
@@ -175,11 +174,7 @@ def test_a_hub_source_without_a_commit_is_refused(tmp_path, source, revision):
 
 
 def load_with_revision(folder: Path, section: str, hub: dict, revision: dict) -> None:
-    experiment = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text()) | {section: {"hub": hub | revision}}
-    (folder / "experiments").mkdir(exist_ok=True)
-    (folder / "experiments" / "mine.yaml").write_text(yaml.safe_dump(experiment))
-    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}}
-    load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
+    load_options(folder, ["mine"], mine=TINY | {section: {"hub": hub | revision}})
 
 
 BUILD_SCRIPT = """

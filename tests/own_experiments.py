@@ -1,0 +1,28 @@
+"""Experiments of a test's own, read as the workflow reads those of its user."""
+
+from pathlib import Path
+
+import yaml
+
+from conftest import ROOT
+from encoder_compression.configuration import load_experiments
+from encoder_compression.study import Study
+from encoder_compression.targets import check_references
+
+TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+
+
+def load_options(folder: Path, names: list[str], shared: dict | None = None, **experiments: dict) -> dict[str, dict]:
+    """Return the options of the experiments ``names``, and of those that they refer to, from files that are written to ``folder``."""
+    (folder / "experiments").mkdir(exist_ok=True)
+    for name, options in experiments.items():
+        (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options))
+    shared = {"experiments": names, "devices": "auto", "quantize": {"int8": {}}} | (shared or {})
+    return load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
+
+
+def load_studies(folder: Path, names: list[str], **experiments: dict) -> dict[str, Study]:
+    """Return the studies of `load_options`, checked against each other."""
+    studies = {name: Study(name, options) for name, options in load_options(folder, names, **experiments).items()}
+    check_references(studies)
+    return studies
