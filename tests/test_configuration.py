@@ -6,15 +6,11 @@ import yaml
 from conftest import ROOT, load_tiny
 from encoder_compression.configuration import canonical, load_experiments, merge
 from encoder_compression.errors import UserError
-
-TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+from own_experiments import TINY, load_options
 
 
 def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
-    (tmp_path / "experiments").mkdir(exist_ok=True)
-    (tmp_path / "experiments" / "mine.yaml").write_text(yaml.safe_dump(experiment))
-    shared = {"experiments": ["mine"], "devices": "auto", "quantize": {"int8": {}}} | (shared or {})
-    return load_experiments(shared=shared, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")["mine"]
+    return load_options(tmp_path, ["mine"], shared, mine=experiment)["mine"]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +92,14 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
         (
             {"distill": {"even1": {"loss": {"soft": 0, "hidden": 0}}}},
             "distill.even1: texts without labels teach by the other terms than 'hard' alone; give one a weight",
+        ),
+        (
+            {"seeds": [1], "distill": {"even1": {"ensemble": True}}},
+            "distill.even1: an ensemble is the teachers of all seeds, and there is one; name more 'seeds', or take 'ensemble' out",
+        ),
+        (
+            {"seeds": [1, 2], "distill": {"even1": {"ensemble": True, "loss": {"soft": 0, "hidden": 1}}}},
+            "distill.even1: an ensemble gives logits that are kept, which this step does not read; take 'ensemble' out",
         ),
         ({"task": "question-answering"}, "unlabelled: not for this task; take it out or change 'task'"),
         ({"shrink": {"fast": {"target": {"speedup": 1, "device": "cpu-pytorch"}}}}, "shrink.fast.target.speedup: 1 is less than or equal"),

@@ -120,8 +120,15 @@ def teacher_if_any(wildcards):
 
 def soft_targets(wildcards):
     """Return the teacher's logits where the student's loss uses them and they are kept, else nothing."""
-    kept = studies[wildcards.experiment].keeps_soft_targets(wildcards.variant)
-    return teacher_of("soft_targets")(wildcards) if kept else []
+    study = studies[wildcards.experiment]
+    kept = study.keeps_soft_targets(wildcards.variant)
+    return study.targets(wildcards.variant, wildcards.seed, "soft_targets") if kept else []
+
+
+def targets_of_every_seed(wildcards):
+    """Return the logits of the variant's models of all seeds."""
+    study = studies[wildcards.experiment]
+    return [study.folder(wildcards.variant, seed, wildcards.targets) for seed in study.options["seeds"]]
 
 
 def averaged_models(wildcards):
@@ -159,8 +166,9 @@ def unlabelled(wildcards):
 
 def unlabelled_targets(wildcards):
     """Return the teacher's logits on the further texts where the student's loss uses them, else nothing."""
-    own = step_options(wildcards)
-    return teacher_of("unlabelled_targets")(wildcards) if own["unlabelled"] and own["loss"]["soft"] else []
+    study, own = studies[wildcards.experiment], step_options(wildcards)
+    asked = own["unlabelled"] and own["loss"]["soft"]
+    return study.targets(wildcards.variant, wildcards.seed, "unlabelled_targets") if asked else []
 
 
 def measured_artifact(wildcards):

@@ -5,6 +5,7 @@ IN   the parent's and the teacher's model/, results/{experiment}/base/, results/
      results/{experiment}/unlabelled/ where the step asks for it, the model/ of another experiment where the student starts from one
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
      results/{experiment}/{variant}/seed{seed}/unlabelled_targets/  those on the texts without labels
+     results/{experiment}/{variant}/soft_targets/, unlabelled_targets/  the means over all seeds, where a step learns from the ensemble
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
 
@@ -35,6 +36,19 @@ rule predict_unlabelled_targets:
     threads: half_of_cores
     script:
         "../scripts/predict_soft_targets.py"
+
+
+rule average_soft_targets:
+    input:
+        targets_of_every_seed,
+    output:
+        directory("results/{experiment}/{variant}/{targets}"),
+    log:
+        "logs/{experiment}/{variant}/average_{targets}.log",
+    wildcard_constraints:
+        targets="soft_targets|unlabelled_targets",
+    script:
+        "../scripts/average_soft_targets.py"
 
 
 rule distill:

@@ -16,7 +16,7 @@ LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 # What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness, one
 # that learns to be quantized the rounding.
 WITHOUT = {
-    "distill": {"loss": LABELS_ALONE, "start": "best", "control": False},
+    "distill": {"loss": LABELS_ALONE, "start": "best", "ensemble": False, "control": False},
     "lora": {"loss": LABELS_ALONE, "control": False},
     "shrink": {"remove": 0, "control": False},
     "prune": {"sparsity": 0, "control": False},

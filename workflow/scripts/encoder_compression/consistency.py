@@ -24,6 +24,8 @@ def check(options: dict, file: str) -> None:
             )
     _check_unlabelled(options, file)
     for step, own in options["distill"].items():
+        if own["ensemble"]:
+            _check_ensemble(own, options, f"{file}: distill.{step}")
         if own["layers"] == "important" and options["task"] == MASKED:
             raise UserError(
                 f"{file}: distill.{step}: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
@@ -79,6 +81,13 @@ def _check_unlabelled(options: dict, file: str) -> None:
     own = options.get("unlabelled", {})
     if own and not replaces_words(options) and own["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
         raise UserError(f"{file}: unlabelled.columns: name text_pair in both 'dataset' and 'unlabelled', or in neither")
+
+
+def _check_ensemble(own: dict, options: dict, where: str) -> None:
+    if len(options["seeds"]) < 2:
+        raise UserError(f"{where}: an ensemble is the teachers of all seeds, and there is one; name more 'seeds', or take 'ensemble' out")
+    if not own["loss"]["soft"] or options["task"] == MASKED:
+        raise UserError(f"{where}: an ensemble gives logits that are kept, which this step does not read; take 'ensemble' out")
 
 
 def _check_device(device: dict, where: str) -> None:

@@ -95,6 +95,15 @@ class Study:
         """Return whether the chain's last step reads its teacher's logits, which were computed before; of a corpus they are too many."""
         return bool(self.step_options(variant)["loss"]["soft"]) and self.options["task"] != MASKED
 
+    def learns_from_ensemble(self, variant: str) -> bool:
+        """Return whether the chain's last step reads the mean of its teachers' logits over all seeds."""
+        return self.step_options(variant).get("ensemble", False)
+
+    def targets(self, variant: str, seed: int, form: str) -> str:
+        """Return where the logits lie that the chain's last step reads, of the ``form`` soft_targets or unlabelled_targets."""
+        teacher = self.teacher(variant)
+        return f"results/{self.name}/{teacher}/{form}" if self.learns_from_ensemble(variant) else self.folder(teacher, seed, form)
+
     def step_options(self, variant: str) -> dict:
         """Return the options of the chain's last step."""
         step = variant.split("+")[-1]
@@ -168,17 +177,19 @@ class Study:
             "control": control_of(variant, self.options),
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
-            "trained": [self.folder(chain, seed, "model") for chain in self._trained(variant)],
+            "trained": self._trained(variant, seed),
         }
 
-    def _trained(self, variant: str) -> list[str]:
-        """Return the chains whose training the variant needed: those up to it, and before an average those of what it is made of."""
+    def _trained(self, variant: str, seed: int) -> list[str]:
+        """Return the models that were trained for the variant: those of the chains up to it, what they average and learn from."""
         found = []
         for chain in self.chains(variant):
             if self.technique(chain.split("+")[-1]) == "average":
-                found += [other for averaged in self.step_options(chain)["with"] for other in self.chains(averaged)]
-            found += [chain] if "model" in self.forms(chain) else []
-        return list(dict.fromkeys(found))
+                found += [(other, seed) for averaged in self.step_options(chain)["with"] for other in self.chains(averaged)]
+            if self.learns_from_ensemble(chain):
+                found += [(other, each) for other in self.chains(self.teacher(chain)) for each in self.options["seeds"]]
+            found += [(chain, seed)] if "model" in self.forms(chain) else []
+        return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(found)]
 
     def artifacts(self) -> list[dict]:
         """Return every artifact behind the rows: its folder, form as in `forms`, variant, seed and steps with options.

@@ -10,6 +10,7 @@ from pyarrow import compute, parquet
 from encoder_compression import encoders, features, progress, tasks
 
 BATCH_SIZE = 64
+FILE_NAME = "logits.parquet"
 
 
 def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: str) -> dict:
@@ -30,13 +31,13 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
             batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_tensors="pt")
             found = encoders.logits(model(**batch)).float().numpy()
             for index, row, one in zip(chosen, rows.take(chosen).to_pylist(), found, strict=True):
-                logits[index] = _in_rows(possible(one, row))
+                logits[index] = in_rows(possible(one, row))
             bar.update(len(chosen))
     Path(output).mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / "logits.parquet")
+    parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / FILE_NAME)
     return {"inputs": len(inputs)}
 
 
-def _in_rows(logits: np.ndarray) -> np.ndarray | list[np.ndarray]:
+def in_rows(logits: np.ndarray) -> np.ndarray | list[np.ndarray]:
     """Return logits as Arrow takes them: an array of one dimension, or a list of such."""
     return logits if logits.ndim == 1 else list(logits)

@@ -1,0 +1,7 @@
+"""Average the logits of one teacher's seeds."""
+
+from encoder_compression.jobs import job
+from encoder_compression.techniques.ensemble import average_soft_targets
+
+with job(snakemake) as facts:
+    facts |= average_soft_targets(members=snakemake.input, output=snakemake.output[0])
