@@ -75,4 +75,5 @@ def test_the_workflow_averages_the_teachers_of_all_seeds_for_their_students(tmp_
     assert (one != two).any()
     assert mean == pytest.approx((one + two) / 2, abs=1e-6)
     asked = workspace.run("-n", "--cores", "2", "results/mine/teacher+even1/seed2/model")
-    assert "results/mine/teacher/soft_targets, results/mine/unlabelled, results/mine/teacher/unlabelled_targets" in asked.stdout + asked.stderr
+    means = "results/mine/teacher/soft_targets, results/mine/unlabelled, results/mine/teacher/unlabelled_targets"
+    assert means in asked.stdout + asked.stderr
