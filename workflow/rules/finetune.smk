@@ -20,7 +20,8 @@ rule finetune:
         "logs/{experiment}/{variant}/seed{seed}/finetune.log",
     wildcard_constraints:
         variant=steps_pattern(studies, "finetune"),
-    priority: 10
+    # all else waits for it
+    priority: 25
     threads: all_of_cores
     params:
         options=step_options,
