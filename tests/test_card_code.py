@@ -12,6 +12,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
+from conftest import make_encoder
 from encoder_compression import encoders
 from encoder_compression.compressed import compress
 from encoder_compression.techniques import onnx_graph, openvino_model
@@ -92,26 +93,30 @@ def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
     assert run("import sys; sys.modules['torch'] = None\n" + code_of(card(folder, options, form)), folder)
 
 
-@pytest.mark.parametrize("parent", ["base", "student"])
+@pytest.mark.parametrize(("parent", "qlora"), [("base", False), ("student", False), ("base", True)])
 def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_the_merged_one(
-    tmp_path, encoder, saved, dataset, options, parent
+    tmp_path, encoder, saved, dataset, options, parent, qlora
 ):
     """The folders lie as in results/: an adapter of the base at its first step, or of the chain before it."""
     variant = "lora4" if parent == "base" else "teacher+lora4"
     folder, below = tmp_path / variant / "seed1", tmp_path / ("base" if parent == "base" else "teacher/seed1/model")
-    shutil.copytree(encoder if parent == "base" else saved / "model", below)
+    if qlora:
+        make_encoder(below, hidden_size=64, intermediate_size=128)  # rows of whole blocks
+    else:
+        shutil.copytree(encoder if parent == "base" else saved / "model", below)
     lora(
         parent=None if parent == "base" else below,
         encoder=below,
         teacher=None,
         soft_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=options["lora"]["lora4"],
+        options=options["lora"]["lora4"] | {"qlora": qlora},
         model=folder / "model",
         adapter=folder / "adapter",
         curve=folder / "training.csv",
     )
-    written = card(folder, options, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}])
+    step = options | {"lora": {"lora4": options["lora"]["lora4"] | {"qlora": qlora}}}
+    written = card(folder, step, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}])
     assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 0.75 | 22.7 | 16.3 |" in written.text
     answer, logits = run(code_of(written) + "\nprint(logits.tolist())", folder)
     expected = expected_logits(folder / "model", below, "This is an example sentence.")

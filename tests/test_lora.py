@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import make_encoder
-from encoder_compression import encoders, provenance
+from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques import lora as module
 from encoder_compression.techniques import onnx_graph
@@ -22,6 +22,7 @@ from encoder_compression.techniques.shrink import shrink
 from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import ProgressBar
+from trained_updates import answers, run_lora
 
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
 LINEARS = {"query": 1, "key": 1, "value": 1, "output": 1, "feed_forward": 2}  # in a layer of any encoder
@@ -29,30 +30,6 @@ LINEARS = {"query": 1, "key": 1, "value": 1, "output": 1, "feed_forward": 2}  # 
 
 def classifier(folder, architecture):
     return encoders.add_head(make_encoder(folder, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
-
-
-def run_lora(encoder, dataset, folder, options, *, parent=None):
-    folder.mkdir(exist_ok=True)
-    facts = lora(
-        parent=parent,
-        encoder=encoder,
-        teacher=None,
-        soft_targets=None,
-        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=options,
-        model=folder / "model",
-        adapter=folder / "adapter",
-        curve=folder / "training.csv",
-    )
-    provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
-    return facts
-
-
-def answers(model, folder):
-    tokenizer = encoders.load_tokenizer(folder)
-    batch = tokenizer(["a good film", "a bad film that was not even funny at all"], padding=True, return_tensors="pt")
-    with torch.inference_mode():
-        return encoders.logits(model.eval()(**batch))
 
 
 @pytest.fixture(scope="module")

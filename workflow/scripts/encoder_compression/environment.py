@@ -10,7 +10,7 @@ import psutil
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "openvino", "nncf",
-    "optuna", "numpy",
+    "optuna", "peft", "bitsandbytes", "numpy",
 )  # fmt: skip
 ISA_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
 

@@ -1,5 +1,6 @@
 """Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -41,6 +42,8 @@ def lora(
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(start)
     network = new_model(encoder, goal) if start == encoder else encoders.load_model(parent)
+    if options["qlora"]:
+        _four_bits().hold(network)
     adapted = add_updates(network, options)
     history, facts = teaching.learn(
         adapted,
@@ -55,7 +58,7 @@ def lora(
         ramp=None,
     )
     adapter_mb = _save_adapter(adapted, tokenizer, adapter)
-    merged, difference = merge(adapted, _examples(goal.dataset, tokenizer))
+    merged, difference = merge(adapted, _examples(goal.dataset, tokenizer), four_bits=options["qlora"])
     artifacts.publish(merged, tokenizer, model, dataset=goal.dataset)
     artifacts.write_curve(history, curve)
     artifacts.drop_checkpoints(checkpoints)
@@ -79,17 +82,30 @@ def add_updates(network: PreTrainedModel, options: dict) -> PeftModel:
     return get_peft_model(network, config)
 
 
-def merge(adapted: PeftModel, batch: dict[str, torch.Tensor]) -> tuple[PreTrainedModel, float]:
-    """Return the plain model with the updates added to its weights, and how much that changes logits on ``batch``."""
+def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool) -> tuple[PreTrainedModel, float]:
+    """Return the plain model with the updates added to its weights, and how much that changes logits on ``batch``.
+
+    Weights held in ``four_bits`` become what those stand for, which the updates were trained beside.
+    """
     adapted = adapted.eval().cpu()
     with torch.inference_mode():
         before = encoders.logits(adapted(**batch))
+    if four_bits:
+        _four_bits().release(adapted)
     merged = adapted.merge_and_unload()
     with torch.inference_mode():
         difference = (encoders.logits(merged(**batch)) - before).abs().max().item()
     if difference > TOLERANCE * max(1.0, before.abs().max().item()):
         raise RuntimeError(f"the merged model differs from the one with its updates apart by {difference:.2g} in its logits")
     return merged, difference
+
+
+def _four_bits():
+    """Return the module for weights in 4 bits, whose library takes seconds to load and is asked for by few."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a faster kernel that would come from the network
+    from encoder_compression.techniques import four_bits
+
+    return four_bits
 
 
 def _examples(dataset: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
