@@ -1,18 +1,23 @@
 """Frozen weights in 4 bits take an eighth of the memory; the merged model is a plain one that answers as the updates on them do."""
 
+import os
+import subprocess
+import sys
+
 import peft
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import make_encoder
+from conftest import ROOT, make_encoder
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
-from encoder_compression.techniques import four_bits
 from encoder_compression.techniques import lora as module
 from trained_updates import answers, run_lora
 
+four_bits = module._four_bits()
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
+SCRIPTS = str(ROOT / "workflow" / "scripts")
 WIDE = {"hidden_size": 64, "intermediate_size": 128}
 
 
@@ -101,3 +106,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(wide, dataset, tmp_path, optio
     assert run_lora(wide, dataset, tmp_path / "killed", options)["resumed"]
     whole, resumed = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed"))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_training_that_holds_nothing_in_four_bits_does_not_load_their_library():
+    code = (
+        "import sys; from encoder_compression.techniques import finetune, lora; print(sys.modules['bitsandbytes'], 'peft' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SCRIPTS}, capture_output=True, text=True)
+    assert found.stdout.split() == ["None", "True"], found.stderr

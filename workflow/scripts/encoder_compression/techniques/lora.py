@@ -1,6 +1,7 @@
 """Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
 
 import logging
+import sys
 from pathlib import Path
 
 import torch
@@ -101,7 +102,9 @@ def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool
 
 
 def _four_bits():
-    """Return the module for weights in 4 bits, whose library takes seconds to load and is asked for by few."""
+    """Return the module for weights in 4 bits; its library takes seconds to load, and is kept out where nothing asks for it."""
+    if sys.modules["bitsandbytes"] is None:
+        del sys.modules["bitsandbytes"]
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a faster kernel that would come from the network
     from encoder_compression.techniques import four_bits
 
