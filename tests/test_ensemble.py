@@ -63,7 +63,7 @@ def test_a_control_learns_from_no_ensemble(study):
     assert trained_for(study, "teacher+even1-control") == own
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_workflow_averages_the_teachers_of_all_seeds_for_their_students(tmp_path):
     workspace = Workspace(tmp_path, experiment="mine")
     mine = {"extends": "tiny", **OF_THREE, "seeds": [1, 2]}

@@ -105,7 +105,7 @@ def test_only_the_needed_jobs_of_the_other_experiment_run_and_none_of_its_report
     assert "input: results/tiny-wikitext/teacher+student6/seed1/model" in again.stdout + again.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_variant_is_an_encoder_like_any_other(tmp_path):
     """The other experiment runs, a head for the task takes the place of that for words, and provenance tells where it came from."""
     workspace = Workspace(tmp_path, experiment="mine")
