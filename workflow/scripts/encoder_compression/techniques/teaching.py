@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance, tasks
 from encoder_compression.errors import UserError
+from encoder_compression.techniques.soft_targets import FILE_NAME
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.ramp import Ramp
@@ -94,4 +95,4 @@ def soft_columns(soft_targets: Path | None, options: dict) -> dict[str, pa.Chunk
     """Return the teacher's logits as an input of every example, where the loss uses them and they are kept."""
     if not options["loss"]["soft"] or not soft_targets:
         return {}
-    return {"teacher_logits": parquet.read_table(Path(soft_targets) / "logits.parquet", columns=["logits"])["logits"]}
+    return {"teacher_logits": parquet.read_table(Path(soft_targets) / FILE_NAME, columns=["logits"])["logits"]}
