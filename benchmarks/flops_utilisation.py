@@ -140,8 +140,7 @@ def _tokens_per_second(student, objective, tokenizer, dataset: Path, folder: Pat
         options=options | {"accumulation": 1, "warmup": 0.1, "weight_decay": 0.01, "patience": 1},
         objective=objective,
         checkpoints=folder / "checkpoints",
-        columns={},
-        further=None,
+        examples=DynamicMasks(dataset, seed=1),
         ramp=None,
     )
     return statistics.median([entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry][1:])

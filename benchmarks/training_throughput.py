@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 from encoder_compression import encoders, environment
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import objectives
+from encoder_compression.training.examples import of_train
 from encoder_compression.training.train import Goal, train
 
 OPTIONS = {"epochs": 1, "learning_rate": 5e-5, "warmup": 0.1, "weight_decay": 0.01, "patience": 1, "precision": "auto", "accumulation": 1}
@@ -99,8 +100,7 @@ def _ours(arguments: argparse.Namespace, dataset: Path, scratch: Path) -> float:
         options=OPTIONS | {"batch_size": arguments.batch_size},
         objective=objectives.from_labels,
         checkpoints=scratch / "checkpoints",
-        columns={},
-        further=None,
+        examples=of_train(goal.dataset, goal.seed),
         ramp=None,
     )
     shutil.rmtree(scratch / "checkpoints")

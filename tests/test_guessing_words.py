@@ -20,6 +20,7 @@ from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import distill, take_layers
 from encoder_compression.techniques.finetune import finetune, new_model
 from encoder_compression.training.losses import HiddenStateMatcher
+from encoder_compression.training.masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation, answer, from_labels
 from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import ProgressBar
@@ -201,7 +202,7 @@ def test_a_run_killed_within_an_epoch_hides_the_same_words_when_it_goes_on(encod
     def fit(folder) -> tuple:
         model = new_model(encoder, goal)
         options = {"tokenizer": encoders.load_tokenizer(encoder), "goal": goal, "options": TRAINING, "objective": from_labels}
-        _, facts = train(model=model, checkpoints=folder, columns={}, further=None, ramp=None, **options)
+        _, facts = train(model=model, checkpoints=folder, examples=DynamicMasks(goal.dataset, goal.seed), ramp=None, **options)
         return model, facts
 
     whole, facts = fit(tmp_path / "whole")

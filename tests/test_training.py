@@ -10,10 +10,11 @@ from pyarrow import parquet
 from safetensors import SafetensorError
 
 from conftest import make_encoder
-from encoder_compression import encoders, jobs
+from encoder_compression import encoders, jobs, quality
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training import artifacts, objectives
+from encoder_compression.training.examples import of_train
 from encoder_compression.training.resume import last_complete_checkpoint
 from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import EpochLengthSampler
@@ -40,8 +41,7 @@ def fit(encoder, dataset, checkpoints, **changes):
         options=OPTIONS | changes,
         objective=objectives.from_labels,
         checkpoints=checkpoints,
-        columns={},
-        further=None,
+        examples=of_train(dataset, goal.seed),
         ramp=None,
     )
     return model, history, facts
@@ -110,10 +110,8 @@ def test_a_run_resumed_from_any_epoch_gives_the_same_weights(encoder, dataset, t
 
 def test_a_resumed_run_remembers_how_much_patience_is_left(encoder, dataset, tmp_path, monkeypatch):
     """Validation only gets worse: a whole run stops after one good and two bad epochs, a resumed one too."""
-    from encoder_compression.training import train as module
-
     scores = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    monkeypatch.setattr(module.quality, "score", lambda *_: next(scores))
+    monkeypatch.setattr(quality, "score", lambda *_: next(scores))
     _, _, whole = fit(encoder, dataset, tmp_path / "whole", epochs=6, patience=2)
     assert whole["steps"] == 15
 
@@ -128,10 +126,8 @@ def test_a_resumed_run_remembers_how_much_patience_is_left(encoder, dataset, tmp
 
 @pytest.mark.parametrize("patience", [1, 4], ids=["stopped early", "to the last epoch"])
 def test_a_run_killed_after_its_last_epoch_is_not_trained_further(encoder, dataset, tmp_path, monkeypatch, patience):
-    from encoder_compression.training import train as module
-
     scores = iter([0.9, 0.8, 0.7, 0.6])
-    monkeypatch.setattr(module.quality, "score", lambda *_: next(scores))
+    monkeypatch.setattr(quality, "score", lambda *_: next(scores))
     first, history, before = fit(encoder, dataset, tmp_path, patience=patience)
     again, history_again, after = fit(encoder, dataset, tmp_path, patience=patience)
     assert after["resumed"]

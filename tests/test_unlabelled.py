@@ -19,8 +19,9 @@ from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import new_model
 from encoder_compression.techniques.further import further_rows
 from encoder_compression.techniques.soft_targets import predict_soft_targets
+from encoder_compression.training.examples import read_train
 from encoder_compression.training.objectives import Distillation, hard_loss
-from encoder_compression.training.train import Goal, read_train
+from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 from encoder_compression.unlabelled import prepare_unlabelled
 

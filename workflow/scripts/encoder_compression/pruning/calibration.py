@@ -6,7 +6,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from encoder_compression.pruning.gates import Batches
-from encoder_compression.training.train import read_train
+from encoder_compression.training.examples import read_train
 from encoder_compression.training.trainer import Collator
 
 BATCH_SIZE = 8

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel, set_seed
 from encoder_compression import encoders, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.training import artifacts, objectives
+from encoder_compression.training.examples import of_train
 from encoder_compression.training.train import Goal, train
 
 
@@ -29,8 +30,7 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
         options=options["training"],
         objective=objectives.from_labels,
         checkpoints=checkpoints,
-        columns={},
-        further=None,
+        examples=of_train(goal.dataset, goal.seed),
         ramp=None,
     )
     artifacts.publish(network, tokenizer, model, dataset=goal.dataset)

@@ -9,7 +9,7 @@ from pyarrow import parquet
 from encoder_compression.consistency import asks_teacher
 from encoder_compression.features import IGNORED
 from encoder_compression.techniques.teaching import soft_columns
-from encoder_compression.training.train import read_train
+from encoder_compression.training.examples import read_train
 
 
 def further_rows(unlabelled: Path | None, soft_targets: Path | None, dataset: Path, options: dict) -> Dataset | None:

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pyarrow as pa
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, provenance, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.soft_targets import FILE_NAME
+from encoder_compression.training.examples import Examples, is_masked, of_train, read_train
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.ramp import Ramp
@@ -67,8 +68,7 @@ def learn(
         options=options["training"],
         objective=_objective(student, teacher, layer_map, goal, options),
         checkpoints=checkpoints,
-        columns=soft_columns(soft_targets, options),
-        further=further,
+        examples=_examples(goal, soft_targets, further, options),
         ramp=ramp,
     )
     student.hidden_matcher = None
@@ -78,6 +78,14 @@ def learn(
 def train_on(network: PreTrainedModel, *, parent: Path, teacher: Path, **learning) -> tuple[list[dict], dict]:
     """Train a model that has the layers of ``parent`` on towards labels and teacher, as `learn`; returns its curve and facts."""
     return learn(network, teacher=teacher, layer_map=layer_map(parent, teacher), further=None, **learning)
+
+
+def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, options: dict) -> Examples:
+    """Return train with the teacher's answers where they are kept, and the rows beside it."""
+    if is_masked(goal.dataset):
+        return of_train(goal.dataset, goal.seed)
+    train = read_train(goal.dataset, soft_columns(soft_targets, options))
+    return concatenate_datasets([train, further]) if further else train
 
 
 def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:

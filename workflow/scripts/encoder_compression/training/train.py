@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import pyarrow as pa
 import torch
-from datasets import Dataset, concatenate_datasets
-from pyarrow import compute
 from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -19,9 +15,10 @@ from transformers import (
     set_seed,
 )
 
-from encoder_compression import environment, features, memory, quality, tasks
+from encoder_compression import environment, memory
 from encoder_compression.errors import UserError
 from encoder_compression.training import length, processes, resume
+from encoder_compression.training.examples import Examples, Validation, of_train
 from encoder_compression.training.masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
@@ -64,23 +61,20 @@ def train(
     options: dict,
     objective: Objective,
     checkpoints: Path,
-    columns: dict[str, pa.ChunkedArray],
-    further: Dataset | None,
+    examples: Examples,
     ramp: Ramp | None,
 ) -> tuple[list[dict], dict]:
-    """Train ``model`` in place and leave it with the weights of its best epoch; returns its curve and facts.
+    """Train ``model`` in place on ``examples`` and leave it with the weights of its best epoch; returns its curve and facts.
 
     Validation alone chooses the epoch, with a ``ramp`` among those at its end or later. ``options`` are those of a step's
-    ``training`` section; ``columns`` are further inputs of the objective, a row per input of train, and ``further`` are rows
-    with all these columns, which an epoch passes beside those of train. A run that was killed goes on from ``checkpoints``, which
-    the caller removes once the model is saved.
+    ``training`` section. A run that was killed goes on from ``checkpoints``, which the caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
         return resume.recall(ended, model)
     _refuse_clock(options)
     set_seed(goal.seed)
-    trainer = _trainer(model, _examples(goal, columns, further), tokenizer, goal, objective, options, checkpoints, ramp)
+    trainer = _trainer(model, examples, tokenizer, goal, objective, options, checkpoints, ramp)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     if options.get("epochs") == 0:
         return _validate_only(trainer)
@@ -118,8 +112,7 @@ def validate(*, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal
             options=NO_STEP,
             objective=from_labels,
             checkpoints=Path(folder),
-            columns={},
-            further=None,
+            examples=of_train(goal.dataset, goal.seed),
             ramp=None,
         )
 
@@ -151,7 +144,7 @@ def _take_off_autocast(trainer: EncoderTrainer) -> None:
 
 def _trainer(
     model: PreTrainedModel,
-    data: Dataset | DynamicMasks,
+    data: Examples,
     tokenizer: PreTrainedTokenizerBase,
     goal: Goal,
     objective: Objective,
@@ -161,7 +154,7 @@ def _trainer(
 ) -> EncoderTrainer:
     if "gradient_checkpointing" in options and not model.supports_gradient_checkpointing:
         raise UserError(f"training: transformers has no gradient_checkpointing for {model.config.model_type}; take it out")
-    validation = Validation(goal)
+    validation = Validation(goal.dataset, goal.metric)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
     callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal(), *goal.watchers()]
     if ramp:
@@ -186,49 +179,6 @@ def _trainer(
 def _refuse_clock(options: dict) -> None:
     if "seconds" in options and processes.count() > 1:
         raise UserError("training: processes have a clock each and would not stop at one step; give 'steps' in place of 'seconds'")
-
-
-def _examples(goal: Goal, columns: dict[str, pa.ChunkedArray], further: Dataset | None) -> Dataset | DynamicMasks:
-    """Return train and the rows beside it; masked anew in each epoch where words are to be guessed."""
-    if "masking" in tasks.describe(goal.dataset):
-        return DynamicMasks(goal.dataset, goal.seed)
-    data = read_train(goal.dataset, columns)
-    return concatenate_datasets([data, further]) if further else data
-
-
-def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
-    """Return train as the model's arguments, with further columns."""
-    table = _read_split(dataset, "train")
-    for name, values in columns.items():
-        table = table.append_column(name, values)
-    return Dataset(table)
-
-
-def _read_split(dataset: Path, split: str) -> pa.Table:
-    targets = tasks.of_dataset(dataset).TARGETS
-    table = features.read(dataset, split, *targets)
-    table = table.rename_columns([targets.get(name, name) for name in table.column_names])
-    return table.append_column("attention_mask", [[[1] * length for length in _lengths(table)]])
-
-
-def _lengths(table: pa.Table) -> np.ndarray:
-    return compute.list_value_length(table["input_ids"]).to_numpy()
-
-
-class Validation:
-    """The validation split in the order of its lengths, where similar ones together halve the padding."""
-
-    def __init__(self, goal: Goal):
-        self.goal = goal
-        table = _read_split(goal.dataset, "validation")
-        self.order = np.argsort(_lengths(table), kind="stable")
-        self.data = Dataset(table.take(self.order))
-
-    def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
-        """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
-        logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
-        in_order = list(logits[np.argsort(self.order)])
-        return quality.score_logits(self.goal.dataset, "validation", self.goal.metric, in_order)
 
 
 def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:

@@ -1,0 +1,58 @@
+"""What a model is trained and validated on: the splits of a prepared data set as arguments of the model."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from pyarrow import compute
+
+from encoder_compression import features, quality, tasks
+from encoder_compression.training.masks import DynamicMasks
+
+Examples = Dataset | DynamicMasks
+
+
+def of_train(dataset: Path, seed: int) -> Examples:
+    """Return train with its labels; where words are to be guessed, others in each epoch, chosen with the seed."""
+    return DynamicMasks(dataset, seed) if is_masked(dataset) else read_train(dataset, {})
+
+
+def is_masked(dataset: Path) -> bool:
+    """Say whether words are hidden in the texts of a data set."""
+    return "masking" in tasks.describe(dataset)
+
+
+def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
+    """Return train with further ``columns``, a row per input."""
+    table = _read_split(dataset, "train")
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    return Dataset(table)
+
+
+def _read_split(dataset: Path, split: str) -> pa.Table:
+    targets = tasks.of_dataset(dataset).TARGETS
+    table = features.read(dataset, split, *targets)
+    table = table.rename_columns([targets.get(name, name) for name in table.column_names])
+    return table.append_column("attention_mask", [[[1] * length for length in _lengths(table)]])
+
+
+def _lengths(table: pa.Table) -> np.ndarray:
+    return compute.list_value_length(table["input_ids"]).to_numpy()
+
+
+class Validation:
+    """The validation split in the order of its lengths, where similar ones together halve the padding."""
+
+    def __init__(self, dataset: Path, metric: str):
+        self.dataset, self.metric = dataset, metric
+        table = _read_split(dataset, "validation")
+        self.order = np.argsort(_lengths(table), kind="stable")
+        self.data = Dataset(table.take(self.order))
+
+    def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
+        """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
+        logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
+        in_order = list(logits[np.argsort(self.order)])
+        return quality.score_logits(self.dataset, "validation", self.metric, in_order)
