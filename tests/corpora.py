@@ -1,10 +1,13 @@
-"""The invented articles as a prepared data set, for tests about corpora."""
+"""The invented articles as a prepared data set, and models that learn on them, for tests about corpora."""
 
 from pathlib import Path
 
 from conftest import ROOT
+from encoder_compression import provenance
 from encoder_compression.dataset import prepare_dataset
 from encoder_compression.sources.encoder import prepare_encoder
+from encoder_compression.techniques.distill import distill
+from encoder_compression.techniques.finetune import finetune
 
 CORPUS = ROOT / "tests" / "data" / "tiny_corpus.txt"
 TASK = "masked-language-modelling"
@@ -17,6 +20,16 @@ OPTIONS = {
     "masking": {"share": 0.15, "whole_words": False},
 }
 SHAPE = {"layers": 2, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "positions": 64, "seed": 0, "vocabulary_size": 400}
+TRAINING = {
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "batch_size": 8,
+    "accumulation": 1,
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "patience": 9,
+    "precision": "float32",
+}
 
 
 def make_encoder(folder: Path, **changes) -> Path:
@@ -29,3 +42,30 @@ def make_encoder(folder: Path, **changes) -> Path:
 def prepare(encoder: Path, folder: Path, **changes) -> dict:
     """Write the prepared articles into the folder; returns the facts."""
     return prepare_dataset(options=OPTIONS | changes, task=TASK, encoder=encoder, output=folder)
+
+
+def tuned(folder: Path, encoder: Path, goal, *, epochs: int, **more) -> Path:
+    """Write a teacher whose language-model head was trained; returns the folder."""
+    options = {"training": TRAINING | {"epochs": epochs}} | more
+    facts = finetune(encoder=encoder, goal=goal, options=options, model=folder / "model", curve=folder / "training.csv")
+    provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
+    return folder
+
+
+def learn(folder: Path, teacher: Path, encoder: Path, goal, **changes) -> dict:
+    """Write a student of one layer; returns the facts."""
+    options = {"gate": 0, "layers": "even", "keep": 1, "start": "finetuned", "temperature": 2, "training": TRAINING}
+    options |= {"loss": {"hard": 0.5, "soft": 0.5, "hidden": 0.1, "relation": 0}} | changes
+    return distill(
+        parent=teacher / "model",
+        teacher=teacher / "model",
+        encoder=encoder,
+        start=options.pop("begun", None),
+        soft_targets=options.pop("kept", None),
+        unlabelled=None,
+        unlabelled_targets=None,
+        goal=goal,
+        options=options,
+        model=folder / "model",
+        curve=folder / "training.csv",
+    )

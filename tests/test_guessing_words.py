@@ -17,24 +17,14 @@ from encoder_compression.features import IGNORED
 from encoder_compression.measurement.remote import started
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.techniques import onnx_graph, openvino_model
-from encoder_compression.techniques.distill import distill, take_layers
-from encoder_compression.techniques.finetune import finetune, new_model
+from encoder_compression.techniques.distill import take_layers
+from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation, answer, from_labels
 from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import ProgressBar
 
-TRAINING = {
-    "epochs": 2,
-    "learning_rate": 3e-3,
-    "batch_size": 8,
-    "accumulation": 1,
-    "warmup": 0.1,
-    "weight_decay": 0.01,
-    "patience": 9,
-    "precision": "float32",
-}
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
 
 
@@ -53,14 +43,7 @@ def goal(tmp_path_factory, encoder):
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory, encoder, goal):
     """A folder with a teacher whose language-model head was trained."""
-    return tuned(tmp_path_factory.mktemp("teacher"), encoder, goal, epochs=3)
-
-
-def tuned(folder, encoder, goal, *, epochs: int, **more):
-    options = {"training": TRAINING | {"epochs": epochs}} | more
-    facts = finetune(encoder=encoder, goal=goal, options=options, model=folder / "model", curve=folder / "training.csv")
-    provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
-    return folder
+    return corpora.tuned(tmp_path_factory.mktemp("teacher"), encoder, goal, epochs=3)
 
 
 def batch_of(goal) -> dict[str, torch.Tensor]:
@@ -114,25 +97,7 @@ def test_the_soft_term_is_of_the_teachers_own_head_on_the_same_masked_text(teach
 @pytest.fixture(scope="module")
 def student(tmp_path_factory, teacher, encoder, goal):
     folder = tmp_path_factory.mktemp("student")
-    return folder, learn(folder, teacher, encoder, goal)
-
-
-def learn(folder, teacher, encoder, goal, **changes) -> dict:
-    options = {"gate": 0, "layers": "even", "keep": 1, "start": "finetuned", "temperature": 2, "training": TRAINING}
-    options |= {"loss": {"hard": 0.5, "soft": 0.5, "hidden": 0.1, "relation": 0}} | changes
-    return distill(
-        parent=teacher / "model",
-        teacher=teacher / "model",
-        encoder=encoder,
-        start=options.pop("begun", None),
-        soft_targets=[],
-        unlabelled=None,
-        unlabelled_targets=None,
-        goal=goal,
-        options=options,
-        model=folder / "model",
-        curve=folder / "training.csv",
-    )
+    return folder, corpora.learn(folder, teacher, encoder, goal)
 
 
 def test_validation_loss_falls_and_perplexity_and_every_term_are_in_the_curve(teacher, student):
@@ -160,14 +125,14 @@ def test_the_recorded_score_and_loss_are_those_of_the_saved_model_on_validation(
 
 
 def test_a_student_keeps_the_teachers_head_as_its_start(tmp_path, teacher, encoder, goal):
-    learn(tmp_path, teacher, encoder, goal, training=TRAINING | {"epochs": 0})
+    corpora.learn(tmp_path, teacher, encoder, goal, training=corpora.TRAINING | {"epochs": 0})
     one, other = (encoders.load_model(folder / "model").state_dict() for folder in (tmp_path, teacher))
     head = [name for name in one if name.startswith("cls.")]
     assert head and all(torch.equal(one[name], other[name]) for name in head)
 
 
 def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, encoder, goal):
-    folder = tuned(tmp_path, encoder, goal, freeze="encoder", epochs=1)
+    folder = corpora.tuned(tmp_path, encoder, goal, freeze="encoder", epochs=1)
     before = encoders.add_head(encoder, task.AUTO_CLASS, {}).base_model.state_dict()
     after = encoders.load_model(folder / "model")
     assert all(torch.equal(after.base_model.state_dict()[name], values) for name, values in before.items())
@@ -175,7 +140,7 @@ def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, e
 
 
 def test_a_frozen_table_of_words_stays_as_it_came_while_the_layers_are_trained(tmp_path, encoder, goal):
-    folder = tuned(tmp_path, encoder, goal, freeze="embeddings", epochs=1)
+    folder = corpora.tuned(tmp_path, encoder, goal, freeze="embeddings", epochs=1)
     before = encoders.add_head(encoder, task.AUTO_CLASS, {})
     after = encoders.load_model(folder / "model")
     assert torch.equal(after.get_input_embeddings().weight, before.get_input_embeddings().weight)
@@ -188,8 +153,8 @@ def test_a_frozen_table_of_words_stays_as_it_came_while_the_layers_are_trained(t
 
 def test_an_encoder_without_a_head_gives_no_untrained_teacher_and_one_with_a_head_does(tmp_path, encoder, teacher, goal):
     with pytest.raises(UserError, match="no head for fill-mask, and a random one would be .* more than 0 epochs"):
-        tuned(tmp_path / "bare", encoder, goal, epochs=0)
-    again = tuned(tmp_path / "whole", teacher / "model", goal, epochs=0)
+        corpora.tuned(tmp_path / "bare", encoder, goal, epochs=0)
+    again = corpora.tuned(tmp_path / "whole", teacher / "model", goal, epochs=0)
     before, after = (provenance.read_facts(folder / "model") for folder in (teacher, again))
     assert after["validation_score"] == pytest.approx(before["validation_score"])
     assert after["validation_loss"] == pytest.approx(before["validation_loss"], rel=1e-5)
@@ -201,7 +166,7 @@ def test_a_run_killed_within_an_epoch_hides_the_same_words_when_it_goes_on(encod
 
     def fit(folder) -> tuple:
         model = new_model(encoder, goal)
-        options = {"tokenizer": encoders.load_tokenizer(encoder), "goal": goal, "options": TRAINING, "objective": from_labels}
+        options = {"tokenizer": encoders.load_tokenizer(encoder), "goal": goal, "options": corpora.TRAINING, "objective": from_labels}
         _, facts = train(model=model, checkpoints=folder, examples=DynamicMasks(goal.dataset, goal.seed), ramp=None, **options)
         return model, facts
 
@@ -222,15 +187,17 @@ def test_a_run_killed_within_an_epoch_hides_the_same_words_when_it_goes_on(encod
 
 def test_a_student_of_another_experiment_brings_its_layers_and_must_fit(tmp_path, teacher, student, encoder, goal):
     start = {"experiment": "other", "variant": "teacher+even1", "seed": 1}
-    facts = learn(tmp_path / "one", teacher, encoder, goal, start=start, begun=student[0] / "model", training=TRAINING | {"epochs": 0})
+    facts = corpora.learn(
+        tmp_path / "one", teacher, encoder, goal, start=start, begun=student[0] / "model", training=corpora.TRAINING | {"epochs": 0}
+    )
     assert facts["start"] == "given" and facts["layer_map"] == {1: 2}
     one, other = (encoders.load_model(folder / "model").base_model.state_dict() for folder in (tmp_path / "one", student[0]))
     assert all(torch.equal(one[name], other[name]) for name in other)
     with pytest.raises(UserError, match="which has 2 layers and not 1; make 'layers' and 'keep' fit it"):
-        learn(tmp_path / "two", teacher, encoder, goal, start=start, begun=teacher / "model")
+        corpora.learn(tmp_path / "two", teacher, encoder, goal, start=start, begun=teacher / "model")
     stranger = corpora.make_encoder(tmp_path / "stranger", layers=1, vocabulary_size=300)
     with pytest.raises(UserError, match="has another vocabulary than its teacher"):
-        learn(tmp_path / "three", teacher, encoder, goal, start=start, begun=stranger)
+        corpora.learn(tmp_path / "three", teacher, encoder, goal, start=start, begun=stranger)
 
 
 def test_the_saved_config_names_the_class_with_the_head(student):

@@ -85,7 +85,7 @@ def test_a_corpus_is_for_finetune_and_distill_steps(tmp_path):
 
 def test_the_teachers_logits_on_a_corpus_are_not_kept(tmp_path):
     studies = load_studies(tmp_path, ["a", "b"], a=corpus("teacher+even1"), b=TINY)
-    assert [study.keeps_soft_targets("teacher+even1") for study in studies.values()] == [False, True]
+    assert [study.soft_targets_form("teacher+even1") for study in studies.values()] == [None, "soft_targets"]
 
 
 @pytest.mark.slow

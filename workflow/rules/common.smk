@@ -121,8 +121,8 @@ def teacher_if_any(wildcards):
 def soft_targets(wildcards):
     """Return the teacher's logits where the student's loss uses them and they are kept, else nothing."""
     study = studies[wildcards.experiment]
-    kept = study.keeps_soft_targets(wildcards.variant)
-    return study.targets(wildcards.variant, wildcards.seed, "soft_targets") if kept else []
+    form = study.soft_targets_form(wildcards.variant)
+    return study.targets(wildcards.variant, wildcards.seed, form) if form else []
 
 
 def targets_of_every_seed(wildcards):

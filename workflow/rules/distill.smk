@@ -4,6 +4,7 @@ Distil a student with fewer layers from the step of its chain that it names as i
 IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/,
      results/{experiment}/unlabelled/ where the step asks for it, the model/ of another experiment where the student starts from one
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
+     results/{experiment}/{variant}/seed{seed}/top{number}_logits/  of a corpus: the largest of them, at tokens that stay hidden
      results/{experiment}/{variant}/seed{seed}/unlabelled_targets/  those on the texts without labels
      results/{experiment}/{variant}/soft_targets/, unlabelled_targets/  the means over all seeds, where a step learns from the ensemble
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
@@ -22,6 +23,22 @@ rule predict_soft_targets:
     threads: half_of_cores
     script:
         "../scripts/predict_soft_targets.py"
+
+
+rule predict_top_logits:
+    input:
+        teacher="results/{experiment}/{variant}/seed{seed}/model",
+        dataset="results/{experiment}/dataset",
+    output:
+        directory("results/{experiment}/{variant}/seed{seed}/top{number}_logits"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/predict_top{number}_logits.log",
+    wildcard_constraints:
+        number="[1-9][0-9]*",
+    priority: 20
+    threads: half_of_cores
+    script:
+        "../scripts/predict_top_logits.py"
 
 
 rule predict_unlabelled_targets:

@@ -26,6 +26,8 @@ def check(options: dict, file: str) -> None:
     for step, own in options["distill"].items():
         if own["ensemble"]:
             _check_ensemble(own, options, f"{file}: distill.{step}")
+        if "top_logits" in own:
+            _check_top_logits(own, options, f"{file}: distill.{step}")
         if own["layers"] == "important" and options["task"] == MASKED:
             raise UserError(
                 f"{file}: distill.{step}: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
@@ -88,6 +90,17 @@ def _check_ensemble(own: dict, options: dict, where: str) -> None:
         raise UserError(f"{where}: an ensemble is the teachers of all seeds, and there is one; name more 'seeds', or take 'ensemble' out")
     if not own["loss"]["soft"] or options["task"] == MASKED:
         raise UserError(f"{where}: an ensemble gives logits that are kept, which this step does not read; take 'ensemble' out")
+
+
+def _check_top_logits(own: dict, options: dict, where: str) -> None:
+    loss = own["loss"]
+    if options["task"] != MASKED:
+        raise UserError(f"{where}: 'top_logits' is for a corpus; take it out, all logits of {options['task']} are kept anyway")
+    if loss["hidden"] or loss["relation"] or not loss["soft"]:
+        raise UserError(
+            f"{where}: 'top_logits' spares the teacher where 'soft' alone asks it; "
+            "give 'soft' a weight, 'hidden' and 'relation' none, or take it out"
+        )
 
 
 def _check_device(device: dict, where: str) -> None:

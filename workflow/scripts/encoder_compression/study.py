@@ -91,16 +91,21 @@ class Study:
         """Return whether the chain's last step has a teacher."""
         return is_taught(self.technique(variant.split("+")[-1]), self.step_options(variant))
 
-    def keeps_soft_targets(self, variant: str) -> bool:
-        """Return whether the chain's last step reads its teacher's logits, which were computed before; of a corpus they are too many."""
-        return bool(self.step_options(variant)["loss"]["soft"]) and self.options["task"] != MASKED
+    def soft_targets_form(self, variant: str) -> str | None:
+        """Return what holds its teacher's logits, computed before, for the chain's last step; of a corpus the largest, if any are kept."""
+        own = self.step_options(variant)
+        if not own["loss"]["soft"]:
+            return None
+        if self.options["task"] != MASKED:
+            return "soft_targets"
+        return f"top{own['top_logits']}_logits" if "top_logits" in own else None
 
     def learns_from_ensemble(self, variant: str) -> bool:
         """Return whether the chain's last step reads the mean of its teachers' logits over all seeds."""
         return self.step_options(variant).get("ensemble", False)
 
     def targets(self, variant: str, seed: int, form: str) -> str:
-        """Return where the logits lie that the chain's last step reads, of the ``form`` soft_targets or unlabelled_targets."""
+        """Return where the logits lie that the chain's last step reads, in the ``form`` named, such as unlabelled_targets."""
         teacher = self.teacher(variant)
         return f"results/{self.name}/{teacher}/{form}" if self.learns_from_ensemble(variant) else self.folder(teacher, seed, form)
 

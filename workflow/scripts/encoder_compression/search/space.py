@@ -10,7 +10,7 @@ from encoder_compression.errors import UserError, nearest
 
 SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune", "qat")  # techniques that end with a validation score
 # Options that say what a step reads and which rows there are, which must be known before anything runs.
-SETTLED = ("control", "ensemble", "target.device", "teacher", "unlabelled", "version")
+SETTLED = ("control", "ensemble", "target.device", "teacher", "top_logits", "unlabelled", "version")
 OF_STORAGE = ("bits", "block")  # of a qat step: what the quantize step behind it stores
 
 

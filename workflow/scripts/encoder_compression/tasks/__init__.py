@@ -9,7 +9,6 @@ SCORES        metric -> score of all examples at once, where it is no such mean
 clean         table of the source -> its usable rows with "id", "source" (in one split only) and "group" (cut together), checked
 write         rows of all splits -> {split}.parquet, what the encoder reads; returns what dataset.json should know
 head          dataset.json -> arguments of the new head
-LIVE_TEACHER  whether a teacher answers while its student learns, as its logits are too many to be kept
 reduce        logits of a batch, of numpy or torch -> as much of them as decode looks at
 possible      logits of one input -> the same with -inf where there is nothing to choose
 decode        reduced logits of a split -> a column each of "id", "label", "prediction", "tokens" and more, a row per example

@@ -14,7 +14,6 @@ UNIT = "sentence"
 SHOWN = ("macro_f1",)
 RIGHT, SLICED = "accuracy", "label"
 TARGETS = {"label": "labels"}
-LIVE_TEACHER = False
 THRESHOLDS = 200  # that are tried between two classes
 
 

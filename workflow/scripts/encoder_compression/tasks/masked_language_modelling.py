@@ -21,7 +21,6 @@ UNIT = "block"
 SHOWN = ("masked_accuracy",)
 RIGHT, SLICED = "", ""
 TARGETS = {"labels": "labels"}
-LIVE_TEACHER = True  # its logits are as wide as the vocabulary, and the masks are others in each epoch
 TITLE = r"= (?!=).*(?<!=) ="  # of an article of WikiText; sections have more signs of equality
 FIXED_SEED = 0  # of the masks of validation and test, the same for all models
 

@@ -19,7 +19,6 @@ UNIT = "question"
 SHOWN = ("f1", "exact_match")
 RIGHT, SLICED = "exact match", "answer"
 TARGETS = {"start_position": "start_positions", "end_position": "end_positions"}
-LIVE_TEACHER = False
 ROLES = ("id", "question", "context", "answers", "group")
 PLACES = ("context_first", "token_starts", "token_ends")
 CHUNK = 1000  # questions that are held as Python objects at a time

@@ -13,7 +13,6 @@ UNIT = "sentence"
 SHOWN = ("pearson", "spearman")
 RIGHT, SLICED = "", ""
 TARGETS = {"label": "labels"}
-LIVE_TEACHER = False
 
 
 def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from datasets import Dataset, concatenate_datasets
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, provenance, tasks
+from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.soft_targets import FILE_NAME
 from encoder_compression.training.examples import Examples, is_masked, of_train, read_train
+from encoder_compression.training.fixed_masks import FixedMasks
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.ramp import Ramp
@@ -66,7 +67,7 @@ def learn(
         tokenizer=tokenizer,
         goal=goal,
         options=options["training"],
-        objective=_objective(student, teacher, layer_map, goal, options),
+        objective=_objective(student, teacher, soft_targets, layer_map, options),
         checkpoints=checkpoints,
         examples=_examples(goal, soft_targets, further, options),
         ramp=ramp,
@@ -82,16 +83,18 @@ def train_on(network: PreTrainedModel, *, parent: Path, teacher: Path, **learnin
 
 def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, options: dict) -> Examples:
     """Return train with the teacher's answers where they are kept, and the rows beside it."""
+    if "top_logits" in options:
+        return FixedMasks(goal.dataset, goal.seed, soft_targets)
     if is_masked(goal.dataset):
         return of_train(goal.dataset, goal.seed)
     train = read_train(goal.dataset, soft_columns(soft_targets, options))
     return concatenate_datasets([train, further]) if further else train
 
 
-def _objective(student: PreTrainedModel, teacher: Path, layer_map: list[int], goal: Goal, options: dict) -> Distillation:
+def _objective(student: PreTrainedModel, teacher: Path, soft_targets: Path | None, layer_map: list[int], options: dict) -> Distillation:
     """Return the loss; some terms need the teacher itself, and hidden states a matcher that is trained with the student."""
     loss = options["loss"]
-    asked = loss["hidden"] or loss["relation"] or (loss["soft"] and tasks.of_dataset(goal.dataset).LIVE_TEACHER)
+    asked = loss["hidden"] or loss["relation"] or (loss["soft"] and not soft_targets)
     live = encoders.load_model(teacher) if asked else None
     if loss["hidden"]:
         widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}

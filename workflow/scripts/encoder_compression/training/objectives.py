@@ -68,6 +68,7 @@ class Distillation:
 
     The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
     ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the other terms always ask.
+    Where the batch has ``teacher_tokens`` [places, k], its logits are those of them, and both distributions are over them alone.
     The teacher is frozen and in eval mode. The matcher's projection is trained as a part of the student, under the name
     ``hidden_matcher``, and taken off before saving.
     """
@@ -80,7 +81,7 @@ class Distillation:
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the weighted terms of a batch."""
         batch = dict(batch)
-        soft_targets = batch.pop("teacher_logits", None)
+        soft_targets, tokens = batch.pop("teacher_logits", None), batch.pop("teacher_tokens", None)
         hidden = bool(self.weights["hidden"])
         with self._watched(unwrapped(model)) as mine:
             out = answer(model, batch, output_hidden_states=hidden)
@@ -88,7 +89,8 @@ class Distillation:
             taught = self._ask(batch, hidden)
         terms = {"hard": hard_loss(out, batch)}
         if self.weights["soft"]:
-            terms["soft"] = self._soft_term(encoders.logits(out), encoders.logits(taught) if soft_targets is None else soft_targets)
+            mine = encoders.logits(out) if tokens is None else encoders.logits(out)[0].gather(-1, tokens)
+            terms["soft"] = self._soft_term(mine, encoders.logits(taught) if soft_targets is None else soft_targets)
         if hidden:
             matcher = unwrapped(model).hidden_matcher
             terms["hidden"] = matcher(out.hidden_states, taught.hidden_states, batch["attention_mask"])

@@ -139,10 +139,12 @@ class Collator:
         self.tokenizer = tokenizer
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        """Return a tensor of every column; ``teacher_logits`` become [batch, classes] or [batch, 2, length]."""
-        logits = [torch.tensor(row.pop("teacher_logits")) for row in rows if "teacher_logits" in row]
+        """Return a tensor of every column; ``teacher_logits`` become [batch, classes], [batch, 2, length] or [places, k]."""
+        logits, tokens = ([torch.tensor(row.pop(name)) for row in rows if name in row] for name in ("teacher_logits", "teacher_tokens"))
         batch = self.tokenizer.pad(rows, return_tensors="pt")
-        if logits:
+        if tokens:
+            batch["teacher_logits"], batch["teacher_tokens"] = torch.cat(logits), torch.cat(tokens)
+        elif logits:
             longest = max(one.shape[-1] for one in logits)
             padded = [functional.pad(one, (0, longest - one.shape[-1]), value=-torch.inf) for one in logits]
             batch["teacher_logits"] = torch.stack(padded)

@@ -1,0 +1,14 @@
+"""Compute the teacher's largest logits at the hidden tokens of a corpus."""
+
+from encoder_compression.jobs import job, title
+from encoder_compression.techniques.top_logits import predict_top_logits
+
+with job(snakemake) as facts:
+    facts |= predict_top_logits(
+        teacher=snakemake.input.teacher,
+        dataset=snakemake.input.dataset,
+        seed=int(snakemake.wildcards.seed),
+        count=int(snakemake.wildcards.number),
+        output=snakemake.output[0],
+        name=title(snakemake),
+    )
