@@ -81,7 +81,7 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
             "shrink.fast.target: unknown device 'cpu-pytroch'; did you mean 'cpu-pytorch'?",
         ),
         (
-            {"shrink": {"width40": {"target": {"speedup": 1.5, "device": "cpu-pytorch"}}}},
+            {"shrink": {"width40": {"remove": 0.4, "target": {"speedup": 1.5, "device": "cpu-pytorch"}}}},
             "shrink.width40: give exactly one of: remove, target",
         ),
         ({"shrink": {"fast": {}}}, "shrink.fast: give exactly one of: remove, target"),
@@ -157,6 +157,14 @@ def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
     assert options["variants"] == ["teacher"]
     assert options["dataset"]["max_length"] == TINY["dataset"]["max_length"]
     assert "extends" not in options
+
+
+@pytest.mark.parametrize("length", [{"steps": 7}, {"seconds": 7}])
+def test_another_kind_of_length_takes_the_place_of_the_extended_ones(tmp_path, length):
+    own = {"extends": "study", "finetune": {"teacher": {"training": length}}}
+    training = extend(tmp_path, own, study=TINY)["finetune"]["teacher"]["training"]
+    assert {name: training[name] for name in ("epochs", "steps", "seconds") if name in training} == length
+    assert training["learning_rate"] == TINY["finetune"]["teacher"]["training"]["learning_rate"]
 
 
 def test_what_a_layer_is_worth_needs_labels(tmp_path):

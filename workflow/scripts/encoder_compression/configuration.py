@@ -26,6 +26,8 @@ WITHOUT = {
 AMOUNTS = ("ramp", "target")
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset", "unlabelled")
+# Keys of which a section has one: how long to train, how much to take out.
+INSTEAD = ({"epochs", "steps", "seconds"}, {"remove", "target"})
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
@@ -97,8 +99,9 @@ def _read_yaml(path: Path) -> dict:
 
 
 def merge(below: dict, above: dict) -> dict:
-    """Return a deep merge of two dicts in which ``above`` wins; neither is changed."""
-    merged = copy.deepcopy(below)
+    """Return a deep merge of two dicts in which ``above`` wins, also with "steps" over "epochs"; neither is changed."""
+    replaced = {key for keys in INSTEAD if keys & above.keys() for key in keys}
+    merged = copy.deepcopy({key: value for key, value in below.items() if key not in replaced - above.keys()})
     for key, value in above.items():
         both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
