@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {"reviews": ROOT / "README.md"} | dict.fromkeys(
-    ("local-squad", "local-sst2", "local-hate-speech", "unlabelled", "local-reviews-corpus", "reviews-search"), DOCS / "studies.md"
+    ("local-squad", "local-sst2", "local-hate-speech", "unlabelled", "local-reviews-corpus", "reviews-search", "reviews-lora"),
+    DOCS / "studies.md",
 )
 COPIED = ("plots/quality_latency.png", "plots/quality_size.png", "plots/training.png", "summary.md")
 

@@ -12,7 +12,8 @@ from encoder_compression.study import Study
 STUDIES = ("roberta-squad", "wikitext", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)
 LOCAL = ("local-hate-speech", "local-rte", "local-squad", "local-sst2", "local-wikitext", "local-reviews-corpus", "local-reviews-replaced")
-OTHERS = ("reviews", "reviews-search", "unlabelled", "tiny", "bert-base-shape", *LOCAL)  # not the user's own, which lie beside them
+REVIEWS = ("reviews", "reviews-lora", "reviews-search", "unlabelled")
+OTHERS = (*REVIEWS, "tiny", "bert-base-shape", *LOCAL)  # not the user's own, which lie beside them
 DEPTHS = {"bert": 12, "roberta": 12, "distilbert": 6}
 LOCAL_FILES = {
     "hate_speech_2_classes": ("train.json", "val.json", "test.json"),
