@@ -88,6 +88,7 @@ def test_an_average_can_be_a_teacher(tiny):
     [
         (["wram"], "teacher+soup", "unknown step 'wram'; did you mean 'warm'?"),
         (["teacher"], "teacher+soup", "'soup' averages 'teacher' with itself; name others under 'with'"),
+        (["teacher+even1"], "teacher+soup", "'soup' averages 2 layers of 'teacher' with 1 of 'teacher+even1'; name models of one shape"),
         (["warm+int8"], "teacher+soup", "'soup' averages with 'warm+int8', which must have weights of its own"),
         (["warm+soup"], "teacher+soup", "'soup' averages with 'warm+soup', which must have weights of its own"),
         (["warm"], "teacher+magnitude60+soup", "'soup' would fill the zeros of 'magnitude60'; put it first, then prune"),

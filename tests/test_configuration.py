@@ -81,6 +81,10 @@ def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
             "shrink.fast.target: unknown device 'cpu-pytroch'; did you mean 'cpu-pytorch'?",
         ),
         (
+            {"dataset": {"tune_threshold": True, "label_names": ["a", "b", "c"]}},
+            "dataset: tune_threshold is for two classes, but there are 3; take it out",
+        ),
+        (
             {"shrink": {"width40": {"remove": 0.4, "target": {"speedup": 1.5, "device": "cpu-pytorch"}}}},
             "shrink.width40: give exactly one of: remove, target",
         ),

@@ -7,6 +7,7 @@ import pytest
 from conftest import load_tiny
 from encoder_compression.configuration import WITHOUT, control_of, is_taught, merge
 from encoder_compression.errors import UserError
+from own_experiments import TINY, load_options
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,7 @@ TAUGHT = {"loss": {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}}
         ("teacher+int8+lora4", "'lora4' needs weights, but follows the quantized step 'int8'"),
         ("taught", "'taught' learns from a teacher, but comes first; put it after one, or take 'loss' out"),
         ("lora4+taught", "the teacher of 'taught' is 'teacher', which does not come before it"),
+        ("teacher+fresh", "'fresh' starts from the pretrained encoder and learns from labels alone, so nothing of 'teacher' is left;"),
         ("teacher+even1+fresh", "'fresh' starts from the pretrained encoder and would lose 'even1'; take 'start' out"),
     ],
 )
@@ -50,6 +52,13 @@ def test_a_step_stands_first_or_on_any_model_with_whole_weights(options):
         study.check(variant)
     assert not study.is_taught("teacher+lora4")
     assert study.teacher("teacher+even1+taught") == "teacher"
+
+
+def test_a_term_that_is_given_a_weight_leaves_the_others_as_they_are(tmp_path):
+    mine = TINY | {"lora": {"lora4": {"loss": {"hard": 3}}, "taught": {"loss": {"soft": 2}}}}
+    steps = load_options(tmp_path, ["mine"], mine=mine)["mine"]["lora"]
+    assert steps["lora4"]["loss"] == {"hard": 3, "soft": 0, "hidden": 0, "relation": 0}
+    assert steps["taught"]["loss"] == {"hard": 1, "soft": 2, "hidden": 0, "relation": 0}
 
 
 def test_only_a_step_with_a_teacher_has_a_control_and_that_lacks_it(options):

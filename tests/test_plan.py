@@ -45,7 +45,7 @@ def test_the_table_adds_up_hours_processors_and_gpus(tmp_path):
     assert [line.split() for line in lines[1:]] == [
         ["finetune", "2", "0", "1.50", "6.00", "3.00", "10"],
         ["export", "1", "1", "?", "?", "?", "?"],
-        ["all", "3", "1", "1.50", "6.00", "3.00", "10"],
+        ["total", "3", "1", "1.50", "6.00", "3.00", "10"],
     ]
 
 

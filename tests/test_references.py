@@ -20,20 +20,20 @@ def with_encoder(**reference) -> dict:
     return TINY | {"encoder": {"variant": reference}}
 
 
-def with_start(**reference) -> dict:
-    return merge(TINY, {"distill": {"even1": {"start": reference}}})
+def with_start(experiment: str, variant: str = "teacher+even1") -> dict:
+    return merge(TINY, {"distill": {"even1": {"start": other(experiment, variant)}}})
 
 
 def test_what_an_experiment_refers_to_is_read_at_any_depth_and_not_reported(tmp_path):
-    own = {"a": with_encoder(**other("b")), "b": with_start(**other("c")), "c": TINY, "d": TINY}
+    own = {"a": with_encoder(**other("b")), "b": with_start("c"), "c": TINY, "d": TINY}
     studies = load_studies(tmp_path, ["a"], **own)
     assert {name: study.options["reported"] for name, study in studies.items()} == {"a": True, "b": False, "c": False}
 
 
 def test_a_control_starts_where_its_student_does(tmp_path):
-    study = load_studies(tmp_path, ["a"], a=with_start(**other("b")), b=TINY)["a"]
+    study = load_studies(tmp_path, ["a"], a=with_start("b"), b=TINY)["a"]
     start = study.options["distill"]["even1-control"]["start"]
-    assert start == other("b") | {"seed": 1} == study.options["distill"]["even1"]["start"]
+    assert start == other("b", "teacher+even1") | {"seed": 1} == study.options["distill"]["even1"]["start"]
     assert load_control_start_of_tiny(tmp_path / "plain") == "best"
 
 
@@ -52,14 +52,18 @@ def load_control_start_of_tiny(folder) -> str:
             "a: b: 'teacher+int8' is quantized and has no weights; ask for those of its parent 'teacher'",
         ),
         (
-            {"a": with_encoder(**other("b")), "b": with_start(**other("a"))},
+            {"a": with_encoder(**other("b")), "b": with_start("a")},
             "b.yaml: experiments refer to each other in a circle, a -> b -> a; take the encoder or start elsewhere",
         ),
         (
-            {"a": with_start(**other("a"))},
+            {"a": with_start("a")},
             "a.yaml: experiments refer to each other in a circle, a -> a; take the encoder or start elsewhere",
         ),
-        ({"a": with_start(**other("b")), "b": TINY | {"variants": ["x"]}}, "b: unknown step 'x'"),
+        ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b: unknown step 'x'"),
+        (
+            {"a": with_start("b", "teacher"), "b": TINY},
+            "a: distill.even1: the student has 1 of the layers, but 'teacher', which it starts from, has 2; make 'layers' and 'keep' fit",
+        ),
     ],
 )
 def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, message):

@@ -103,6 +103,7 @@ def test_a_target_with_a_typo_is_answered_with_the_nearest_name(tiny, target, me
 @pytest.mark.parametrize(
     ("compare", "message"),
     [
+        ([["teacher", "teacher+magnitude60-control"]], "compare: 'teacher+magnitude60-control' is no row, as its control is off; name it"),
         ([["teacher", "teacher+evn1"]], "compare: 'teacher+evn1' is not among the variants; did you mean 'teacher+even1'?"),
         ([["teacher+int4", "teacher+even1-control"]], "compare: no device runs all of teacher+int4, teacher+even1-control"),
     ],

@@ -51,10 +51,21 @@ def _check_options(study, where: str, step: str, before: list[str]) -> None:
         _check_rounding(study, where, step, before)
     if technique == "prune":
         _check_sparsity(study, where, step, before)
-    if technique == "lora" and own["start"] == "pretrained" and len(before) > 1:
-        raise UserError(f"{where}: '{step}' starts from the pretrained encoder and would lose '{before[-1]}'; take 'start' out")
+    if technique == "lora" and own["start"] == "pretrained":
+        _check_start(study, where, step, before)
     if study.is_taught(step) and own["teacher"] not in before:
         raise UserError(f"{where}: the teacher of '{step}' is '{own['teacher']}', which does not come before it")
+
+
+def _check_start(study, where: str, step: str, before: list[str]) -> None:
+    """Raise UserError where nothing of the steps ``before`` would be left in updates of the pretrained encoder."""
+    if len(before) > 1:
+        raise UserError(f"{where}: '{step}' starts from the pretrained encoder and would lose '{before[-1]}'; take 'start' out")
+    if not study.is_taught(step) and not step.endswith(CONTROL):
+        raise UserError(
+            f"{where}: '{step}' starts from the pretrained encoder and learns from labels alone, so nothing of '{before[-1]}' is left; "
+            "put it first, or give 'soft' of its loss a weight"
+        )
 
 
 def _check_layers(study, where: str, students: list[str]) -> None:
@@ -67,6 +78,14 @@ def _check_layers(study, where: str, students: list[str]) -> None:
             count = len(choose_layers(rule, own["keep"], count))
         except UserError as error:
             raise UserError(f"{where}: '{step}': {error}") from None
+
+
+def count_layers(study, variant: str) -> int | None:
+    """Return how many layers the chain's model has, where that is known before any is made."""
+    students = [study.step_options(step) for step in variant.split("+") if study.technique(step) == "distill"]
+    if not students:
+        return depth(study.options["encoder"])
+    return len(students[-1]["layers"]) if isinstance(students[-1]["layers"], list) else students[-1]["keep"]
 
 
 def _check_of_corpus(where: str, techniques: dict[str, str]) -> None:
@@ -87,6 +106,11 @@ def _check_averaged(study, where: str, step: str, parent: str) -> None:
         if "average" in ends or "quantize" in ends:
             raise UserError(f"{where}: '{step}' averages with '{other}', which must have weights of its own; name what it is made of")
         check(study, other)
+        counts = count_layers(study, parent), count_layers(study, other)
+        if None not in counts and counts[0] != counts[1]:
+            raise UserError(
+                f"{where}: '{step}' averages {counts[0]} layers of '{parent}' with {counts[1]} of '{other}'; name models of one shape"
+            )
 
 
 def _check_sparsity(study, where: str, step: str, before: list[str]) -> None:

@@ -60,6 +60,8 @@ def _check_classes(options: dict, file: str) -> None:
     names = options["dataset"].get("label_names", [])
     if options["metric"] == "f1" and options["task"] == "classification" and len(names) > 2:
         raise UserError(f"{file}: metric: f1 is that of the second of two classes, but there are {len(names)}; take macro_f1")
+    if options["dataset"].get("tune_threshold") and len(names) > 2:
+        raise UserError(f"{file}: dataset: tune_threshold is for two classes, but there are {len(names)}; take it out")
 
 
 def _check_stride(dataset: dict, file: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from encoder_compression import frozen, provenance
 from encoder_compression.dryrun import Job, list_jobs
 
-ROW = "{:<22}{:>6}{:>9}{:>9}{:>18}{:>11}{:>10}".format
+ROW = "{:<27}{:>6}{:>9}{:>9}{:>18}{:>11}{:>10}".format
 HEAD = ROW("rule", "jobs", "unknown", "hours", "processor hours", "GPU hours", "disk MB")
 DOWNLOADED = ("hub", "package")
 
@@ -66,10 +66,10 @@ def gpus(resources: dict) -> int:
 
 
 def table(costs: list[tuple[Job, Cost | None]]) -> list[str]:
-    """Return the lines of a table: a row per rule, and one of all."""
+    """Return the lines of a table: a row per rule, and their total."""
     rules = list(dict.fromkeys(job.rule for job, _ in costs))
     groups = [(rule, [pair for pair in costs if pair[0].rule == rule]) for rule in rules]
-    return [HEAD, *(_row(name, pairs) for name, pairs in [*groups, ("all", costs)])]
+    return [HEAD, *(_row(name, pairs) for name, pairs in [*groups, ("total", costs)])]
 
 
 def _row(name: str, pairs: list[tuple[Job, Cost | None]]) -> str:
@@ -116,6 +116,7 @@ def _main(arguments: list[str]) -> None:
     if any(cost is None for _, cost in costs):
         unknown = Counter(job.rule for job, cost in costs if cost is None)
         print("No earlier artifact tells of:", ", ".join(f"{count} {rule}" for rule, count in unknown.items()))
+        print("They are known once one such job has run in the experiment, of any seed or step.")
     print("Downloads:", *(downloads(jobs, experiments) or ["none"]), sep="\n  ")
 
 

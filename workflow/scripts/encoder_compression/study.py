@@ -61,6 +61,8 @@ class Study:
         """Raise UserError where a variant of the group is no row, or has no device in common with another."""
         devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
         for variant in group:
+            if not devices[variant] and variant.removesuffix(CONTROL) in self.options["variants"]:
+                raise UserError(f"{self.name}: compare: '{variant}' is no row, as its control is off; name it under 'variants', too")
             if not devices[variant]:
                 raise UserError(f"{self.name}: compare: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
         if not set.intersection(*devices.values()):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from encoder_compression import references
+from encoder_compression import chains, references
 from encoder_compression.configuration import TECHNIQUES
 from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
@@ -81,8 +81,21 @@ def check_references(studies: dict[str, Study]) -> None:
             source.check(other["variant"])
             if "model" not in source.forms(other["variant"]):
                 raise UserError(f"{name}: {other['experiment']}: {_has_no('model', other['variant'], source)}")
+        for step, own in study.options["distill"].items():
+            if isinstance(own["start"], dict):
+                _check_start(f"{name}: distill.{step}", study, step, studies[own["start"]["experiment"]])
         if references.replaces_words(study.options):
             _check_language_model(name, studies[study.options["unlabelled"]["replaced"]["model"]["experiment"]])
+
+
+def _check_start(where: str, study: Study, step: str, source: Study) -> None:
+    """Raise UserError where a student starts from a model that has another number of layers, as far as that is known."""
+    variant = study.options["distill"][step]["start"]["variant"]
+    wanted, found = chains.count_layers(study, step), chains.count_layers(source, variant)
+    if found not in (wanted, None):
+        raise UserError(
+            f"{where}: the student has {wanted} of the layers, but '{variant}', which it starts from, has {found}; make 'layers' and 'keep' fit"
+        )
 
 
 def _check_language_model(name: str, source: Study) -> None:
