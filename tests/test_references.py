@@ -62,7 +62,7 @@ def load_control_start_of_tiny(folder) -> str:
         ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b: unknown step 'x'"),
         (
             {"a": with_start("b", "teacher"), "b": TINY},
-            "a: distill.even1: the student has 1 of the layers, but 'teacher', which it starts from, has 2; make 'layers' and 'keep' fit",
+            "a: distill.even1: the student has 1 of the layers, but 'teacher', where it starts, has 2; make 'layers' and 'keep' fit",
         ),
     ],
 )

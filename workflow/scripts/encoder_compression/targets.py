@@ -94,7 +94,7 @@ def _check_start(where: str, study: Study, step: str, source: Study) -> None:
     wanted, found = chains.count_layers(study, step), chains.count_layers(source, variant)
     if found not in (wanted, None):
         raise UserError(
-            f"{where}: the student has {wanted} of the layers, but '{variant}', which it starts from, has {found}; make 'layers' and 'keep' fit"
+            f"{where}: the student has {wanted} of the layers, but '{variant}', where it starts, has {found}; make 'layers' and 'keep' fit"
         )
 
 
