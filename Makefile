@@ -44,7 +44,7 @@ slurm-clean: $(READY)  ## cancel the SLURM jobs that a killed run left working i
 test: $(READY)
 	$(BIN)/python -m pytest
 
-test-long: $(READY)  ## the tests that take a minute or more each: a search, compiled code, ensembles, experiments that build on others
+test-long: $(READY)  ## the tests that take a minute or more each: killed runs, a search, compiled code, ensembles, experiments that build on others
 	$(BIN)/python -m pytest -m long
 
 test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transformers 5

@@ -102,6 +102,7 @@ def test_a_process_that_fails_ends_the_job_and_leaves_its_traceback(dataset, tmp
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_sigterm_stops_all_at_one_step_and_the_next_attempt_goes_on_to_the_same_weights(plain, dataset, tmp_path):
     long = {"epochs": 40, "patience": 40}
     program = (

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from encoder_compression import quality
 from encoder_compression.errors import UserError
 from encoder_compression.training import length, trainer
 from encoder_compression.training.length import TimeLimit
@@ -34,10 +35,8 @@ def test_as_many_steps_as_epochs_have_give_the_same_weights(encoder, dataset, tm
 
 
 def test_a_budget_of_steps_is_used_up_whatever_the_patience(encoder, dataset, tmp_path, monkeypatch):
-    from encoder_compression.training import train as module
-
     scores = iter([0.9, 0.8, 0.7, 0.6])
-    monkeypatch.setattr(module.quality, "score", lambda *_: next(scores))
+    monkeypatch.setattr(quality, "score", lambda *_: next(scores))
     _, _, facts = fit_for(encoder, dataset, tmp_path, monkeypatch, steps=20, patience=1)
     assert (facts["steps"], facts["validation_score"]) == (20, 0.9)
 

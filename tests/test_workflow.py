@@ -231,6 +231,7 @@ def test_the_pruned_variant_and_no_other_is_compressed_to_the_size_in_the_table(
     assert row["compressed_mb"] == file.stat().st_size / 1e6
 
 
+@pytest.mark.long
 def test_a_run_killed_while_it_trains_goes_on_to_the_same_weights(tmp_path):
     """SIGKILL for Snakemake and the training process at once, as when a machine goes down."""
     model = "results/tiny/teacher/seed1/model"
