@@ -8,6 +8,7 @@ from encoder_compression.dataset import prepare_dataset
 from encoder_compression.sources.encoder import prepare_encoder
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
+from encoder_compression.training.train import Goal
 
 CORPUS = ROOT / "tests" / "data" / "tiny_corpus.txt"
 TASK = "masked-language-modelling"
@@ -42,6 +43,12 @@ def make_encoder(folder: Path, **changes) -> Path:
 def prepare(encoder: Path, folder: Path, **changes) -> dict:
     """Write the prepared articles into the folder; returns the facts."""
     return prepare_dataset(options=OPTIONS | changes, task=TASK, encoder=encoder, output=folder)
+
+
+def make_goal(encoder: Path, folder: Path) -> Goal:
+    """Return the goal of guessing words in the articles, which are written to the folder."""
+    prepare(encoder, folder)
+    return Goal(dataset=folder, metric="masked_accuracy", seed=1, name="test")
 
 
 def tuned(folder: Path, encoder: Path, goal, *, epochs: int, **more) -> Path:

@@ -22,7 +22,7 @@ from encoder_compression.techniques.finetune import new_model
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation, answer, from_labels
-from encoder_compression.training.train import Goal, train
+from encoder_compression.training.train import train
 from encoder_compression.training.trainer import ProgressBar
 
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
@@ -35,9 +35,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def goal(tmp_path_factory, encoder):
-    folder = tmp_path_factory.mktemp("corpus")
-    corpora.prepare(encoder, folder)
-    return Goal(dataset=folder, metric="masked_accuracy", seed=1, name="test")
+    return corpora.make_goal(encoder, tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from encoder_compression.training.fixed_masks import FixedMasks
 from encoder_compression.training.losses import soft_target_loss
 from encoder_compression.training.masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation, answer
-from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import Collator
 from own_experiments import TINY, load_studies
 
@@ -37,9 +36,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def goal(tmp_path_factory, encoder):
-    folder = tmp_path_factory.mktemp("corpus")
-    corpora.prepare(encoder, folder)
-    return Goal(dataset=folder, metric="masked_accuracy", seed=1, name="test")
+    return corpora.make_goal(encoder, tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +141,7 @@ def options_of(**changes) -> dict:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"loss": SOFT | {"hidden": 1}},
-            "distill.kept1: 'top_logits' spares the teacher where 'soft' alone asks it; give 'soft'",
-        ),
+        ({"loss": SOFT | {"hidden": 1}}, "distill.kept1: 'top_logits' spares the teacher where 'soft' alone asks it; give 'soft'"),
         ({"loss": SOFT | {"soft": 0}}, "distill.kept1: 'top_logits' spares the teacher where 'soft' alone asks it; give 'soft'"),
         ({"top_logits": 1}, "distill.kept1.top_logits"),
     ],
