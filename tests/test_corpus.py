@@ -1,6 +1,7 @@
 """A corpus becomes full blocks of whole documents' tokens, whose hidden words follow BERT's rule."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ import corpora
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.features import IGNORED
-from encoder_compression.sources.table import read_tables
+from encoder_compression.sources.formats import Table
+from encoder_compression.sources.table import open_tables
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.tasks.blocks import pack
 from encoder_compression.tasks.masking import Masking, for_tokenizer
@@ -21,9 +23,17 @@ from encoder_compression.training.masks import DynamicMasks
 COLUMNS = {"columns": {"text": "text"}}
 
 
+def clean(texts) -> tuple[pd.DataFrame, Counter]:
+    """Return the rows of a table of these texts, read three at a time, and what was dropped."""
+    dropped = Counter()
+    parts = [pd.DataFrame({"text": texts[first : first + 3]}, dtype=object) for first in range(0, len(texts), 3)]
+    rows = task.clean(Table("table", ["text"], lambda columns: iter(parts)), "train", COLUMNS, dropped)
+    return pd.concat(rows, ignore_index=True), dropped
+
+
 def documents(*texts: str) -> list[list[str]]:
     """Return the rows of each document that a table of these rows holds."""
-    rows = task.clean(pd.DataFrame({"text": texts}), "train", COLUMNS)
+    rows, _ = clean(texts)
     return rows.groupby("group", sort=False)["text"].agg(list).tolist()
 
 
@@ -38,9 +48,9 @@ def test_without_titles_an_empty_row_ends_a_document_and_without_those_each_row_
 
 
 def test_a_repeated_document_is_read_once_and_counted():
-    rows = task.clean(pd.DataFrame({"text": ["a", "b", "", "c", "", "a", "b", None]}), "train", COLUMNS)
+    rows, dropped = clean(["a", "b", "", "c", "", "a", "b", None])
     assert rows["text"].tolist() == ["a", "b", "c"]
-    assert rows.attrs["dropped"] == {"empty text": 3, "in a repeated document": 2}
+    assert dropped == {"empty text": 3, "in a repeated document": 2}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +72,7 @@ def tokenizer(encoder):
 
 @pytest.fixture(scope="module")
 def rows():
-    return task.clean(read_tables(corpora.OPTIONS)["train"], "train", COLUMNS)
+    return pd.concat(task.clean(open_tables(corpora.OPTIONS, "dataset")["train"], "train", COLUMNS, Counter()))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "mpnet"])

@@ -13,7 +13,7 @@ def prepare(tmp_path, encoder, table: pd.DataFrame, **changes) -> dict[str, pd.D
     table.to_csv(tmp_path / "table.csv", index=False)
     options = {
         "files": {"train": str(tmp_path / "table.csv")},
-        "format": {"separator": ",", "header": True, "quoting": True},
+        "format": {"header": True},
         "columns": {"text": "text", "label": "label"},
         "split": {"validation": 0.2, "test": 0.2},
         "max_length": 32,
@@ -65,7 +65,10 @@ def test_named_labels_become_numbers_in_alphabetical_order(tmp_path, encoder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"columns": {"text": "txt", "label": "label"}}, "split 'train' has no column 'txt' for the text; did you mean 'text'?"),
+        (
+            {"columns": {"text": "txt", "label": "label"}},
+            "table.csv) has no column 'txt' for the text; did you mean 'text'?; columns.text names the column",
+        ),
         ({"split": {"validation": 1e-6, "test": 0.2}}, "split 'validation' is empty"),
     ],
 )
@@ -100,18 +103,15 @@ def test_an_encoder_without_so_many_positions_is_told_before_training(tmp_path, 
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (-1, "60 rows of split 'train' have no usable label: train-0 (-1), train-1 (-1), train-2 (-1); -1 is how the hub hides"),
-        ("", "60 rows of split 'train' have no usable label: train-0 (''), train-1 (''), train-2 (''); -1 is how the hub hides"),
-        (
-            0.5,
-            "have no usable label: train-0 (0.5), train-1 (0.5), train-2 (0.5); classes are whole numbers or names",
-        ),
+        (-1, "table.csv) are -1; so the hub hides the labels of a test split"),
+        ("", "60 rows of split 'train' (%s) have no label: train-0 (''), train-1 (''), train-2 (''); mend the rows"),
+        (0.5, "labels such as 0.5 are no classes, which are whole numbers or names; set 'threshold'"),
     ],
 )
 def test_a_label_that_is_no_class_is_told_with_its_count_and_ids(tmp_path, encoder, label, message):
     with pytest.raises(UserError) as error:
         prepare(tmp_path, encoder, table(60).assign(label=label))
-    assert message in str(error.value)
+    assert message.replace("%s", str(tmp_path / "table.csv")) in str(error.value)
 
 
 def test_whole_numbers_with_a_point_are_classes(tmp_path, encoder):

@@ -24,16 +24,19 @@ SPLITS = {"train": "train", "test": "validation"}
 NETWORK = "from encoder_compression.environment import allow_network; allow_network()\n"
 JOB = """
 import json, sys
+import pandas as pd
 from encoder_compression.errors import UserError
 from encoder_compression.sources.encoder import prepare_encoder
-from encoder_compression.sources.table import read_tables
+from encoder_compression.sources.table import open_tables
 
 for kind, hub in json.loads(sys.argv[1]):
     try:
         if kind == "encoder":
             answer = prepare_encoder(source={"hub": hub}, output=sys.argv[2])["weights_sha256"]
         else:
-            answer = {name: table.to_dict("list") for name, table in read_tables({"hub": hub, "format": {}}).items()}
+            tables = open_tables({"hub": hub, "format": {}, "columns": {}}, "dataset")
+            frames = {name: pd.concat(table.batches(table.columns)) for name, table in tables.items()}
+            answer = {name: frame.to_dict("list") for name, frame in frames.items()}
     except UserError as error:
         answer = f"Error: {error}"
     print("answer", json.dumps(answer))

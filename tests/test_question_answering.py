@@ -124,7 +124,7 @@ def test_questions_on_a_text_of_the_test_split_are_taken_out_of_train(tmp_path, 
         ({"id": "same"}, "53 questions of split 'train' (first: same, same, same) have the id of an earlier one"),
         ({"question": ""}, "54 questions of split 'train' (first: {0}, {1}, {2}) have an empty question or context"),
         ({"answers": "in the text"}, "split 'train' has answers such as 'in the text'; give {{text: […], answer_start: […]}}"),
-        ({"answers": None}, "split 'train' has answers such as 'nan'; give"),
+        ({"answers": None}, "has no answers in 'answers', not even empty ones"),
     ],
 )
 def test_wrong_questions_are_one_line_with_their_count_and_the_first_three(tmp_path, base, changes, message):

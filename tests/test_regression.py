@@ -76,7 +76,8 @@ def test_a_model_whose_numbers_differ_by_rounding_alone_has_learnt_nothing():
 
 def test_a_label_that_is_no_number_is_told_with_its_count_and_ids(tmp_path, encoder):
     with pytest.raises(
-        UserError, match=r"64 rows of split 'train' have no usable label: train-0 \('high'\), train-1 .*; a regression needs"
+        UserError,
+        match=r"64 rows of split 'train' \(.*\) have no number as their label: train-0 \('high'\), train-1 .*; a regression needs",
     ):
         prepare(tmp_path, encoder, score="high")
 

@@ -12,9 +12,10 @@ from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
 from encoder_compression.sources import package
 from encoder_compression.sources.encoder import prepare_encoder
-from encoder_compression.sources.table import read_tables
+from encoder_compression.sources.table import open_tables
 
 FORMAT = {"separator": "\t", "header": False, "names": ["id", "rating", "text"], "quoting": False}
+SECTION = {"format": FORMAT, "columns": {"text": "text", "label": "rating"}}
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_table_is_read_from_an_archive_inside_an_archive(tmp_path):
 def test_text_that_is_not_clean_utf8_or_holds_quotes_is_kept(tmp_path):
     table = tmp_path / "table.txt"
     table.write_bytes(b'1\t2.5\tcaf\xe9 "noir\r\n2\t-1\tN/A\r\n')
-    rows = read_tables({"files": {"train": str(table)}, "format": FORMAT})["train"]
+    (rows,) = open_tables({"files": {"train": str(table)}} | SECTION, "dataset")["train"].batches(["text"])
     assert rows["text"].tolist() == ['caf\ufffd "noir', "N/A"]
 
 
@@ -102,13 +103,13 @@ def test_only_known_files_are_taken_from_an_encoder(tmp_path):
 
 @pytest.mark.parametrize("dataset", [{}, {"files": {"train": "a.csv"}, "hub": {}}])
 def test_a_data_set_has_exactly_one_source(dataset):
-    with pytest.raises(UserError, match="give exactly one of: package, hub, files"):
-        read_tables(dataset | {"format": FORMAT})
+    with pytest.raises(UserError, match="dataset: give exactly one of: package, hub, files"):
+        open_tables(dataset | SECTION, "dataset")
 
 
 def test_a_missing_file_is_named():
     with pytest.raises(UserError, match="'nowhere.csv' does not exist"):
-        read_tables({"files": {"train": "nowhere.csv"}, "format": FORMAT})
+        open_tables({"files": {"train": "nowhere.csv"}} | SECTION, "dataset")
 
 
 def test_a_random_encoder_is_the_same_at_every_call(tmp_path):

@@ -56,7 +56,9 @@ def test_further_texts_that_the_data_set_has_all_are_refused(tmp_path, encoder, 
 
 
 def test_a_missing_column_is_told_with_the_nearest(tmp_path, encoder, dataset):
-    with pytest.raises(UserError, match="unlabelled: the source has no column 'txt' for the text; did you mean 'text'?"):
+    with pytest.raises(
+        UserError, match=r"unlabelled: split 'train' \(.*tiny_more.csv\) has no column 'txt' for the text; did you mean 'text'\?"
+    ):
         prepare(MORE_CSV, encoder, dataset, tmp_path, text="txt")
 
 

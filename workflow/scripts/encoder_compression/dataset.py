@@ -1,84 +1,126 @@
-"""A data set, split and tokenized once: a Parquet file per split and dataset.json."""
+"""A data set, split and tokenized once: a Parquet file per split and dataset.json.
 
-import hashlib
+The source is read once, in batches, into a file beside the result; only keys and codes of labels stay in memory. So the
+memory that it takes does not grow with the texts.
+"""
+
 import json
 import math
+import tempfile
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-import pandas as pd
+import numpy as np
 
 from encoder_compression import tasks
-from encoder_compression.errors import UserError, nearest
-from encoder_compression.sources.table import read_tables
+from encoder_compression.errors import UserError
+from encoder_compression.sources.formats import Table
+from encoder_compression.sources.table import open_tables
+from encoder_compression.spool import Rows, Spool
 
-COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # encoders whose first position follows that of padding
 SPLITS = ("train", "validation", "test")
+COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # encoders whose first position follows that of padding
 
 
 def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) -> dict:
     """Write ``{split}.parquet``, what the encoder reads with its labels, and ``dataset.json``; returns the counts as facts.
 
     ``options`` is the section ``dataset`` of an experiment; ``encoder`` holds the tokenizer. Rows that cannot be used, and
-    rows of train whose text a later split has too, are dropped and counted. UserError where labels or answers are wrong.
+    rows of train whose text a later split has too, are dropped and counted. What a reader should know is a sentence under
+    "warnings". UserError where labels or answers are wrong.
     """
     kind = tasks.load(task)
-    tables = {name: _clean(kind, table, name, options) for name, table in read_tables(options).items()}
-    dropped = {name: table.attrs["dropped"] for name, table in tables.items()}
-    splits = _split(tables, **options["split"])
-    _check(splits)
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    tables = open_tables(options, "dataset")
     tokenizer = load_tokenizer(encoder)
-    longest, most = options["max_length"], min(tokenizer.model_max_length, positions(encoder))
+    _require_length(options["max_length"], tokenizer, encoder)
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rows-") as folder:
+        spools = _spool(kind, tables, options, Path(folder))
+        splits = _split(spools, **options["split"])
+        _require_rows(splits, spools)
+        output.mkdir(parents=True, exist_ok=True)
+        reading = {"tokenizer": tokenizer, "told_apart": token_types(encoder) > 1, "head": classification_head(encoder)}
+        described = kind.write(splits, output, options=options, **reading)
+        dropped = {name: dict(spool.dropped) for name, spool in spools.items()}
+        facts = {"rows": {name: len(rows) for name, rows in splits.items()}, "dropped": dropped}
+        warnings = [*_overlap(splits), *_contradictions(spools), *described.pop("warnings", [])]
+    description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": options["max_length"]} | described
+    description |= {"warnings": warnings} if warnings else {}
+    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return facts | ({"warnings": warnings} if warnings else {})
+
+
+def _require_length(longest: int, tokenizer, encoder: Path) -> None:
+    """Raise UserError where the encoder cannot read so many tokens."""
+    most = min(tokenizer.model_max_length, positions(encoder))
     if longest > most:
         raise UserError(f"dataset: max_length is {longest}, but the encoder reads at most {most} tokens; give at most {most}")
-    described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=token_types(encoder) > 1)
-    facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
-    description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": longest} | described
-    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
-    return facts
 
 
-def _clean(kind: ModuleType, table: pd.DataFrame, name: str, options: dict) -> pd.DataFrame:
-    """Return the usable rows of a split as the task sees them; UserError where the table lacks a column."""
-    require_columns(table, options["columns"], f"dataset: split '{name}'")
-    return kind.clean(table, name, options)
+def _spool(kind: ModuleType, tables: dict[str, Table], options: dict, folder: Path) -> dict[str, Spool]:
+    """Return the rows of each table of the source, and which of them are usable."""
+    spools, codes = {}, {}
+    for name, table in tables.items():
+        dropped: Counter = Counter()
+        frames = kind.clean(table, name, options, dropped)
+        spools[name] = Spool(folder / f"{name}.arrow", frames, name=table.name, codes=codes, dropped=dropped)
+        if kind.ONCE:
+            spools[name].keep_first()
+    return spools
 
 
-def require_columns(table: pd.DataFrame, columns: dict[str, str], where: str) -> None:
-    """Raise UserError where the table lacks one of the columns, which are named by their role."""
-    for role, column in columns.items():
-        if column not in table:
-            remedy = "; where there are no groups, take the column of the context" if role == "group" else ""
-            raise UserError(f"{where} has no column '{column}' for the {role}{nearest(column, map(str, table))}{remedy}")
-
-
-def _split(tables: dict[str, pd.DataFrame], *, validation: float, test: float) -> dict[str, pd.DataFrame]:
+def _split(spools: dict[str, Spool], *, validation: float, test: float) -> dict[str, Rows]:
     """Return the three splits, cutting those that the source lacks from 'train' by a hash of the group.
 
     A group keeps its split whatever else the data set holds. Rows of 'train' whose source a later split has too are taken out
-    of it and counted in its ``attrs``.
+    of it and counted.
     """
-    train = tables["train"]
-    position = train["group"].map(_position)
+    train = spools["train"]
+    position = train.groups / 2.0**64
     bounds = {"test": (0, test), "validation": (test, test + validation)}
-    parts, cut = {}, pd.Series(False, index=train.index)
+    splits, left = {}, train.usable.copy()
     for name, (low, high) in bounds.items():
-        chosen = position.ge(low) & position.lt(high)
-        if name in tables:
-            parts[name], chosen = tables[name], train["source"].isin(tables[name]["source"])
-            train.attrs["dropped"][f"also in {name}"] = int(chosen.sum())
+        chosen = train.usable & (position >= low) & (position < high)
+        if name in spools:
+            splits[name] = Rows(spools[name], spools[name].usable)
+            chosen = train.usable & np.isin(train.sources, splits[name].sources)
+            train.dropped[f"also in {name}"] = int(chosen.sum())
         else:
-            parts[name] = train[chosen]
-        cut |= chosen
-    parts["train"] = train[~cut]
-    return {name: parts[name].reset_index(drop=True) for name in SPLITS}
+            splits[name] = Rows(train, chosen)
+        left &= ~chosen
+    return {name: (splits | {"train": Rows(train, left)})[name] for name in SPLITS}
 
 
-def _position(text: str) -> float:
-    """Return where between 0 and 1 the hash of a text lies."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+def _require_rows(splits: dict[str, Rows], spools: dict[str, Spool]) -> None:
+    """Raise UserError where a split is empty, with what became of its rows."""
+    for name, rows in splits.items():
+        if not len(rows):
+            spool = spools.get(name, spools["train"])
+            lost = ", ".join(f"{count} dropped ({reason})" for reason, count in spool.dropped.items() if count)
+            cause = f"{lost}; mend the table" if lost else "change 'split' or give a larger table"
+            raise UserError(f"dataset: split '{name}' is empty: {spool.name} has {len(spool)} usable rows; {cause}")
+
+
+def _overlap(splits: dict[str, Rows]) -> list[str]:
+    """Say how many rows of test have a text that validation has too."""
+    count = int(np.isin(splits["test"].sources, splits["validation"].sources).sum())
+    if not count:
+        return []
+    return [
+        f"{count:,} of {len(splits['test']):,} rows of test have a text that validation has too, by which the epoch is chosen: "
+        "the scores on test are too good."
+    ]
+
+
+def _contradictions(spools: dict[str, Spool]) -> list[str]:
+    """Say how often a repeated text had another label than the row that was kept."""
+    return [
+        f"{spool.contradictions:,} rows of {name} repeat a text with another label than before; the first row of a text counts."
+        for name, spool in spools.items()
+        if spool.contradictions
+    ]
 
 
 def token_types(encoder: Path) -> int:
@@ -93,14 +135,13 @@ def positions(encoder: Path) -> float:
     return config.get("max_position_embeddings", math.inf) - before
 
 
-def _check(splits: dict[str, pd.DataFrame]) -> None:
-    empty = [name for name, split in splits.items() if split.empty]
-    if empty:
-        raise UserError(f"dataset: split '{empty[0]}' is empty; change 'split' or give a larger table")
-
-
 def load_tokenizer(encoder: Path):
     """Return the tokenizer of a prepared encoder."""
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
+
+
+def classification_head(encoder: Path) -> list[str] | None:
+    """Placeholder until the facts about encoders have a module of their own."""
+    return None

@@ -1,12 +1,18 @@
 """One class out of two or more for a sentence or a pair of sentences."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from encoder_compression.errors import UserError
+from encoder_compression.sources.formats import Table
+from encoder_compression.spool import Faults, Rows
 from encoder_compression.tasks import sentences
+from encoder_compression.tasks.labels import Classes, find_classes
+from encoder_compression.tasks.labels import as_text as labels_as_text
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
 HUB_NAME = "text-classification"
@@ -14,60 +20,80 @@ UNIT = "sentence"
 SHOWN = ("macro_f1",)
 RIGHT, SLICED = "accuracy", "label"
 TARGETS = {"label": "labels"}
+ONCE = True
 THRESHOLDS = 200  # that are tried between two classes
+HIDDEN = "-1"
+REMEDY = "so the hub hides the labels of a test split: name another split, or leave it out and let one be cut from 'train'"
+EFFECTS = {
+    "train": "no model can learn it",
+    "validation": "the choice of the epoch does not see it",
+    "test": "the scores do not tell how well it is recognized",
+}
 
 
-def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
-    """Return the rows with a text and a label; of repeated texts the first. UserError where labels are hidden or no classes.
+def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
+    """Yield the rows with a text and a label, as text. UserError where labels are missing, hidden or no single values.
 
     With ``options["threshold"]`` a numeric label becomes one of two classes, and rows without a side are dropped.
     """
-    rows = sentences.read(table, split, options["columns"])
-    rows = _cut_in_two(rows, options["threshold"]) if "threshold" in options else _checked(rows, split)
-    return sentences.without_repeats(rows)
+    faults, labels = Faults(), set()
+    for rows in sentences.read(table, split, options["columns"], dropped):
+        raw, text = rows["label"], labels_as_text(rows["label"])
+        examples = rows["id"] + " (" + raw.map(repr) + ")"
+        faults.add("more than one label, but a classification needs one class a text", text.isna(), examples)
+        faults.add("no label", text.eq(""), examples)
+        rows = rows.assign(label=text.fillna(""))
+        rows = _cut_in_two(rows, options["threshold"], dropped) if "threshold" in options else rows
+        labels.update(rows["label"])
+        yield rows
+    sentences.require_labels(faults, split, table.name, "mend the rows or take them out")
+    if labels == {HIDDEN}:
+        raise UserError(f"dataset: all labels of split '{split}' ({table.name}) are -1; {REMEDY}")
 
 
-def _cut_in_two(rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def _cut_in_two(rows: pd.DataFrame, threshold: float, dropped: Counter) -> pd.DataFrame:
     rating = pd.to_numeric(rows["label"], errors="coerce")
     usable = rating.notna() & rating.ne(threshold)
-    rows.attrs["dropped"]["label is the threshold or no number"] = int((~usable).sum())
-    return rows[usable].assign(label=rating[usable].gt(threshold).astype(int))
+    dropped["label is the threshold or no number"] += int((~usable).sum())
+    return rows.assign(label=rating.gt(threshold).astype(int).astype("str"))[usable].reset_index(drop=True)
 
 
-def _checked(rows: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return the rows with whole numbers as such; names of classes stay as they are."""
-    numbers = pd.to_numeric(rows["label"], errors="coerce")
-    missing = rows["label"].isna() | rows["label"].eq("") | numbers.eq(-1)
-    remedy = "-1 is how the hub hides the labels of a test split: name another split, or leave it out and let one be cut from 'train'"
-    sentences.require_labels(rows, split, missing, remedy)
-    if numbers.isna().any():
-        return rows.assign(label=rows["label"].astype(str))
-    remedy = "classes are whole numbers or names; set 'threshold' to cut a rating in two, or 'task: regression'"
-    sentences.require_labels(rows, split, numbers.mod(1).ne(0), remedy)
-    return rows.assign(label=numbers.astype(int))
-
-
-def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
-    """Write the splits with labels 0…n-1 in the order of their sorted names; returns what the classes are called."""
-    labels = sorted(set().union(*(split["label"] for split in splits.values())))
-    if len(labels) < 2:
-        raise UserError(f"dataset: all rows have the same label {labels}; a classification needs two or more")
-    tuned = options.get("tune_threshold", False)
-    if tuned and len(labels) > 2:
-        raise UserError(f"dataset: tune_threshold is for two classes, but there are {len(labels)}; take it out")
-    names = _class_names(labels, options.get("label_names"))
-    numbered = {name: split.assign(label=split["label"].map(labels.index).astype("int32")) for name, split in splits.items()}
-    written = sentences.write(numbered, folder, tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
-    return {"labels": names} | written | ({"tuned": True} if tuned else {})
-
-
-def _class_names(labels: list, given: list[str] | None) -> list[str]:
-    """Return what the classes are called: as ``given``, in the order of the sorted labels, or by the labels themselves."""
-    if given is not None and len(given) != len(labels):
-        raise UserError(
-            f"dataset: 'label_names' has {len(given)} names for {len(labels)} labels {labels}; give one for each, in this order"
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, **reading) -> dict:
+    """Write the splits with labels 0…n-1, in the order of the encoder's own head where that has the same classes; returns facts."""
+    counts = {name: rows.count_labels() for name, rows in splits.items()}
+    labels = {label for split in counts.values() for label, count in split.items() if count}
+    classes = find_classes(labels, label_map=options.get("label_map"), names=options.get("label_names"), head=head)
+    _require_classes(classes, labels, options)
+    number = classes.index_of.__getitem__
+    written = {
+        name: sentences.write(
+            name, rows, folder, label=lambda column: column.map(number).astype("int32"), max_length=options["max_length"], **reading
         )
-    return given or [str(label) for label in labels]
+        for name, rows in splits.items()
+    }
+    described, warnings = sentences.describe(written, {name: len(rows) for name, rows in splits.items()})
+    warnings = [*_lacking(counts, classes), *warnings]
+    tuned = {"tuned": True} if options.get("tune_threshold") else {}
+    kept_head = {"head": classes.head} if classes.head else {}
+    return {"labels": classes.names} | kept_head | described | tuned | {"warnings": warnings}
+
+
+def _require_classes(classes: Classes, labels: set[str], options: dict) -> None:
+    if len(classes.names) < 2:
+        raise UserError(f"dataset: all rows have the same label {sorted(labels)}; a classification needs two or more")
+    if options.get("tune_threshold") and len(classes.names) > 2:
+        raise UserError(f"dataset: tune_threshold is for two classes, but there are {len(classes.names)}; take it out")
+
+
+def _lacking(counts: dict[str, dict[str, int]], classes: Classes) -> list[str]:
+    """Say of which classes a split has no row: what train lacks is never learnt, what the others lack never counts."""
+    sentences = []
+    for name, split in counts.items():
+        present = {classes.index_of[label] for label, count in split.items() if count}
+        lacking = [f"'{called}'" for index, called in enumerate(classes.names) if index not in present]
+        if lacking:
+            sentences.append(f"{name} has no row of class {', '.join(lacking)}: {EFFECTS[name]}.")
+    return sentences
 
 
 def head(description: dict) -> dict:

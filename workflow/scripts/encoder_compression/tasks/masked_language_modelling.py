@@ -1,6 +1,8 @@
 """The hidden words of a text, from the words around them (BERT; Devlin et al. 2019): what an encoder learns before any task."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from pyarrow import parquet
 from encoder_compression import features
 from encoder_compression.errors import UserError
 from encoder_compression.features import IGNORED
+from encoder_compression.sources.formats import BATCH, Table
+from encoder_compression.spool import Rows
+from encoder_compression.tasks import sentences
 from encoder_compression.tasks.blocks import Blocks, pack
 from encoder_compression.tasks.masking import Masking, for_tokenizer
 
@@ -21,42 +26,73 @@ UNIT = "block"
 SHOWN = ("masked_accuracy",)
 RIGHT, SLICED = "", ""
 TARGETS = {"labels": "labels"}
+ONCE = False  # a repeated document is known by more than its rows
 TITLE = r"= (?!=).*(?<!=) ="  # of an article of WikiText; sections have more signs of equality
 FIXED_SEED = 0  # of the masks of validation and test, the same for all models
 
 
-def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
-    """Return the rows that hold text, with the document that each is of as its "group"; of repeated documents the first.
+def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
+    """Yield the rows that hold text, with the document that each is of as its "group"; of repeated documents the first.
 
     A document begins at a title in WikiText's form where the table has such, else behind an empty row where it has such, else
     with every row.
     """
-    texts = table[options["columns"]["text"]].astype(object).fillna("").astype(str).str.strip()
-    rows = pd.DataFrame({"text": texts, "document": _beginnings(texts).cumsum()})[texts.ne("")]
-    joined = rows.groupby("document")["text"].agg("\n".join)
-    names = joined.map(lambda text: hashlib.sha256(text.encode()).hexdigest())
-    rows["group"] = rows["document"].map(names)
-    repeated = rows["document"].map(names.duplicated())
-    kept = rows[~repeated.astype(bool)].reset_index(drop=True)
-    kept = kept.assign(id=[f"{split}-{index}" for index in range(len(kept))], source=kept["group"])
-    kept.attrs["dropped"] = {"empty text": int(texts.eq("").sum()), "in a repeated document": int(repeated.sum())}
-    return kept
+    column = options["columns"]["text"]
+    has_titles = any(_stripped(batch, column).str.fullmatch(TITLE).any() for batch in table.batches([column]))
+    has_gaps = any(_stripped(batch, column).eq("").any() for batch in table.batches([column]))
+    dropped |= {"empty text": 0, "in a repeated document": 0}
+    seen: set[str] = set()
+    rows: list[tuple[str, str]] = []
+    count = 0
+    for document in _documents(table, column, has_titles=has_titles, has_gaps=has_gaps, dropped=dropped):
+        name = hashlib.sha256("\n".join(document).encode()).hexdigest()
+        if name in seen:
+            dropped["in a repeated document"] += len(document)
+            continue
+        seen.add(name)
+        rows += [(name, text) for text in document]
+        if len(rows) >= BATCH:
+            yield _frame(rows, split, count)
+            count, rows = count + len(rows), []
+    if rows:
+        yield _frame(rows, split, count)
 
 
-def _beginnings(texts: pd.Series) -> pd.Series:
-    """Return which rows begin a document."""
-    titles, empty = texts.str.fullmatch(TITLE), texts.eq("")
-    if titles.any():
-        return titles
-    return empty.shift(fill_value=True) if empty.any() else ~empty
+def _stripped(batch: pd.DataFrame, column: str) -> pd.Series:
+    return sentences.stripped(batch[column])
 
 
-def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+def _documents(table: Table, column: str, *, has_titles: bool, has_gaps: bool, dropped: Counter) -> Iterator[list[str]]:
+    """Yield the texts of each document, less the empty ones, which are counted."""
+    document: list[str] = []
+    gap = False
+    for batch in table.batches([column]):
+        texts = _stripped(batch, column)
+        titles = texts.str.fullmatch(TITLE)
+        for text, is_title in zip(texts, titles, strict=True):
+            begins = is_title if has_titles else gap or not has_gaps
+            if begins and document:
+                yield document
+                document = []
+            gap = not text
+            dropped["empty text"] += gap
+            document += [] if gap else [text]
+    if document:
+        yield document
+
+
+def _frame(rows: list[tuple[str, str]], split: str, first: int) -> pd.DataFrame:
+    """Return rows of (name of the document, text) as a table; ``first`` counts those before them."""
+    frame = pd.DataFrame(rows, columns=["group", "text"], dtype="str")
+    return frame.assign(id=[f"{split}-{first + index}" for index in range(len(frame))], source=frame["group"])
+
+
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:
     """Write full blocks: of train as they are, of validation and test masked once and for all, with the tokens to guess."""
     masking = for_tokenizer(tokenizer, **options["masking"])
     rows, left_over = {}, {}
     for name, split in splits.items():
-        blocks = pack(split, tokenizer=tokenizer, length=options["max_length"])
+        blocks = pack(split.frame(), tokenizer=tokenizer, length=options["max_length"])
         if not len(blocks.ids):
             raise UserError(
                 f"dataset: the {blocks.left_over} tokens of split '{name}' fill no block of {options['max_length']}; give more text"

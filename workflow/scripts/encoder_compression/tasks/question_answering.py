@@ -1,5 +1,6 @@
 """The answer to a question as a span of a text, or that the text holds none (SQuAD; Rajpurkar et al. 2016, 2018)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,9 @@ from pyarrow import compute, parquet
 
 from encoder_compression import features
 from encoder_compression.errors import UserError
-from encoder_compression.tasks import spans, squad, windows
+from encoder_compression.sources.formats import Table
+from encoder_compression.spool import Faults, Rows
+from encoder_compression.tasks import sentences, spans, squad, windows
 
 AUTO_CLASS = "AutoModelForQuestionAnswering"
 HUB_NAME = "question-answering"
@@ -20,35 +23,52 @@ SHOWN = ("f1", "exact_match")
 RIGHT, SLICED = "exact match", "answer"
 TARGETS = {"start_position": "start_positions", "end_position": "end_positions"}
 ROLES = ("id", "question", "context", "answers", "group")
+ONCE = False
+SHOWN_OF_QUESTION = ["id", "group", "question", "context", "answers"]
 PLACES = ("context_first", "token_starts", "token_ends")
 CHUNK = 1000  # questions that are held as Python objects at a time
 LONGEST_ANSWER = 30  # tokens, as in the official scripts of BERT
 
 
-def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
-    """Return id, question, context, answers (texts) and answer_start of the first; UserError where an answer is not at its place.
+def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
+    """Yield id, question, context, answers (texts) and answer_start of the first; UserError where an answer is not at its place.
 
     Nothing is dropped: the official scores count every question. Questions on one text never come into two splits.
     """
-    rows = pd.DataFrame({role: table[options["columns"][role]] for role in ROLES})
-    rows["answers"] = [_read_answers(answers, split) for answers in rows["answers"]]
-    rows = rows.assign(id=rows["id"].astype(str), question=rows["question"].astype(str).str.strip(), context=rows["context"].astype(str))
-    _require(rows, split, rows["id"].duplicated(), "the id of an earlier one; ids must differ")
-    _require(rows, split, (rows["question"] == "") | (rows["context"].str.strip() == ""), "an empty question or context; take them out")
-    _require(rows, split, ~rows.apply(_has_answers_in_place, axis=1), "an answer that is not at its offset in the context; mend the file")
-    starts = [answers[0][1] if answers else 0 for answers in rows["answers"]]
-    texts = [[text for text, _ in answers] for answers in rows["answers"]]
-    rows = rows.assign(answers=texts, answer_start=starts, source=rows["context"], group=rows["group"].astype(str))
-    rows.attrs["dropped"] = {}
-    return rows
+    columns, faults, seen, hidden = options["columns"], Faults(), set(), True
+    for batch in table.batches(columns[role] for role in ROLES):
+        rows = pd.DataFrame({role: batch[columns[role]].to_numpy() for role in ROLES}, dtype=object)
+        hidden &= rows["answers"].isna().all()
+        rows["answers"] = [_read_answers(answers, split) for answers in rows["answers"]]
+        rows = rows.assign(id=rows["id"].astype(str), question=sentences.stripped(rows["question"]), context=rows["context"].astype(str))
+        ids = rows["id"]
+        faults.add("the id of an earlier one; ids must differ", ids.duplicated() | ids.isin(seen), ids)
+        faults.add("an empty question or context; take them out", rows["question"].eq("") | rows["context"].str.strip().eq(""), ids)
+        faults.add("an answer that is not at its offset in the context; mend the file", ~rows.apply(_has_answers_in_place, axis=1), ids)
+        seen.update(ids)
+        starts = [answers[0][1] if answers else 0 for answers in rows["answers"]]
+        texts = [[text for text, _ in answers] for answers in rows["answers"]]
+        rows = rows.assign(answers=texts, answer_start=starts, group=rows["group"].astype(str))
+        yield rows.assign(source=rows["context"])
+    if hidden:
+        raise UserError(
+            f"dataset: split '{split}' ({table.name}) has no answers in '{columns['answers']}', not even empty ones; name another"
+        )
+    faults.raise_first(f"dataset: {{count}} questions of split '{split}' (first: {{examples}}) have {{problem}}")
 
 
 def _read_answers(answers, split: str) -> list[tuple[str, int]]:
-    """Return (text, offset) of each answer from either form of SQuAD: lists by name as on the hub, or a list of answers."""
+    """Return (text, offset) of each answer from either form of SQuAD: lists by name as on the hub, or a list of answers.
+
+    None, no answer, and answers without text, which some files put at -1, all say that the context does not tell.
+    """
     try:
+        if answers is None:
+            return []
         if isinstance(answers, dict):
-            return [(str(text), int(start)) for text, start in zip(answers["text"], answers["answer_start"], strict=True)]
-        return [(str(answer["text"]), int(answer["answer_start"])) for answer in answers]
+            answers = [dict(zip(answers, pair, strict=True)) for pair in zip(answers["text"], answers["answer_start"], strict=True)]
+        pairs = [(answer["text"], answer["answer_start"]) for answer in answers]
+        return [(str(text), int(start)) for text, start in pairs if text is not None and str(text).strip()]
     except (KeyError, TypeError, ValueError, IndexError):
         raise UserError(
             f"dataset: split '{split}' has answers such as {str(answers)[:60]!r}; give {{text: […], answer_start: […]}} in JSON lines, "
@@ -57,22 +77,18 @@ def _read_answers(answers, split: str) -> list[tuple[str, int]]:
 
 
 def _has_answers_in_place(row: pd.Series) -> bool:
-    return all(row["context"][start : start + len(text)] == text for text, start in row["answers"])
+    return all(start >= 0 and row["context"][start : start + len(text)] == text for text, start in row["answers"])
 
 
-def _require(rows: pd.DataFrame, split: str, wrong: pd.Series, problem: str) -> None:
-    if wrong.any():
-        first = ", ".join(rows["id"][wrong].head(3))
-        raise UserError(f"dataset: {int(wrong.sum())} questions of split '{split}' (first: {first}) have {problem}")
-
-
-def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:
     """Write the windows of the splits, and their questions beside them; returns whether some have no answer."""
-    facts = {"windows": {}, "unanswerable": any((split["answers"].str.len() == 0).any() for split in splits.values())}
-    for name, split in splits.items():
-        split[["id", "group", "question", "context", "answers"]].to_parquet(_questions(folder, name), index=False)
-        tables = _windows(split, tokenizer=tokenizer, max_length=options["max_length"], stride=options["stride"], told_apart=told_apart)
-        facts["windows"][name] = _write_tables(tables, folder / f"{name}.parquet")
+    facts = {"windows": {}, "unanswerable": False}
+    reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "stride": options["stride"], "told_apart": told_apart}
+    for name, rows in splits.items():
+        questions = (pa.Table.from_pandas(batch[SHOWN_OF_QUESTION], preserve_index=False).replace_schema_metadata(None) for batch in rows)
+        sentences.write_tables(questions, _questions(folder, name))
+        facts["unanswerable"] |= any((batch["answers"].str.len() == 0).any() for batch in rows)
+        facts["windows"][name] = sentences.write_tables(_windows(rows, **reading), folder / f"{name}.parquet")
     return facts
 
 
@@ -80,26 +96,16 @@ def _questions(folder: Path, split: str) -> Path:
     return Path(folder) / f"{split}_questions.parquet"
 
 
-def _windows(split: pd.DataFrame, **how) -> Iterator[pa.Table]:
+def _windows(rows: Rows, **reading) -> Iterator[pa.Table]:
     """Yield the windows of a thousand questions at a time, labelled with the tokens of the first answer."""
-    for first in range(0, len(split), CHUNK):
-        part = split.iloc[first : first + CHUNK]
-        found = windows.cut(part["question"].tolist(), part["context"].tolist(), **how)
-        answers = [answers[0] if answers else "" for answers in part["answers"]]
-        starts, ends = windows.positions(found, answer_starts=part["answer_start"].tolist(), answer_texts=answers)
-        ids = part["id"].to_numpy()[found.pop("example")]
-        yield pa.table({"id": ids, **found, "start_position": starts, "end_position": ends})
-
-
-def _write_tables(tables: Iterator[pa.Table], path: Path) -> int:
-    """Write tables of one schema into one file as they come; returns how many rows they have."""
-    count, writer = 0, None
-    for table in tables:
-        writer = writer or parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-        count += len(table)
-    writer.close()
-    return count
+    for batch in rows:
+        for first in range(0, len(batch), CHUNK):
+            part = batch.iloc[first : first + CHUNK]
+            found = windows.cut(part["question"].tolist(), part["context"].tolist(), **reading)
+            answers = [answers[0] if len(answers) else "" for answers in part["answers"]]
+            starts, ends = windows.positions(found, answer_starts=part["answer_start"].tolist(), answer_texts=answers)
+            ids = part["id"].to_numpy()[found.pop("example")]
+            yield pa.table({"id": ids, **found, "start_position": starts, "end_position": ends})
 
 
 def head(description: dict) -> dict:

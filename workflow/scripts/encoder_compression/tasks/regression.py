@@ -1,11 +1,16 @@
 """A number for a sentence or a pair of sentences, such as how similar the two are (STS-B)."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from encoder_compression.sources.formats import Table
+from encoder_compression.spool import Faults, Rows
 from encoder_compression.tasks import sentences
+from encoder_compression.tasks.labels import as_text as labels_as_text
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
 HUB_NAME = "text-classification"  # so the hub calls it; a head of one output
@@ -13,20 +18,29 @@ UNIT = "sentence"
 SHOWN = ("pearson", "spearman")
 RIGHT, SLICED = "", ""
 TARGETS = {"label": "labels"}
+ONCE = True
 
 
-def clean(table: pd.DataFrame, split: str, options: dict) -> pd.DataFrame:
-    """Return the rows with a text, of repeated texts the first; UserError where a label is no number."""
-    rows = sentences.read(table, split, options["columns"])
-    numbers = pd.to_numeric(rows["label"], errors="coerce")
-    sentences.require_labels(rows, split, ~np.isfinite(numbers), "a regression needs a number in every row")
-    return sentences.without_repeats(rows.assign(label=numbers.astype("float32")))
+def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
+    """Yield the rows with a text; UserError where a label is no number."""
+    faults = Faults()
+    for rows in sentences.read(table, split, options["columns"], dropped):
+        numbers = pd.to_numeric(labels_as_text(rows["label"]), errors="coerce").astype("float64")
+        finite = np.isfinite(numbers)
+        faults.add("no number as their label", ~finite, rows["id"] + " (" + rows["label"].map(repr) + ")")
+        yield rows.assign(label=numbers.astype("float32"))[finite].reset_index(drop=True)
+    sentences.require_labels(faults, split, table.name, "a regression needs a number in every row")
 
 
-def write(splits: dict[str, pd.DataFrame], folder: Path, *, tokenizer, options: dict, told_apart: bool) -> dict:
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, **reading) -> dict:
     """Write the splits; there is nothing more to know about the labels than their range on train."""
-    written = sentences.write(splits, folder, tokenizer=tokenizer, max_length=options["max_length"], told_apart=told_apart)
-    return {"label_range": [float(splits["train"]["label"].min()), float(splits["train"]["label"].max())]} | written
+    written = {
+        name: sentences.write(name, rows, folder, label=lambda column: column, max_length=options["max_length"], **reading)
+        for name, rows in splits.items()
+    }
+    described, warnings = sentences.describe(written, {name: len(rows) for name, rows in splits.items()})
+    numbers = [number for number, count in splits["train"].count_labels().items() if count]
+    return {"label_range": [float(min(numbers)), float(max(numbers))]} | described | {"warnings": warnings}
 
 
 def head(description: dict) -> dict:

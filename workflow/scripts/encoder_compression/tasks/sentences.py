@@ -1,92 +1,181 @@
 """Tables of one or two sentences and a label, which classification and regression share."""
 
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from pyarrow import compute
+import pyarrow as pa
+from pyarrow import compute, parquet
 
 from encoder_compression import features
-from encoder_compression.errors import UserError
+from encoder_compression.sources.formats import BATCH, Table
+from encoder_compression.spool import Faults, Rows
 
 SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
+DAMAGE = "\ufffd"  # what stands in place of bytes that are no text
+ROW_GROUP = 100_000  # rows that are written at once
+TEXTS = ("text", "text_pair")
 
 
-def read(table: pd.DataFrame, split: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Return id, text(s), label and key of a split's rows that have a text; ``attrs["dropped"]`` counts the others.
+def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) -> Iterator[pd.DataFrame]:
+    """Yield id, text(s), raw label, source and group of the rows that have a text; ``dropped`` counts the others.
 
-    Where ``columns`` names no label there is none.
+    Where ``columns`` names no label there is none. Every text is its own source and its own group.
     """
-    texts = {role: _stripped(table[columns[role]]) for role in ("text", "text_pair") if role in columns}
-    rows = pd.DataFrame({"id": [f"{split}-{index}" for index in range(len(table))], **texts})
-    if "label" in columns:
-        rows["label"] = table[columns["label"]]
-    rows["key"] = rows[list(texts)].agg(SEPARATOR.join, axis=1)
-    empty = (rows[list(texts)] == "").any(axis=1)
-    rows.attrs["dropped"] = {"empty text": int(empty.sum())}
-    return rows[~empty]
+    roles = [role for role in (*TEXTS, "label") if role in columns]
+    faults = Faults()
+    dropped["empty text"] = 0
+    for batch in table.batches(columns[role] for role in roles):
+        ids = pd.Series([f"{split}-{row}" for row in batch.index])
+        rows = pd.DataFrame({"id": ids, **{role: batch[columns[role]].to_numpy() for role in roles}})
+        for role in (role for role in TEXTS if role in rows):
+            faults.add(f"no text in the column '{columns[role]}'", ~rows[role].map(_is_scalar), rows["id"])
+            rows[role] = stripped(rows[role])
+        texts = [rows[role] for role in TEXTS if role in rows]
+        empty = np.logical_or.reduce([text.eq("") for text in texts])
+        dropped["empty text"] += int(empty.sum())
+        source = texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
+        yield rows.assign(source=source, group=source)[~empty].reset_index(drop=True)
+    faults.raise_first(f"dataset: {{count}} rows of split '{split}' ({table.name}) have {{problem}}: {{examples}}; give one text a row")
 
 
-def _stripped(column: pd.Series) -> pd.Series:
-    """Return a column as texts without blanks around them; what is missing is empty."""
-    return column.astype(object).fillna("").astype(str).str.strip()
+def _is_scalar(value) -> bool:
+    return not isinstance(value, list | dict | np.ndarray)
 
 
-def require_labels(rows: pd.DataFrame, split: str, wrong: pd.Series, remedy: str) -> None:
-    """Raise UserError with the count and the first three ids of the rows whose label is ``wrong``."""
-    if wrong.any():
-        examples = ", ".join(f"{row.id} ({row.label!r})" for row in rows[wrong].head(3).itertuples())
-        raise UserError(f"dataset: {int(wrong.sum())} rows of split '{split}' have no usable label: {examples}; {remedy}")
+def stripped(column: pd.Series) -> pd.Series:
+    """Return a column as texts without blanks around them; what is missing is empty, half of a character pair U+FFFD."""
+    texts = ["" if value is None or value is pd.NA or value != value else str(value) for value in column]
+    try:
+        return pd.Series(texts, dtype="str").str.strip()
+    except UnicodeEncodeError:
+        whole = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
+        return pd.Series(whole, dtype="str").str.strip()
 
 
-def without_repeats(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with each text once, counted in ``attrs``; every text is its own source and its own group."""
-    dropped = rows.attrs["dropped"] | {"repeated text": int(rows["key"].duplicated().sum())}
-    rows = rows.drop_duplicates("key").reset_index(drop=True)
-    rows = rows.assign(source=rows["key"], group=rows["key"])
-    rows.attrs["dropped"] = dropped
-    return rows
+def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], pd.Series], **reading) -> Counter:
+    """Write what `encode` returns of the rows of a split, in their order; returns the counts of `encode` for the split.
 
-
-def write(splits: dict[str, pd.DataFrame], folder: Path, **reading) -> dict:
-    """Write what `encode` returns of each split; returns how many rows of each were too long and cut."""
-    cut = {}
-    for name, split in splits.items():
-        encoded = encode(split, **reading)
-        encoded.to_parquet(folder / f"{name}.parquet", index=False)
-        cut[name] = encoded.attrs["cut"]
-    return {"cut": cut}
-
-
-def encode(split: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> pd.DataFrame:
-    """Return id, text(s), label and the encoder's inputs of a split; of two sentences the longer one is cut first.
-
-    ``attrs["cut"]`` counts the rows that were.
+    ``label`` makes numbers of a batch of labels as they were read.
     """
-    texts = [split[role].tolist() for role in ("text", "text_pair") if role in split]
-    pair = len(texts) == 2
-    encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_token_type_ids=pair and told_apart)
-    inputs = {name: encoded[name] for name in features.INPUTS if name in encoded}
-    kept = [name for name in ("id", "text", "text_pair", "label") if name in split]
-    rows = split[kept].assign(**inputs)
-    rows.attrs["cut"] = sum(bool(one.overflowing) for one in encoded.encodings or [])
-    return rows
+    counts: Counter = Counter()
+
+    def tables() -> Iterator[pa.Table]:
+        for batch in rows:
+            encoded, noticed = encode(batch.assign(label=label(batch["label"])), **reading)
+            counts.update(noticed)
+            yield encoded
+
+    write_tables(tables(), folder / f"{name}.parquet")
+    return counts
+
+
+def write_tables(tables: Iterator[pa.Table], path: Path) -> int:
+    """Write tables of one schema into one file as they come, so many rows at a time; returns how many rows they have."""
+    count, waiting, writer = 0, [], None
+    for table in tables:
+        writer = writer or parquet.ParquetWriter(path, table.schema)
+        waiting.append(table)
+        count += len(table)
+        if sum(map(len, waiting)) >= ROW_GROUP:
+            writer.write_table(pa.concat_tables(waiting))
+            waiting = []
+    if waiting:
+        writer.write_table(pa.concat_tables(waiting))
+    if writer:
+        writer.close()
+    return count
+
+
+def encode(rows: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> tuple[pa.Table, Counter]:
+    """Return id, text(s), label and the encoder's inputs of rows; of two sentences the longer one is cut first.
+
+    The counts are of rows that were "cut", of texts that hold bytes that are no text ("damaged"), and of inputs
+    without any token that the tokenizer knows ("unknown").
+    """
+    texts = [rows[role].tolist() for role in TEXTS if role in rows]
+    inputs, cut = tokenize(texts, tokenizer=tokenizer, max_length=max_length, told_apart=told_apart)
+    kept = [name for name in ("id", *TEXTS, "label") if name in rows]
+    table = pa.Table.from_pandas(rows[kept], preserve_index=False).replace_schema_metadata(None)
+    for name, values in inputs.items():
+        table = table.append_column(name, values)
+    damaged = np.logical_or.reduce([rows[role].str.contains(DAMAGE, regex=False) for role in TEXTS if role in rows])
+    known = _known_tokens(inputs["input_ids"], tokenizer)
+    return table, Counter(cut=cut, damaged=int(damaged.sum()), unknown=int((known == 0).sum()))
+
+
+def tokenize(texts: list[list[str]], *, tokenizer, max_length: int, told_apart: bool) -> tuple[dict[str, pa.ListArray], int]:
+    """Return what the encoder reads of one text or two of each example, as columns, and how many examples were cut.
+
+    It asks the fast tokenizer itself: transformers' own call takes half as long again to make Python lists of the answer.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.enable_truncation(max_length, strategy="longest_first")
+    backend.no_padding()
+    encodings = backend.encode_batch_fast(texts[0] if len(texts) == 1 else list(zip(*texts, strict=True)))
+    columns = {"input_ids": [encoding.ids for encoding in encodings]}
+    if len(texts) == 2 and told_apart:
+        columns["token_type_ids"] = [encoding.type_ids for encoding in encodings]
+    cut = sum(len(ids) == max_length and bool(encoding.overflowing) for ids, encoding in zip(columns["input_ids"], encodings, strict=True))
+    return {name: lists(values) for name, values in columns.items()}, cut
+
+
+def lists(values: list[list[int]]) -> pa.ListArray:
+    """Return lists of whole numbers as a column."""
+    offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, np.fromiter(chain.from_iterable(values), np.int64, offsets[-1]))
+
+
+def _known_tokens(ids: pa.ListArray, tokenizer) -> np.ndarray:
+    """Return per row how many of its tokens are neither special nor unknown."""
+    known = ~np.isin(ids.values.to_numpy(), tokenizer.all_special_ids)
+    return np.diff(np.concatenate([[0], known.cumsum()])[ids.offsets.to_numpy()])
+
+
+def describe(counts: dict[str, Counter], sizes: dict[str, int]) -> tuple[dict, list[str]]:
+    """Return how many rows of each split were cut, and a sentence for each split where texts were damaged or unknown."""
+    sentences = {
+        "damaged": f"hold '{DAMAGE}', which stands for bytes that are no UTF-8: name the encoding of the file in dataset.format.encoding.",
+        "unknown": "have no token that the tokenizer knows: the model sees nothing of them.",
+    }
+    warnings = [
+        f"{noticed[what]:,} of {sizes[name]:,} texts of {name} {sentence}"
+        for what, sentence in sentences.items()
+        for name, noticed in counts.items()
+        if noticed[what]
+    ]
+    return {"cut": {name: noticed["cut"] for name, noticed in counts.items()}}, warnings
 
 
 def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
     """Write a prepared data set again, row for row, in the pieces of another tokenizer; returns the mean pieces of a row of train."""
-    description = json.loads((Path(dataset) / "dataset.json").read_text())
+    description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
     output.mkdir(parents=True, exist_ok=True)
-    description["cut"], means = {}, {}
+    description["cut"] = {}
     for name in description["rows"]:
-        split = pd.read_parquet(Path(dataset) / f"{name}.parquet")
-        means[name] = split["input_ids"].map(len).mean()
-        told_apart = "token_type_ids" in split
-        reading = {"tokenizer": tokenizer, "max_length": description["max_length"], "told_apart": told_apart}
-        description["cut"] |= write({name: split}, output, **reading)["cut"]
-    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
-    after = features.read(output, "train")["input_ids"]
-    return {"tokens_before": means["train"], "tokens": compute.mean(compute.list_value_length(after)).as_py()}
+        counts: Counter = Counter(cut=0)
+        tables = _encoded_anew(Path(dataset) / f"{name}.parquet", counts, tokenizer=tokenizer, max_length=description["max_length"])
+        write_tables(tables, output / f"{name}.parquet")
+        description["cut"][name] = counts["cut"]
+    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return {"tokens_before": _mean_length(dataset), "tokens": _mean_length(output)}
+
+
+def _encoded_anew(path: Path, counts: Counter, **reading) -> Iterator[pa.Table]:
+    """Yield the rows of a prepared split in the pieces of another tokenizer, and count what `encode` notices."""
+    file = parquet.ParquetFile(path)
+    for batch in file.iter_batches(BATCH):
+        encoded, noticed = encode(batch.to_pandas(), told_apart="token_type_ids" in file.schema_arrow.names, **reading)
+        counts.update(noticed)
+        yield encoded
+
+
+def _mean_length(dataset: Path) -> float:
+    return compute.mean(compute.list_value_length(features.read(dataset, "train")["input_ids"])).as_py()
 
 
 def read_labels(dataset: Path, split: str) -> dict[str, list]:
@@ -97,3 +186,8 @@ def read_labels(dataset: Path, split: str) -> dict[str, list]:
         "label": table["label"].to_pylist(),
         "tokens": compute.list_value_length(table["input_ids"]).to_pylist(),
     }
+
+
+def require_labels(faults: Faults, split: str, table: str, remedy: str) -> None:
+    """Raise UserError with the count and the first ids of the rows whose label was found to be none."""
+    faults.raise_first(f"dataset: {{count}} rows of split '{split}' ({table}) have {{problem}}: {{examples}}; {remedy}")

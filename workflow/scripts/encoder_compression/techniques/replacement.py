@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -35,7 +36,8 @@ def replace_words(*, model: Path, dataset: Path, options: dict, output: Path, na
             places = [_choose(one, options["share"], generator) for one in words]
             changed = _replace(network, tokenizer, read, places, options["candidates"], generator, bar)
             copies.append(read.assign(id=[f"copy{number}-{one}" for one in rows["id"]], input_ids=changed))
-    return write_new(pd.concat(copies, ignore_index=True), Path(output), dataset=dataset, dropped={})
+    tables = (pa.Table.from_pandas(copy, preserve_index=False).replace_schema_metadata(None) for copy in copies)
+    return write_new(tables, Path(output), dataset=dataset, dropped={})
 
 
 def _words_of_one_token(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, model: Path) -> list[np.ndarray]:

@@ -1,0 +1,172 @@
+"""A label is one class: read as text, told apart once over all splits, and matched by name with the head that an encoder has."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from encoder_compression.dataset import prepare_dataset
+from encoder_compression.errors import UserError
+from encoder_compression.tasks.labels import as_text, find_classes, match
+
+
+def classes(labels, *, head=None, names=None, label_map=None):
+    return find_classes(labels, label_map=label_map, names=names, head=head)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([" pos", "pos ", "\tpos\n"], ["pos", "pos", "pos"]),
+        ([1, 1.0, np.int64(1), np.float32(1), "1"], ["1"] * 5),
+        ([True, np.bool_(False)], ["true", "false"]),
+        ([None, np.nan, pd.NA, ""], [""] * 4),
+        ([["a"], {"a": 1}, ("a",), np.array(["a"])], [None] * 4),
+        ([0.5, "0.50"], ["0.5", "0.50"]),
+    ],
+)
+def test_a_label_is_text_without_blanks_whatever_its_type_and_a_list_is_none(labels, expected):
+    assert as_text(pd.Series(labels, dtype=object)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["1", "0", "1.0"], ["0", "1"]),
+        (["-1", "0", "1"], ["-1", "0", "1"]),
+        (["10", "9", "8"], ["8", "9", "10"]),  # by number and not by letter
+        (["0", "1", "unsure"], ["0", "1", "unsure"]),
+        (["007", "008"], ["007", "008"]),  # codes
+        (["nan", "inf"], ["inf", "nan"]),
+        (["true", "false"], ["false", "true"]),
+    ],
+)
+def test_labels_are_numbers_where_all_of_them_are_whole_else_names(labels, names):
+    assert classes(labels).names == names
+
+
+def test_fractions_are_no_classes():
+    with pytest.raises(UserError, match="labels such as 0.5, 1.25 are no classes.*set 'threshold'"):
+        classes(["0.5", "1.25", "2"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "head", "index_of"),
+    [
+        (["neg", "pos"], ["pos", "neg"], {"neg": 1, "pos": 0}),
+        (["Negative ", "POSITIVE"], ["positive", "negative"], {"Negative ": 1, "POSITIVE": 0}),
+        (["entailment", "not_entailment"], ["not entailment", "Entailment"], {"entailment": 1, "not_entailment": 0}),
+        (["0", "1"], ["positive", "negative"], {"0": 0, "1": 1}),
+        (["0", "1"], ["LABEL_0", "LABEL_1"], {"0": 0, "1": 1}),
+        (["0", "1"], ["1", "0"], {"0": 1, "1": 0}),  # a head that calls its outputs by numbers in another order
+        (["LABEL_1", "LABEL_0"], ["label_1", "label_0"], {"LABEL_1": 0, "LABEL_0": 1}),
+    ],
+)
+def test_the_head_of_a_tuned_model_gives_the_order_by_its_names_and_numbers_keep_theirs(labels, head, index_of):
+    found = classes(labels, head=head)
+    assert found.index_of == index_of
+    assert found.head == head
+
+
+def test_classes_are_called_as_the_head_calls_them_unless_it_only_counts():
+    assert classes(["0", "1"], head=["negative", "positive"]).names == ["negative", "positive"]
+    assert classes(["NEG", "POS"], head=["pos", "neg"]).names == ["pos", "neg"]
+    assert classes(["0", "1"], head=["LABEL_0", "LABEL_1"]).names == ["0", "1"]
+    assert classes(["0", "1"], names=["bad", "good"], head=["LABEL_0", "LABEL_1"]).names == ["bad", "good"]
+
+
+def test_names_that_are_given_for_numbers_are_matched_with_the_head():
+    found = classes(["0", "1"], names=["negative", "positive"], head=["positive", "negative"])
+    assert found.index_of == {"0": 1, "1": 0}
+    assert found.names == ["positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "head"),
+    [
+        (["spam", "ham"], ["positive", "negative"]),
+        (["neg", "pos"], ["LABEL_0", "LABEL_1"]),
+        (["1", "2"], ["bad", "good"]),
+        (["neg", "pos"], ["neg", "neutral", "pos"]),
+        (["a", "b", "c"], ["a", "b"]),
+    ],
+)
+def test_a_head_for_other_classes_is_none_of_theirs(labels, head):
+    found = classes(labels, head=head)
+    assert found.head is None
+    assert found.names == sorted(labels)
+
+
+def test_a_map_of_labels_leads_to_the_heads_classes_and_several_may_be_one():
+    found = classes(["1", "2", "4", "5"], label_map={"1": "neg", "2": "neg", "4": "pos", "5": "pos"}, head=["pos", "neg"])
+    assert found.index_of == {"1": 1, "2": 1, "4": 0, "5": 0}
+    with pytest.raises(UserError, match=r"label_map names \['1'\], but the data set has the label '2'"):
+        classes(["1", "2"], label_map={"1": "neg"})
+
+
+def test_two_names_of_a_head_that_are_alike_match_nothing():
+    assert match(["a", "b"], ["a", "A"], values=None) is None
+
+
+def prepare(tmp_path, encoder, files: dict[str, pd.DataFrame], **changes) -> dict:
+    """Prepare tables as JSON lines; returns dataset.json."""
+    for name, frame in files.items():
+        frame.to_json(tmp_path / f"{name}.jsonl", orient="records", lines=True)
+    options = {
+        "files": {name: str(tmp_path / f"{name}.jsonl") for name in files},
+        "format": {},
+        "columns": {"text": "text", "label": "label"},
+    }
+    options |= {"split": {"validation": 0.2, "test": 0.2}, "max_length": 32} | changes
+    prepare_dataset(options=options, task="classification", encoder=encoder, output=tmp_path / "dataset")
+    return json.loads((tmp_path / "dataset" / "dataset.json").read_text())
+
+
+def table(labels: list, count: int = 60, name: str = "a film") -> pd.DataFrame:
+    return pd.DataFrame({"text": [f"{name} {number}" for number in range(count)], "label": (labels * count)[:count]})
+
+
+def test_blanks_around_labels_make_no_further_classes(tmp_path, encoder):
+    assert prepare(tmp_path, encoder, {"train": table(["pos", " pos", "neg", "neg "])})["labels"] == ["neg", "pos"]
+
+
+def test_a_list_of_labels_is_one_line(tmp_path, encoder):
+    with pytest.raises(
+        UserError, match=r"60 rows .* have more than one label, but a classification needs one class a text: train-0 \(\['a'\]\)"
+    ):
+        prepare(tmp_path, encoder, {"train": table([["a"], ["a", "b"]])})
+
+
+def test_a_label_of_another_kind_in_one_split_is_a_class_and_told_to_be_lacking_elsewhere(tmp_path, encoder):
+    files = {"train": table([0, 1]), "test": table([0, 1, "unsure"], 30, "a play")}
+    described = prepare(tmp_path, encoder, files)
+    assert described["labels"] == ["0", "1", "unsure"]
+    assert "train has no row of class 'unsure': no model can learn it." in described["warnings"]
+    test = pd.read_parquet(tmp_path / "dataset" / "test.parquet")
+    assert test["label"].value_counts().to_dict() == {0: 10, 1: 10, 2: 10}
+
+
+def test_minus_one_is_a_class_unless_a_whole_split_has_no_other(tmp_path, encoder):
+    assert prepare(tmp_path, encoder, {"train": table([-1, 0, 1])})["labels"] == ["-1", "0", "1"]
+    with pytest.raises(UserError, match="all labels of split 'test' .* are -1"):
+        prepare(tmp_path, encoder, {"train": table([0, 1]), "test": table([-1], 30, "a play")})
+
+
+def test_what_a_reader_should_know_of_the_rows_is_counted(tmp_path, encoder):
+    train = pd.concat([table([0, 1]), pd.DataFrame({"text": ["a film 0", "a film 1", "caf\ufffd", "☃☃☃"], "label": [1, 1, 0, 1]})])
+    evaluation = table([0, 1], 20, "a play")
+    files = {"train": train, "validation": evaluation, "test": pd.concat([evaluation.head(5), table([0, 1], 10, "a song")])}
+    warnings = prepare(tmp_path, encoder, files)["warnings"]
+    assert warnings == [
+        "5 of 15 rows of test have a text that validation has too, by which the epoch is chosen: the scores on test are too good.",
+        "1 rows of train repeat a text with another label than before; the first row of a text counts.",
+        "1 of 62 texts of train hold '\ufffd', which stands for bytes that are no UTF-8: name the encoding of the file in "
+        "dataset.format.encoding.",
+        "1 of 62 texts of train have no token that the tokenizer knows: the model sees nothing of them.",
+    ]
+
+
+def test_an_empty_split_is_told_with_what_became_of_its_rows(tmp_path, encoder):
+    with pytest.raises(UserError, match=r"split 'train' is empty: .*train.jsonl has 60 usable rows; 60 dropped \(also in test\)"):
+        prepare(tmp_path, encoder, {"train": table([0, 1]), "test": table([0, 1])})
