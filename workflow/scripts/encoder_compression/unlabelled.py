@@ -45,7 +45,7 @@ def write_new(inputs: Iterator[pa.Table], output: Path, *, dataset: Path, droppe
     known = tasks.describe(dataset)
     output.mkdir(parents=True, exist_ok=True)
     repeated = Counter(dict.fromkeys(["repeated text", *(f"also in {split}" for split in reversed(SPLITS))], 0))
-    count = sentences.write_tables(_new(inputs, dataset, repeated), output / "train.parquet")
+    count = features.write_tables(_new(inputs, dataset, repeated), output / "train.parquet")
     if not count:
         raise UserError("unlabelled: no text is left that the data set does not have; name another source")
     facts = {"rows": {"train": count}, "dropped": {**dropped, **repeated}}

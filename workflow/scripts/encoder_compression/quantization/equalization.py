@@ -24,7 +24,7 @@ def ranges(graph: ModelProto, workload: Workload, count: int) -> dict[str, np.nd
         graph.graph.node.append(helper.make_node("ReduceMax", [f"{name}_sizes", "rows"], [f"{name}_range"], keepdims=0))
         graph.graph.output.append(helper.make_tensor_value_info(f"{name}_range", TensorProto.FLOAT, None))
     running = graphs.session(graph)
-    chosen = np.unique(np.linspace(0, len(workload.examples) - 1, min(count, len(workload.examples)), dtype=int))
+    chosen = np.unique(np.linspace(0, len(workload) - 1, min(count, len(workload)), dtype=int))
     found = [graphs.run(running, workload.single(index)) for index in chosen]
     return {name: np.max(sizes, axis=0) for name, sizes in zip(names, zip(*found, strict=True), strict=True)}
 

@@ -86,9 +86,9 @@ def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[st
     reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "stride": options["stride"], "told_apart": told_apart}
     for name, rows in splits.items():
         questions = (pa.Table.from_pandas(batch[SHOWN_OF_QUESTION], preserve_index=False).replace_schema_metadata(None) for batch in rows)
-        sentences.write_tables(questions, _questions(folder, name))
+        features.write_tables(questions, _questions(folder, name))
         facts["unanswerable"] |= any((batch["answers"].str.len() == 0).any() for batch in rows)
-        facts["windows"][name] = sentences.write_tables(_windows(rows, **reading), folder / f"{name}.parquet")
+        facts["windows"][name] = features.write_tables(_windows(rows, **reading), folder / f"{name}.parquet")
     return facts
 
 

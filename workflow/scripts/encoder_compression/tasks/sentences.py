@@ -17,7 +17,6 @@ from encoder_compression.spool import Faults, Rows
 
 SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
 DAMAGE = "\ufffd"  # what stands in place of bytes that are no text
-ROW_GROUP = 100_000  # rows that are written at once
 TEXTS = ("text", "text_pair")
 
 
@@ -70,25 +69,8 @@ def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], p
             counts.update(noticed)
             yield encoded
 
-    write_tables(tables(), folder / f"{name}.parquet")
+    features.write_tables(tables(), folder / f"{name}.parquet")
     return counts
-
-
-def write_tables(tables: Iterator[pa.Table], path: Path) -> int:
-    """Write tables of one schema into one file as they come, so many rows at a time; returns how many rows they have."""
-    count, waiting, writer = 0, [], None
-    for table in tables:
-        writer = writer or parquet.ParquetWriter(path, table.schema)
-        waiting.append(table)
-        count += len(table)
-        if sum(map(len, waiting)) >= ROW_GROUP:
-            writer.write_table(pa.concat_tables(waiting))
-            waiting = []
-    if waiting:
-        writer.write_table(pa.concat_tables(waiting))
-    if writer:
-        writer.close()
-    return count
 
 
 def encode(rows: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> tuple[pa.Table, Counter]:
@@ -159,7 +141,7 @@ def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
     for name in description["rows"]:
         counts: Counter = Counter(cut=0)
         tables = _encoded_anew(Path(dataset) / f"{name}.parquet", counts, tokenizer=tokenizer, max_length=description["max_length"])
-        write_tables(tables, output / f"{name}.parquet")
+        features.write_tables(tables, output / f"{name}.parquet")
         description["cut"][name] = counts["cut"]
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return {"tokens_before": _mean_length(dataset), "tokens": _mean_length(output)}

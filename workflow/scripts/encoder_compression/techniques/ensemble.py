@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from encoder_compression.techniques.soft_targets import FILE_NAME, in_rows
+from encoder_compression.features import write_tables
+from encoder_compression.techniques.soft_targets import CHUNK, FILE_NAME, in_rows
 
 
 def average_soft_targets(*, members: list[Path], output: Path) -> dict:
@@ -14,9 +15,15 @@ def average_soft_targets(*, members: list[Path], output: Path) -> dict:
 
     After the softmax that is the geometric mean of their distributions, whatever the temperature.
     """
-    tables = [parquet.read_table(Path(member) / FILE_NAME) for member in members]
-    rows = zip(*(table["logits"].to_pylist() for table in tables), strict=True)
-    logits = [in_rows(np.mean(np.array(row, dtype=np.float32), axis=0)) for row in rows]
+    files = [parquet.ParquetFile(Path(member) / FILE_NAME) for member in members]
     Path(output).mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.table({"id": tables[0]["id"], "logits": logits}), Path(output) / FILE_NAME)
-    return {"members": len(members), "inputs": len(logits)}
+    parts = zip(*(file.iter_batches(CHUNK) for file in files), strict=True)
+    count = write_tables(map(_mean, parts), Path(output) / FILE_NAME)
+    return {"members": len(members), "inputs": count}
+
+
+def _mean(parts: tuple[pa.RecordBatch, ...]) -> pa.Table:
+    """Return the mean logits of the same rows by several teachers."""
+    rows = zip(*(part["logits"].to_pylist() for part in parts), strict=True)
+    logits = [in_rows(np.mean(np.array(row, dtype=np.float32), axis=0)) for row in rows]
+    return pa.table({"id": parts[0]["id"], "logits": logits})

@@ -1,15 +1,19 @@
 """The teacher's logits on train, computed once for all its students."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 from pyarrow import compute, parquet
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, features, progress, tasks
+from encoder_compression.features import write_tables
 
 BATCH_SIZE = 64
+CHUNK = 50_000  # rows whose logits are held as Python objects at a time; of fewer the order of the lengths is that of all
 FILE_NAME = "logits.parquet"
 
 
@@ -22,20 +26,28 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     model = encoders.load_model(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
     possible = tasks.of_dataset(dataset).possible
-    inputs, rows = features.read(dataset, "train"), parquet.read_table(Path(dataset) / "train.parquet")
-    by_length = np.argsort(compute.list_value_length(inputs["input_ids"]).to_numpy(), kind="stable")
-    logits: list = [None] * len(inputs)
-    with torch.inference_mode(), progress.bar(len(inputs), description=name, unit="input") as bar:
-        for start in range(0, len(inputs), BATCH_SIZE):
-            chosen = by_length[start : start + BATCH_SIZE]
-            batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_tensors="pt")
-            found = encoders.logits(model(**batch)).float().numpy()
-            for index, row, one in zip(chosen, rows.take(chosen).to_pylist(), found, strict=True):
-                logits[index] = in_rows(possible(one, row))
-            bar.update(len(chosen))
     Path(output).mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / FILE_NAME)
-    return {"inputs": len(inputs)}
+    file = parquet.ParquetFile(Path(dataset) / "train.parquet")
+    count = file.metadata.num_rows
+    with torch.inference_mode(), progress.bar(count, description=name, unit="input") as bar:
+        parts = (_predict(model, tokenizer, pa.table(part), possible, bar) for part in file.iter_batches(CHUNK))
+        write_tables(parts, Path(output) / FILE_NAME)
+    return {"inputs": count}
+
+
+def _predict(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: pa.Table, possible: Callable, bar) -> pa.Table:
+    """Return id and logits of some rows of train, which are read in the order of their lengths."""
+    inputs = rows.select([name for name in features.INPUTS if name in rows.column_names])
+    by_length = np.argsort(compute.list_value_length(inputs["input_ids"]).to_numpy(), kind="stable")
+    logits: list = [None] * len(rows)
+    for start in range(0, len(rows), BATCH_SIZE):
+        chosen = by_length[start : start + BATCH_SIZE]
+        batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_attention_mask=True, return_tensors="pt")
+        answers = encoders.logits(model(**batch)).float().numpy()
+        for index, row, answer in zip(chosen, rows.take(chosen).to_pylist(), answers, strict=True):
+            logits[index] = in_rows(possible(answer, row))
+        bar.update(len(chosen))
+    return pa.table({"id": rows["id"], "logits": logits})
 
 
 def in_rows(logits: np.ndarray) -> np.ndarray | list[np.ndarray]:

@@ -34,12 +34,14 @@ def read_train(dataset: Path, columns: dict[str, pa.ChunkedArray]) -> Dataset:
 def _read_split(dataset: Path, split: str) -> pa.Table:
     targets = tasks.of_dataset(dataset).TARGETS
     table = features.read(dataset, split, *targets)
-    table = table.rename_columns([targets.get(name, name) for name in table.column_names])
-    return table.append_column("attention_mask", [[[1] * length for length in _lengths(table)]])
+    return table.rename_columns([targets.get(name, name) for name in table.column_names])
 
 
-def _lengths(table: pa.Table) -> np.ndarray:
-    return compute.list_value_length(table["input_ids"]).to_numpy()
+def lengths(examples: Examples) -> np.ndarray:
+    """Return how many tokens each input has, [inputs]."""
+    if isinstance(examples, DynamicMasks):
+        return np.array(examples.lengths)
+    return compute.list_value_length(examples.with_format("arrow")[:]["input_ids"]).to_numpy()
 
 
 class Validation:
@@ -47,12 +49,11 @@ class Validation:
 
     def __init__(self, dataset: Path, metric: str):
         self.dataset, self.metric = dataset, metric
-        table = _read_split(dataset, "validation")
-        self.order = np.argsort(_lengths(table), kind="stable")
-        self.data = Dataset(table.take(self.order))
+        inputs = Dataset(_read_split(dataset, "validation"))
+        self.order = np.argsort(lengths(inputs), kind="stable")
+        self.data = inputs.select(self.order)
 
     def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
         """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
         logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
-        in_order = list(logits[np.argsort(self.order)])
-        return quality.score_logits(self.dataset, "validation", self.metric, in_order)
+        return quality.score_logits(self.dataset, "validation", self.metric, logits[np.argsort(self.order)])

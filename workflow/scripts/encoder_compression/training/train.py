@@ -18,7 +18,7 @@ from transformers import (
 from encoder_compression import environment, memory
 from encoder_compression.errors import UserError
 from encoder_compression.training import length, processes, resume
-from encoder_compression.training.examples import Examples, Validation, of_train
+from encoder_compression.training.examples import Examples, Validation, lengths, of_train
 from encoder_compression.training.masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
@@ -164,7 +164,7 @@ def _trainer(
         model=model,
         args=arguments,
         objective=objective,
-        lengths=data.lengths if isinstance(data, DynamicMasks) else [len(ids) for ids in data["input_ids"]],
+        lengths=lengths(data),
         seconds=options.get("seconds"),
         warmup=options["warmup"],
         train_dataset=data,

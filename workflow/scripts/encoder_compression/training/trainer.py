@@ -141,7 +141,7 @@ class Collator:
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         """Return a tensor of every column; ``teacher_logits`` become [batch, classes], [batch, 2, length] or [places, k]."""
         logits, tokens = ([torch.tensor(row.pop(name)) for row in rows if name in row] for name in ("teacher_logits", "teacher_tokens"))
-        batch = self.tokenizer.pad(rows, return_tensors="pt")
+        batch = self.tokenizer.pad(rows, return_attention_mask=True, return_tensors="pt")
         if tokens:
             batch["teacher_logits"], batch["teacher_tokens"] = torch.cat(logits), torch.cat(tokens)
         elif logits:
