@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 
 from encoder_compression import tasks
+from encoder_compression.encoder_facts import load_tokenizer, positions, token_types
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.sources.table import read_tables
 
-COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # encoders whose first position follows that of padding
 SPLITS = ("train", "validation", "test")
 
 
@@ -81,26 +80,7 @@ def _position(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def token_types(encoder: Path) -> int:
-    """Return how many texts of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
-    return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
-
-
-def positions(encoder: Path) -> float:
-    """Return how many tokens an encoder has positions for; no bound where its config.json tells none."""
-    config = json.loads((Path(encoder) / "config.json").read_text())
-    before = config["pad_token_id"] + 1 if config["model_type"] in COUNTED_FROM_PADDING else 0
-    return config.get("max_position_embeddings", math.inf) - before
-
-
 def _check(splits: dict[str, pd.DataFrame]) -> None:
     empty = [name for name, split in splits.items() if split.empty]
     if empty:
         raise UserError(f"dataset: split '{empty[0]}' is empty; change 'split' or give a larger table")
-
-
-def load_tokenizer(encoder: Path):
-    """Return the tokenizer of a prepared encoder."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)

@@ -8,7 +8,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from encoder_compression import features, tasks
-from encoder_compression.dataset import SPLITS, load_tokenizer, require_columns, token_types
+from encoder_compression.dataset import SPLITS, require_columns
+from encoder_compression.encoder_facts import load_tokenizer, token_types
 from encoder_compression.errors import UserError
 from encoder_compression.sources.table import read_tables
 from encoder_compression.tasks import sentences

@@ -30,6 +30,17 @@ def warnings(table: Table, aggregate: pd.DataFrame, description: dict) -> list[s
     return [sentence for sentence in found if sentence]
 
 
+def of_encoder(base: dict) -> list[str]:
+    """Return what to know of the encoder's files; ``base`` holds the facts in the provenance of the prepared encoder."""
+    settings = base.get("normalised", [])
+    if not settings:
+        return []
+    return [
+        f"{len(settings)} settings in the encoder's files were set to the default for every row ({'; '.join(settings)}): "
+        "whoever loads the original encoder gets the original settings."
+    ]
+
+
 def _revisions(table: Table) -> str | None:
     modified = "Some models or measurements were made with uncommitted changes." if any(one["modified"] for one in table.origins) else None
     if len(table.revisions) == 1:

@@ -1,0 +1,65 @@
+"""Settings in an encoder's files that change what is returned or how it is padded: set to normal values once, when it is prepared.
+
+Training, validation, export and measuring would read them differently. They change nothing that the encoder has learned.
+"""
+
+import json
+from pathlib import Path
+
+from encoder_compression.sources.safety import CONFIG, TOKENIZER_CONFIGS, read_json
+
+# Each key with its normal value, which is transformers' default, so that the key can be removed.
+OF_MODEL = {
+    "chunk_size_feed_forward": 0,
+    "gradient_checkpointing": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+    "torchscript": False,
+}
+OF_TOKENIZER = {"padding_side": "right", "truncation_side": "right"}
+PATHS = ("merges_file", "tokenizer_file", "vocab_file")  # of the machine that saved it; the files of the folder are read
+INPUTS = "model_input_names"  # the first is what is padded; without the mask it would not be padded with it
+TOKENIZER = "tokenizer.json"
+
+
+def normalise(folder: Path) -> list[str]:
+    """Rewrite config.json and the tokenizer's files in a folder; returns each setting that was not normal, as "file: key: value".
+
+    The padding and truncation that tokenizer.json holds are removed without a word, unless they are on the left: transformers
+    sets both at each call.
+    """
+    changed = _remove(folder / CONFIG, lambda key, value: key in OF_MODEL and value != OF_MODEL[key])
+    for name in TOKENIZER_CONFIGS:
+        if (folder / name).exists():
+            changed += _remove(folder / name, _is_odd)
+    if (folder / TOKENIZER).exists():
+        changed += _clear_tokenizer(folder / TOKENIZER)
+    return changed
+
+
+def _is_odd(key: str, value) -> bool:
+    """Return whether a key of a tokenizer's config makes it pad, cut or read files in another way."""
+    if key == INPUTS:
+        return not isinstance(value, list) or value[:1] != ["input_ids"] or "attention_mask" not in value
+    return key in PATHS or (key in OF_TOKENIZER and value != OF_TOKENIZER[key])
+
+
+def _remove(file: Path, is_odd) -> list[str]:
+    content = read_json(file)
+    odd = {key: value for key, value in content.items() if is_odd(key, value)}
+    if odd:
+        _write(file, {key: value for key, value in content.items() if key not in odd})
+    return [f"{file.name}: {key}: {json.dumps(value)}" for key, value in odd.items()]
+
+
+def _clear_tokenizer(file: Path) -> list[str]:
+    content = read_json(file)
+    parts = {key: content[key] for key in ("padding", "truncation") if content.get(key)}
+    if parts:
+        _write(file, content | dict.fromkeys(parts))
+    return [f"{file.name}: {key}: {part['direction']}" for key, part in parts.items() if part.get("direction", "Right") != "Right"]
+
+
+def _write(file: Path, content: dict) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
