@@ -31,6 +31,7 @@ SETTINGS = [
     ("config.json", {"torchscript": True}),
     ("config.json", {"return_dict": False}),
     ("config.json", {"gradient_checkpointing": True}),
+    ("config.json", {"pad_token_id": None}),
     ("config.json", {"chunk_size_feed_forward": 7}),
     ("tokenizer_config.json", {"padding_side": "left"}),
     ("tokenizer_config.json", {"truncation_side": "left"}),
@@ -119,8 +120,8 @@ def teach(encoder: Path, folder: Path, tiny) -> tuple[Path, dict]:
     options = tiny.options["dataset"] | {"files": {"train": str(TINY_CSV)}, "max_length": 16}
     prepare_dataset(options=options, task="classification", encoder=encoder, output=folder / "dataset")
     goal = Goal(dataset=folder / "dataset", metric="accuracy", seed=1, name="test")
-    training = {"epochs": 2, "learning_rate": 3e-3, "batch_size": 8, "accumulation": 1, "warmup": 0.1, "weight_decay": 0.01}
-    training |= {"patience": 2, "precision": "float32"}
+    training = {"epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "accumulation": 1, "warmup": 0.1, "weight_decay": 0.01}
+    training |= {"patience": 1, "precision": "float32"}
     facts = finetune(encoder=encoder, goal=goal, options={"training": training}, model=folder / "model", curve=folder / "curve.csv")
     return folder, facts
 

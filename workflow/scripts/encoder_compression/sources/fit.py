@@ -4,7 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from encoder_compression.encoder_facts import COUNTED_FROM_PADDING, SAFE, WEIGHTS, load_config, load_tokenizer, padding_position
+from encoder_compression.encoder_facts import (
+    COUNTED_FROM_PADDING,
+    SAFE,
+    WEIGHTS,
+    load_config,
+    load_tokenizer,
+    padding_position,
+    tensor_shapes,
+)
 from encoder_compression.errors import UserError
 from encoder_compression.sources.safety import CONFIG, REMEDY
 
@@ -82,9 +90,10 @@ def _load(folder: Path):
         WEIGHTS,
         lambda: AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE),
     )
-    for name, stored, expected in sorted(info["mismatched_keys"]):
+    for name in sorted(info["mismatched_keys"]):
+        stored = next(shape for key, shape in tensor_shapes(folder / WEIGHTS).items() if key.endswith(name))
         raise UserError(
-            f"{WEIGHTS} of the encoder: '{name}' has shape {list(stored)}, but {CONFIG} says {list(expected)}; "
+            f"{WEIGHTS} of the encoder: '{name}' has shape {stored}, but {CONFIG} says {list(model.state_dict()[name].shape)}; "
             "give the config that belongs to it"
         )
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(POOLER))

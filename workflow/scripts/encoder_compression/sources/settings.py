@@ -17,6 +17,7 @@ OF_MODEL = {
     "return_dict": True,
     "torchscript": False,
 }
+PADDING = "pad_token_id"  # null in a config, where the class has a default
 OF_TOKENIZER = {"padding_side": "right", "truncation_side": "right"}
 PATHS = ("merges_file", "tokenizer_file", "vocab_file")  # of the machine that saved it; the files of the folder are read
 INPUTS = "model_input_names"  # the first is what is padded; without the mask it would not be padded with it
@@ -29,28 +30,33 @@ def normalise(folder: Path) -> list[str]:
     The padding and truncation that tokenizer.json holds are removed without a word, unless they are on the left: transformers
     sets both at each call.
     """
-    changed = _remove(folder / CONFIG, lambda key, value: key in OF_MODEL and value != OF_MODEL[key])
+    changed = _remove(folder / CONFIG, _changes_outputs)
     for name in TOKENIZER_CONFIGS:
         if (folder / name).exists():
-            changed += _remove(folder / name, _is_odd)
+            changed += _remove(folder / name, _changes_inputs)
     if (folder / TOKENIZER).exists():
         changed += _clear_tokenizer(folder / TOKENIZER)
     return changed
 
 
-def _is_odd(key: str, value) -> bool:
+def _changes_outputs(key: str, value) -> bool:
+    """Return whether a key of config.json makes a model return something else, or leaves its padding open."""
+    return (key in OF_MODEL and value != OF_MODEL[key]) or (key == PADDING and value is None)
+
+
+def _changes_inputs(key: str, value) -> bool:
     """Return whether a key of a tokenizer's config makes it pad, cut or read files in another way."""
     if key == INPUTS:
         return not isinstance(value, list) or value[:1] != ["input_ids"] or "attention_mask" not in value
     return key in PATHS or (key in OF_TOKENIZER and value != OF_TOKENIZER[key])
 
 
-def _remove(file: Path, is_odd) -> list[str]:
+def _remove(file: Path, is_changed) -> list[str]:
     content = read_json(file)
-    odd = {key: value for key, value in content.items() if is_odd(key, value)}
-    if odd:
-        _write(file, {key: value for key, value in content.items() if key not in odd})
-    return [f"{file.name}: {key}: {json.dumps(value)}" for key, value in odd.items()]
+    removed = {key: value for key, value in content.items() if is_changed(key, value)}
+    if removed:
+        _write(file, {key: value for key, value in content.items() if key not in removed})
+    return [f"{file.name}: {key}: {json.dumps(value)}" for key, value in removed.items()]
 
 
 def _clear_tokenizer(file: Path) -> list[str]:

@@ -43,8 +43,8 @@ def distill(
     train, where they are kept, ``unlabelled`` further texts and ``unlabelled_targets`` those on them. With start "best" both
     starts are trained, each with the whole budget, and the one with the better validation score is kept.
     """
-    teaching.require_gate(teacher, options["gate"])
     encoder_facts.require_all_heads(parent, "a student of fewer layers")
+    teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, encoder, goal.dataset, *filter(None, (start, unlabelled))]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)

@@ -25,8 +25,8 @@ def shrink(
     Without training, the kept weights are only fitted to what all gave. ``teacher`` gives soft targets for the training.
     ``times`` is what the parent's structures take on the device, where the step has a target of speed.
     """
-    teaching.require_gate(teacher, options["gate"])
     encoder_facts.require_all_heads(parent, "structured pruning")
+    teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, goal.dataset, *([times] if times else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoders.load_tokenizer(parent)
