@@ -37,6 +37,8 @@ SETTINGS = [
     ("tokenizer_config.json", {"truncation_side": "left"}),
     ("tokenizer_config.json", {"model_input_names": ["input_ids"]}),
     ("tokenizer_config.json", {"vocab_file": "/home/somebody/vocab.txt"}),
+    ("tokenizer_config.json", {"tokenizer_file": None}),
+    ("tokenizer_config.json", {"init_inputs": ["/home/somebody/vocab.txt"]}),
     ("tokenizer.json", LEFT),
     ("tokenizer.json", CUT_LEFT),
 ]
@@ -97,10 +99,12 @@ def test_normal_settings_are_left_as_they_are_and_nothing_is_told(tmp_path, give
         assert (tmp_path / "base" / name).read_bytes() == (given / name).read_bytes()
 
 
-def test_padding_on_the_right_in_the_tokenizers_own_file_goes_without_a_word(tmp_path, given, plain):
-    change(given / "tokenizer.json", padding=LEFT["padding"] | {"direction": "Right"})
+def test_padding_and_cutting_in_the_tokenizers_own_file_change_nothing(tmp_path, given, plain):
+    """As sentence encoders of the hub have them; transformers sets both at each call."""
+    right = {"padding": LEFT["padding"] | {"direction": "Right"}, "truncation": CUT_LEFT["truncation"] | {"direction": "Right"}}
+    change(given / "tokenizer.json", **right)
     assert prepare(given, tmp_path / "base")["normalised"] == []
-    assert json.loads((tmp_path / "base" / "tokenizer.json").read_text())["padding"] is None
+    assert state(tmp_path / "base") == state(plain)
 
 
 def test_all_of_them_at_once_change_neither_the_trained_model_nor_its_scores(tmp_path, given, plain, tiny):

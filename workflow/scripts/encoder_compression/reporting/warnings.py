@@ -36,8 +36,8 @@ def of_encoder(base: dict) -> list[str]:
     if not settings:
         return []
     return [
-        f"{len(settings)} settings in the encoder's files were set to the default for every row ({'; '.join(settings)}): "
-        "whoever loads the original encoder gets the original settings."
+        f"Settings of the encoder's files that were set to their defaults for all rows: {len(settings)} ({'; '.join(settings)}). "
+        "The original encoder still has them."
     ]
 
 

@@ -20,22 +20,19 @@ OF_MODEL = {
 PADDING = "pad_token_id"  # null in a config, where the class has a default
 OF_TOKENIZER = {"padding_side": "right", "truncation_side": "right"}
 PATHS = ("merges_file", "tokenizer_file", "vocab_file")  # of the machine that saved it; the files of the folder are read
+POSITIONAL = "init_inputs"  # the first of them is a path, too
 INPUTS = "model_input_names"  # the first is what is padded; without the mask it would not be padded with it
 TOKENIZER = "tokenizer.json"
 
 
 def normalise(folder: Path) -> list[str]:
-    """Rewrite config.json and the tokenizer's files in a folder; returns each setting that was not normal, as "file: key: value".
-
-    The padding and truncation that tokenizer.json holds are removed without a word, unless they are on the left: transformers
-    sets both at each call.
-    """
+    """Rewrite config.json and the tokenizer's files in a folder; returns each setting that was not normal, as "file: key: value"."""
     changed = _remove(folder / CONFIG, _changes_outputs)
     for name in TOKENIZER_CONFIGS:
         if (folder / name).exists():
             changed += _remove(folder / name, _changes_inputs)
     if (folder / TOKENIZER).exists():
-        changed += _clear_tokenizer(folder / TOKENIZER)
+        changed += _turn_right(folder / TOKENIZER)
     return changed
 
 
@@ -48,6 +45,8 @@ def _changes_inputs(key: str, value) -> bool:
     """Return whether a key of a tokenizer's config makes it pad, cut or read files in another way."""
     if key == INPUTS:
         return not isinstance(value, list) or value[:1] != ["input_ids"] or "attention_mask" not in value
+    if key == POSITIONAL:
+        return bool(value)
     return key in PATHS or (key in OF_TOKENIZER and value != OF_TOKENIZER[key])
 
 
@@ -59,12 +58,13 @@ def _remove(file: Path, is_changed) -> list[str]:
     return [f"{file.name}: {key}: {json.dumps(value)}" for key, value in removed.items()]
 
 
-def _clear_tokenizer(file: Path) -> list[str]:
+def _turn_right(file: Path) -> list[str]:
+    """Set the side on which tokenizer.json pads and cuts; transformers sets all else at each call, and takes the side from here."""
     content = read_json(file)
-    parts = {key: content[key] for key in ("padding", "truncation") if content.get(key)}
-    if parts:
-        _write(file, content | dict.fromkeys(parts))
-    return [f"{file.name}: {key}: {part['direction']}" for key, part in parts.items() if part.get("direction", "Right") != "Right"]
+    left = {key: content[key] for key in ("padding", "truncation") if (content.get(key) or {}).get("direction", "Right") != "Right"}
+    if left:
+        _write(file, content | {key: part | {"direction": "Right"} for key, part in left.items()})
+    return [f"{file.name}: {key}: {part['direction']}" for key, part in left.items()]
 
 
 def _write(file: Path, content: dict) -> None:
