@@ -108,3 +108,25 @@ def test_what_a_measured_process_asks_imports_neither_torch_nor_transformers(mad
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", capture_output=True, text=True)
     assert done.stdout.split()[1:] == ["2", "{}"], done.stderr
+
+
+def test_graphs_of_an_encoder_that_counts_from_another_padding_read_all_its_positions(tmp_path, exporter, tiny):
+    """ONNX Runtime and OpenVINO, which pads single inputs to a multiple of 8 tokens where there are as many positions."""
+    from encoder_compression.measurement.openvino_runtime import Runtime
+    from encoder_compression.techniques import onnx_graph, openvino_model
+
+    encoder = make_encoder(tmp_path / "encoder", "roberta")
+    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2, "pad_token_id": 5}).eval()
+    encoders.save(model, encoder_facts.load_tokenizer(encoder), tmp_path / "model")
+    assert encoder_facts.positions(tmp_path / "model") == 58
+    options = tiny.options["export"]
+    onnx_graph.export(model=tmp_path / "model", options=options, output=tmp_path / "onnx")
+    openvino_model.convert(model=tmp_path / "model", graph=tmp_path / "onnx", options=options, output=tmp_path / "openvino")
+    device = {"runtime": "openvino", "hardware": "cpu", "threads": 1, "precision": "float32"}
+    runtime = Runtime(tmp_path / "openvino", device=device)
+    for length in (57, 58):
+        ids = torch.full((1, length), 9)
+        with torch.inference_mode():
+            expected = model(input_ids=ids).logits.numpy()
+        batch = {"input_ids": ids.numpy(), "attention_mask": torch.ones_like(ids).numpy()}
+        assert runtime(batch) == pytest.approx(expected, abs=1e-5)
