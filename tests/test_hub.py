@@ -17,6 +17,7 @@ from conftest import ROOT, TINY_CSV, Workspace, make_encoder
 from encoder_compression.environment import PROCESS_SETTINGS
 from encoder_compression.provenance import fingerprint
 from hub_server import HubServer, serve
+from test_encoder_fit import split_weights
 
 HERE = "127.0.0.1,localhost"
 FIRST, SECOND, WRONG = "1" * 40, "2" * 40, "3" * 40
@@ -81,6 +82,9 @@ def root(tmp_path_factory) -> Path:
     large = repository("models", "large")  # huggingface_hub writes 10 MB at a time, so only larger files are kept in part
     shutil.copytree(folder, large, dirs_exist_ok=True)
     save_file(load_file(folder / "model.safetensors") | {"more": torch.randn(6_000_000)}, large / "model.safetensors", {"format": "pt"})
+    sharded = repository("models", "sharded")
+    shutil.copytree(folder, sharded, dirs_exist_ok=True)
+    split_weights(sharded, 3)
 
     rows = pd.read_csv(TINY_CSV).rename(columns={"text": "sentence", "label": "sentiment"})
     rows.loc[len(rows)] = [None, *rows.iloc[0, 1:]]  # a row without a sentence
@@ -131,6 +135,12 @@ def test_an_encoder_is_fetched_at_its_revision_and_nothing_pickled_with_it(hub, 
     assert {file.name for file in (tmp_path / "base").iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
     is_one_line(pickled, "the hub encoder has no model.safetensors", "load it once with transformers where you trust it")
     assert hub.asked("pytorch_model.bin") == hub.asked("README.md") == 0
+
+
+def test_shards_are_fetched_once_and_joined(hub, root, tmp_path):
+    assert ask(hub.address, tmp_path, encoder("sharded")) == [weights(root, revision=SECOND)]
+    assert ask(hub.address, tmp_path, encoder("sharded"), HF_HUB_OFFLINE="1") == [weights(root, revision=SECOND)]
+    assert hub.asked("pytorch_model.bin") == 0
 
 
 def test_what_the_hub_does_not_have_is_one_line_that_says_what_to_do(hub, tmp_path):

@@ -132,9 +132,7 @@ def test_ranges_are_the_largest_sizes_that_the_input_of_a_product_takes(graph, d
     name = graphs.products(graph)["contraction.1"].input[0]
     shown = copy.deepcopy(graph)
     shown.graph.output.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    sizes = [
-        np.abs(graphs.run(graphs.session(shown), workload.single(index))[-1]).max(axis=(0, 1)) for index in range(len(workload))
-    ]
+    sizes = [np.abs(graphs.run(graphs.session(shown), workload.single(index))[-1]).max(axis=(0, 1)) for index in range(len(workload))]
     np.testing.assert_allclose(found[name], np.max(sizes, axis=0), rtol=1e-6)
 
 

@@ -158,7 +158,7 @@ def test_an_offline_job_does_not_ask_the_hub(tmp_path):
 
 
 def test_the_tokenizer_of_an_accepted_encoder_asks_nobody(tmp_path, encoder):
-    code = f"from encoder_compression.dataset import load_tokenizer; load_tokenizer({str(encoder)!r}); print('done')"
+    code = f"from encoder_compression.encoder_facts import load_tokenizer; load_tokenizer({str(encoder)!r}); print('done')"
     assert not asks_the_hub(code, tmp_path, HF_HUB_OFFLINE="0")
 
 

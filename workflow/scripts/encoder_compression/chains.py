@@ -2,8 +2,9 @@
 
 from encoder_compression.configuration import CONTROL
 from encoder_compression.consistency import MASKED
+from encoder_compression.encoder_facts import require_all_heads
 from encoder_compression.errors import UserError
-from encoder_compression.layers import choose_layers, depth
+from encoder_compression.layers import choose_layers, depth, local_folder
 from encoder_compression.search.space import tried_values
 
 OF_CORPUS = ("finetune", "distill")  # techniques for a model that guesses words, before any task
@@ -23,6 +24,7 @@ def check(study, variant: str) -> None:
     for index, (step, technique) in enumerate(zip(steps[1:], techniques[1:], strict=True), start=1):
         _check_order(where, step, technique, dict(zip(techniques[:index], steps[:index], strict=True)))
         _check_options(study, where, step, steps[:index])
+    _check_heads(study, where, dict(zip(steps, techniques, strict=True)))
     _check_layers(study, where, [step for step in steps if study.technique(step) == "distill"])
 
 
@@ -66,6 +68,16 @@ def _check_start(study, where: str, step: str, before: list[str]) -> None:
             f"{where}: '{step}' starts from the pretrained encoder and learns from labels alone, so nothing of '{before[-1]}' is left; "
             "put it first, or give 'soft' of its loss a weight"
         )
+
+
+def _check_heads(study, where: str, techniques: dict[str, str]) -> None:
+    """Raise UserError where a step needs all heads of a local encoder, and some are removed; of other encoders the step's job says so."""
+    folder = local_folder(study.options["encoder"])
+    for step in (step for step, technique in techniques.items() if folder and technique in ("distill", "shrink")):
+        try:
+            require_all_heads(folder, f"'{step}'")
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 def _check_layers(study, where: str, students: list[str]) -> None:

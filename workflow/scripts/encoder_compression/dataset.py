@@ -5,7 +5,6 @@ memory that it takes does not grow with the texts.
 """
 
 import json
-import math
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,13 +13,13 @@ from types import ModuleType
 import numpy as np
 
 from encoder_compression import tasks
+from encoder_compression.encoder_facts import classification_head, load_tokenizer, positions, token_types
 from encoder_compression.errors import UserError
 from encoder_compression.sources.formats import Table
 from encoder_compression.sources.table import open_tables
 from encoder_compression.spool import Rows, Spool
 
 SPLITS = ("train", "validation", "test")
-COUNTED_FROM_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")  # encoders whose first position follows that of padding
 
 
 def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) -> dict:
@@ -121,27 +120,3 @@ def _contradictions(spools: dict[str, Spool]) -> list[str]:
         for name, spool in spools.items()
         if spool.contradictions
     ]
-
-
-def token_types(encoder: Path) -> int:
-    """Return how many texts of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
-    return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
-
-
-def positions(encoder: Path) -> float:
-    """Return how many tokens an encoder has positions for; no bound where its config.json tells none."""
-    config = json.loads((Path(encoder) / "config.json").read_text())
-    before = config["pad_token_id"] + 1 if config["model_type"] in COUNTED_FROM_PADDING else 0
-    return config.get("max_position_embeddings", math.inf) - before
-
-
-def load_tokenizer(encoder: Path):
-    """Return the tokenizer of a prepared encoder."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
-
-
-def classification_head(encoder: Path) -> list[str] | None:
-    """Placeholder until the facts about encoders have a module of their own."""
-    return None

@@ -1,6 +1,5 @@
 """Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +7,12 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
+from encoder_compression.encoder_facts import SAFE, load_config
+from encoder_compression.encoder_facts import load_tokenizer as load_tokenizer
 from encoder_compression.errors import UserError
-
-SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_model(folder: Path) -> PreTrainedModel:
@@ -23,7 +22,9 @@ def load_model(folder: Path) -> PreTrainedModel:
 
 def auto_class(folder: Path) -> str:
     """Return the class of transformers that loads a folder with its head, such as AutoModelForQuestionAnswering."""
-    (architecture,) = json.loads((Path(folder) / "config.json").read_text())["architectures"]
+    architecture = (load_config(folder).architectures or [""])[0]
+    if "For" not in architecture:
+        raise UserError(f"{folder}/config.json names no model with a head under 'architectures'; delete the folder and run the workflow")
     return f"AutoModel{architecture[architecture.index('For') :]}"
 
 
@@ -65,20 +66,10 @@ def logits(out: ModelOutput) -> torch.Tensor:
     return out["logits"] if "logits" in out else torch.stack([out["start_logits"], out["end_logits"]], dim=1)
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer that lies beside a model."""
-    return AutoTokenizer.from_pretrained(folder, **SAFE)
-
-
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a model and its tokenizer in Hugging Face format, safetensors only."""
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-
-
-def depth(folder: Path) -> int:
-    """Return how many transformer layers the model of a folder has."""
-    return AutoConfig.from_pretrained(folder, **SAFE).num_hidden_layers
 
 
 def layer_stack(model: PreTrainedModel) -> torch.nn.Module:

@@ -1,20 +1,24 @@
 """How many layers an encoder has, and which of them a student keeps; imports no torch."""
 
-import json
 from pathlib import Path
 
+from encoder_compression import encoder_facts
 from encoder_compression.errors import UserError
+from encoder_compression.sources.safety import CONFIG
 
 
 def depth(encoder: dict) -> int | None:
     """Return how many layers the encoder of an experiment's options has, where that is known before it is fetched."""
     if "random" in encoder:
         return encoder["random"]["layers"]
-    config = Path(encoder.get("files", {}).get("folder", "")) / "config.json"
-    if "files" not in encoder or not config.exists():
-        return None
-    found = json.loads(config.read_text())
-    return found.get("num_hidden_layers", found.get("n_layers"))  # the latter is DistilBERT's
+    folder = local_folder(encoder)
+    return encoder_facts.depth(folder) if folder else None
+
+
+def local_folder(encoder: dict) -> Path | None:
+    """Return the folder of an experiment's encoder where it is a local one with a config.json, which can be read before any job."""
+    folder = encoder.get("files", {}).get("folder")
+    return Path(folder) if folder and (Path(folder) / CONFIG).exists() else None
 
 
 def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:

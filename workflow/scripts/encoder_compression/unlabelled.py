@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 
 from encoder_compression import features, tasks
-from encoder_compression.dataset import SPLITS, load_tokenizer, token_types
+from encoder_compression.dataset import SPLITS
+from encoder_compression.encoder_facts import load_tokenizer, token_types
 from encoder_compression.errors import UserError
 from encoder_compression.sources.table import joined, open_tables
 from encoder_compression.spool import digests

@@ -1,6 +1,5 @@
 """Run an artifact's OpenVINO graph on the CPU."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from threading import Lock
@@ -8,6 +7,7 @@ from threading import Lock
 import numpy as np
 import openvino
 
+from encoder_compression.encoder_facts import positions
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.workload import Batch
 
@@ -32,8 +32,7 @@ class Runtime:
             raise UserError("this CPU has no bfloat16; take the device out of 'devices' or give it precision: float32")
         self.model = self.core.read_model(artifact / "openvino_model.xml")
         self.names = [node.get_any_name() for node in self.model.inputs]
-        # RoBERTa's table of positions has two rows that no token gets
-        self.longest = json.loads((artifact / "config.json").read_text())["max_position_embeddings"] - 2
+        self.longest = positions(artifact)
         self.any_shape = self._compile(self.model)
         self.request = self.any_shape.create_infer_request()
         self.of_length: dict[int, openvino.InferRequest] = {}

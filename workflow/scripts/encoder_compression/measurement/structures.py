@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from encoder_compression import encoders, progress
+from encoder_compression import encoder_facts, encoders, progress
 from encoder_compression.measurement.load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
 from encoder_compression.pruning.gates import open_gates
@@ -30,6 +30,7 @@ def time_structures(
     those. The models with fewer heads take turns with the whole one on the same single examples, each in a process of its
     own, and so do those with fewer neurons. "ms" is the whole model's median times the median of the ratios to it.
     """
+    encoder_facts.require_all_heads(model, "structured pruning")
     (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(encoders.load_model(model)))
     kept = {"heads": _numbers(heads, at_once=1), "neurons": _numbers(neurons, at_once=NEURONS_AT_ONCE)}
     starts = {}

@@ -10,7 +10,7 @@ from encoder_compression.reporting import answer, details, page, pairs, report, 
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.pareto import pareto_front
 from encoder_compression.reporting.summary import Table
-from encoder_compression.reporting.warnings import warnings
+from encoder_compression.reporting.warnings import of_encoder, warnings
 from encoder_compression.search import space
 
 
@@ -22,6 +22,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     """
     gate, budget = options["quality_gate"]["retained"], options["budget"]["points"]
     description = json.loads((Path(dataset) / "dataset.json").read_text())
+    base = provenance.read_facts(encoder)
     table = Table(experiment=experiment, task=options["task"], metric=options["metric"], gate=gate, rows=options["rows"])
     aggregate = _judge(table)
     frames = {"aggregate": aggregate, "slices": details.slices(table, description), "grid": details.grid(table)}
@@ -30,7 +31,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         frame.to_csv(output[name], index=False, float_format="%.6g")
     findings = {
         "machine": _machines(table),
-        "warnings": warnings(table, aggregate, description),
+        "warnings": warnings(table, aggregate, description) + of_encoder(base),
         "answers": answer.answers(aggregate, budget),
         "comparisons": pairs.sentences(compared),
     }
@@ -44,7 +45,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         artifacts=[_as_trained(artifact) for artifact in options["artifacts"]],
         rows=_rows_of_cards(table, aggregate),
         dataset=description,
-        base=provenance.read_facts(encoder),
+        base=base,
     )
     return findings | cards | {"rows": len(table.rows)}
 

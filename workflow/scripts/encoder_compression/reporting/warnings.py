@@ -30,6 +30,17 @@ def warnings(table: Table, aggregate: pd.DataFrame, description: dict) -> list[s
     return [sentence for sentence in found if sentence]
 
 
+def of_encoder(base: dict) -> list[str]:
+    """Return what to know of the encoder's files; ``base`` holds the facts in the provenance of the prepared encoder."""
+    settings = base.get("normalised", [])
+    if not settings:
+        return []
+    return [
+        f"Settings of the encoder's files that were set to their defaults for all rows: {len(settings)} ({'; '.join(settings)}). "
+        "The original encoder still has them."
+    ]
+
+
 def _revisions(table: Table) -> str | None:
     modified = "Some models or measurements were made with uncommitted changes." if any(one["modified"] for one in table.origins) else None
     if len(table.revisions) == 1:

@@ -20,22 +20,28 @@ TOKENIZER_CLASSES = (
     "PreTrainedTokenizer",
     "RobertaTokenizer",
 )
-CODE_KEYS = ("trust_remote_code", "auto_map", "_attn_implementation")
+ADDED_TOKENS = "added_tokens.json"
+CODE_KEYS = ("trust_remote_code", "auto_map", "_attn_implementation", "attn_implementation")
+HARMLESS_FLAG = "_attn_implementation_autoset"  # true or false; transformers 4.46 to 4.5x wrote it, and no version reads it as a name
 REMEDY = "change a copy of the encoder and name its folder under encoder.files"
 
 
 def require_harmless(folder: Path) -> None:
     """Raise UserError unless an encoder's JSON files name only known classes, no code, and no files."""
-    contents = {CONFIG: _read(folder / CONFIG)}
-    contents |= {name: _read(folder / name) for name in TOKENIZER_CONFIGS if (folder / name).exists()}
+    contents = {CONFIG: read_json(folder / CONFIG)}
+    contents |= {name: read_json(folder / name) for name in TOKENIZER_CONFIGS if (folder / name).exists()}
     _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), MODEL_TYPES)
     for name, content in contents.items():
         _require_known_tokenizer(name, content)
         _require_no_code(name, content)
         _require_one_chat_template(name, content)
+        _require_one_tokenizer(name, content)
+    if (folder / ADDED_TOKENS).exists():
+        _require_ids(read_json(folder / ADDED_TOKENS))
 
 
-def _read(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Return the JSON object in a file of an encoder; UserError where there is none."""
     if not path.exists():
         raise UserError(f"the encoder has no {path.name}; it says what the weights are, so add the one they were saved with")
     try:
@@ -62,8 +68,8 @@ def _require_known_tokenizer(name: str, content: dict) -> None:
 
 def _require_no_code(name: str, content: dict) -> None:
     """PYSEC-2026-2290 and PYSEC-2026-2289: keys by which a config asks for code of its own or for a kernel of the hub."""
-    for key in content:
-        if key.startswith(CODE_KEYS):
+    for key, value in content.items():
+        if key.startswith(CODE_KEYS) and not (key == HARMLESS_FLAG and isinstance(value, bool)):
             raise UserError(f"{name} of the encoder: {key!r} can make transformers run foreign code; {REMEDY}")
 
 
@@ -74,3 +80,17 @@ def _require_one_chat_template(name: str, content: dict) -> None:
     """
     if not isinstance(content.get("chat_template"), str | None):
         raise UserError(f"{name} of the encoder: 'chat_template' is not one text, and its names could be paths; {REMEDY}")
+
+
+def _require_one_tokenizer(name: str, content: dict) -> None:
+    """transformers takes the tokenizer from the file of this list that fits its version, and only tokenizer.json is copied."""
+    files = content.get("fast_tokenizer_files", ["tokenizer.json"])
+    if files != ["tokenizer.json"]:
+        raise UserError(f"{name} of the encoder: 'fast_tokenizer_files' names {files}, and only tokenizer.json is read; {REMEDY}")
+
+
+def _require_ids(added: dict) -> None:
+    """Raise UserError unless added_tokens.json maps tokens to ids and nothing else."""
+    for token, index in added.items():
+        if type(index) is not int or index < 0:
+            raise UserError(f"{ADDED_TOKENS} of the encoder: the id of {token!r} is {index!r}, not a whole number from 0 on; mend it")

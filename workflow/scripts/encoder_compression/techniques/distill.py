@@ -7,7 +7,7 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, provenance
+from encoder_compression import encoder_facts, encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.layers import choose_layers
 from encoder_compression.pruning import calibration
@@ -43,6 +43,7 @@ def distill(
     train, where they are kept, ``unlabelled`` further texts and ``unlabelled_targets`` those on them. With start "best" both
     starts are trained, each with the whole budget, and the one with the better validation score is kept.
     """
+    encoder_facts.require_all_heads(parent, "a student of fewer layers")
     teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, encoder, goal.dataset, *filter(None, (start, unlabelled))]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
@@ -86,8 +87,8 @@ def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, go
     UserError where it has not as many layers, or reads other tokens than the parent.
     """
     student = new_model(folder, goal)
-    layers = choose_layers(rule, keep, encoders.depth(parent))
-    found = encoders.depth(folder)
+    layers = choose_layers(rule, keep, encoder_facts.depth(parent))
+    found = encoder_facts.depth(folder)
     if found != len(layers):
         raise UserError(
             f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it"

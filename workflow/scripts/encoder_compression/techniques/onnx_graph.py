@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from encoder_compression import encoders, tasks
+from encoder_compression.encoder_facts import positions
 from encoder_compression.measurement import contents, onnxruntime_runtime
 from encoder_compression.sources.encoder import TOKENIZER_FILES
 
@@ -59,7 +60,7 @@ def largest_difference(model: Path, runtime) -> float:
     ignores the mask or has a fixed length cannot pass.
     """
     network = encoders.load_model(model).eval()
-    longest = min(network.config.max_position_embeddings - 2, 512)
+    longest = min(positions(model), 512)
     generator = np.random.default_rng(0)
     differences = []
     for batch_size, length in ((1, 5), (3, 17), (2, longest)):

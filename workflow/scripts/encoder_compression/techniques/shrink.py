@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders
+from encoder_compression import encoder_facts, encoders
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.budget import Budget, of_multiplications, of_time
 from encoder_compression.pruning.correction import correct
@@ -25,6 +25,7 @@ def shrink(
     Without training, the kept weights are only fitted to what all gave. ``teacher`` gives soft targets for the training.
     ``times`` is what the parent's structures take on the device, where the step has a target of speed.
     """
+    encoder_facts.require_all_heads(parent, "structured pruning")
     teaching.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, goal.dataset, *([times] if times else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)

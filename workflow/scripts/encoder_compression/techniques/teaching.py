@@ -7,7 +7,7 @@ from datasets import Dataset, concatenate_datasets
 from pyarrow import parquet
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, provenance
+from encoder_compression import encoder_facts, encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.soft_targets import FILE_NAME
 from encoder_compression.training.examples import Examples, is_masked, of_train, read_train
@@ -33,8 +33,8 @@ def layer_map(parent: Path, teacher: Path) -> list[int]:
 
     A model with as many layers as the teacher has its layers; what a student has was recorded when it was made.
     """
-    count = encoders.depth(parent)
-    if count == encoders.depth(teacher):
+    count = encoder_facts.depth(parent)
+    if count == encoder_facts.depth(teacher):
         return list(range(1, count + 1))
     recorded = provenance.read_facts(parent).get("layer_map", {})
     return [recorded[str(layer)] for layer in range(1, count + 1)] if len(recorded) == count else []
