@@ -34,7 +34,7 @@ def program(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
 
     def put(name: str, text: str) -> None:
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
 
     return put
@@ -77,7 +77,7 @@ def test_orphans_are_cancelled_and_jobs_of_a_living_run_are_not(program):
     locks.forget_runner()
     assert queue.cancel_orphans() == 2
     assert Path("ended").exists(), "it waits until they have ended"
-    assert Path("cancelled").read_text() == "7 8\n"
+    assert Path("cancelled").read_text(encoding="utf-8") == "7 8\n"
 
 
 @pytest.fixture(autouse=True)
@@ -158,10 +158,11 @@ def test_limits_of_time_are_read(limit, minutes):
 def test_the_profile_says_what_every_rule_of_several_threads_is_to_get():
     """Snakemake itself would give them the cores of the machine on which it runs."""
     rules = [
-        re.findall(r"^rule (\w+):|^ {4}(threads):", file.read_text(), re.MULTILINE) for file in (ROOT / "workflow/rules").glob("*.smk")
+        re.findall(r"^rule (\w+):|^ {4}(threads):", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for file in (ROOT / "workflow/rules").glob("*.smk")
     ]
     threaded = {before[0] for found in rules for before, after in zip(found, found[1:], strict=False) if after[1]}
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     assert len(threaded) > 8
     assert set(profile["set-threads"]) == threaded
     assert set(profile["set-resources"]) == threaded

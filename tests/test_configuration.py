@@ -148,7 +148,7 @@ def extend(tmp_path, own: dict, **others: dict) -> dict:
     """Return the options of an experiment that says ``own``, beside other experiments of these names."""
     (tmp_path / "experiments").mkdir()
     for name, other in others.items():
-        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other))
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
     return load(tmp_path, own)
 
 
@@ -219,7 +219,7 @@ def test_numbers_are_not_held_to_agree_exactly(tmp_path):
 
 def test_broken_yaml_is_one_line(tmp_path):
     (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [")
+    (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [", encoding="utf-8")
     with pytest.raises(UserError) as error:
         load_experiments(shared={"experiments": ["mine"]}, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
     assert "not valid YAML" in str(error.value)

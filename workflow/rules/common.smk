@@ -20,6 +20,7 @@ from encoder_compression.targets import quantized_pattern, searched_pattern, ste
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
+environment.quote_interpreter()
 locks.release_after_kill()
 
 
@@ -29,6 +30,7 @@ def read_experiments():
 
 
 try:
+    environment.require_linux()
     experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     check_references(studies)

@@ -90,7 +90,7 @@ def _read_experiment(path: Path) -> dict:
 
 def _read_yaml(path: Path) -> dict:
     try:
-        found = yaml.safe_load(path.read_text()) or {}
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):

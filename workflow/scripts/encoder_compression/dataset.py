@@ -36,7 +36,7 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     described = kind.write(splits, output, tokenizer=tokenizer, options=options, told_apart=token_types(encoder) > 1)
     facts = {"rows": {name: len(split) for name, split in splits.items()}, "dropped": dropped}
     description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": longest} | described
-    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
+    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return facts
 
 
@@ -83,12 +83,12 @@ def _position(text: str) -> float:
 
 def token_types(encoder: Path) -> int:
     """Return how many texts of one input an encoder tells apart: two for BERT, one for RoBERTa and DistilBERT."""
-    return json.loads((Path(encoder) / "config.json").read_text()).get("type_vocab_size", 1)
+    return json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8")).get("type_vocab_size", 1)
 
 
 def positions(encoder: Path) -> float:
     """Return how many tokens an encoder has positions for; no bound where its config.json tells none."""
-    config = json.loads((Path(encoder) / "config.json").read_text())
+    config = json.loads((Path(encoder) / "config.json").read_text(encoding="utf-8"))
     before = config["pad_token_id"] + 1 if config["model_type"] in COUNTED_FROM_PADDING else 0
     return config.get("max_position_embeddings", math.inf) - before
 

@@ -23,7 +23,7 @@ def load_model(folder: Path) -> PreTrainedModel:
 
 def auto_class(folder: Path) -> str:
     """Return the class of transformers that loads a folder with its head, such as AutoModelForQuestionAnswering."""
-    (architecture,) = json.loads((Path(folder) / "config.json").read_text())["architectures"]
+    (architecture,) = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["architectures"]
     return f"AutoModel{architecture[architecture.index('For') :]}"
 
 

@@ -13,7 +13,7 @@ def depth(encoder: dict) -> int | None:
     config = Path(encoder.get("files", {}).get("folder", "")) / "config.json"
     if "files" not in encoder or not config.exists():
         return None
-    found = json.loads(config.read_text())
+    found = json.loads(config.read_text(encoding="utf-8"))
     return found.get("num_hidden_layers", found.get("n_layers"))  # the latter is DistilBERT's
 
 

@@ -42,7 +42,9 @@ def write_new(rows: pd.DataFrame, output: Path, *, dataset: Path, dropped: dict[
     output.mkdir(parents=True, exist_ok=True)
     parquet.write_table(left, output / "train.parquet")
     facts = {"rows": {"train": len(left)}, "dropped": dropped | known_already}
-    (output / "dataset.json").write_text(json.dumps(facts | {name: known[name] for name in ("task", "max_length")}, indent=2) + "\n")
+    (output / "dataset.json").write_text(
+        json.dumps(facts | {name: known[name] for name in ("task", "max_length")}, indent=2) + "\n", encoding="utf-8"
+    )
     return facts
 
 

@@ -14,6 +14,7 @@ from encoder_compression.plan import gpus
 PROFILE = "profiles/slurm"
 ROW = "  {:<14}{:>6}{:>12}{:>12}{:>15}  {:<24}{}".format
 HEAD = ROW("partition", "nodes", "processors", "memory MB", "minutes", "GPUs", "features")
+PYTHON = sys.executable  # before a dry run in this process quotes it for Snakemake's commands
 MIN_JOB_AGE = 200  # seconds; the plugin looks at its jobs every 180 at least
 PROBE_SECONDS = 120
 # Run on a node, in this folder: prints whether it sees a file made here, runs the environment, and reaches the internet.
@@ -109,8 +110,8 @@ def probe(partition: str) -> dict[str, bool] | None:
     sight.touch()
     place = [f"--partition={partition}", f"--immediate={PROBE_SECONDS}", "--time=2", "--ntasks=1", "--mem=500"]
     try:
-        command = ["srun", "--quiet", *place, sys.executable, "-c", PROBE, str(sight)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PROBE_SECONDS)
+        command = ["srun", "--quiet", *place, PYTHON, "-c", PROBE, str(sight)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=2 * PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return None
     finally:

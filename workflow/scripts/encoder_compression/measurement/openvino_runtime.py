@@ -33,7 +33,7 @@ class Runtime:
         self.model = self.core.read_model(artifact / "openvino_model.xml")
         self.names = [node.get_any_name() for node in self.model.inputs]
         # RoBERTa's table of positions has two rows that no token gets
-        self.longest = json.loads((artifact / "config.json").read_text())["max_position_embeddings"] - 2
+        self.longest = json.loads((artifact / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"] - 2
         self.any_shape = self._compile(self.model)
         self.request = self.any_shape.create_infer_request()
         self.of_length: dict[int, openvino.InferRequest] = {}

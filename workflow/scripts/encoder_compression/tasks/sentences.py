@@ -75,7 +75,7 @@ def encode(split: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool)
 
 def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
     """Write a prepared data set again, row for row, in the pieces of another tokenizer; returns the mean pieces of a row of train."""
-    description = json.loads((Path(dataset) / "dataset.json").read_text())
+    description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
     output.mkdir(parents=True, exist_ok=True)
     description["cut"], means = {}, {}
     for name in description["rows"]:
@@ -84,7 +84,7 @@ def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
         told_apart = "token_type_ids" in split
         reading = {"tokenizer": tokenizer, "max_length": description["max_length"], "told_apart": told_apart}
         description["cut"] |= write({name: split}, output, **reading)["cut"]
-    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n")
+    (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     after = features.read(output, "train")["input_ids"]
     return {"tokens_before": means["train"], "tokens": compute.mean(compute.list_value_length(after)).as_py()}
 
