@@ -60,7 +60,10 @@ def of_space(name: str, **tried) -> dict:
             {"search": {"magnitude60": {"parent": "teacher", "space": {"scope": {"choices": ["global", "fours"]}}}}},
             "space: scope: prune.magnitude60: of four neighbours one, two or three can be zero",
         ),
-        ({"search": {"even1": {"space": RATE, "objectives": ["speed"]}}}, "search.even1.objectives: ['speed'] is not one of [['score']"),
+        (
+            {"search": {"even1": {"space": RATE, "objectives": ["speed"]}}},
+            'search.even1.objectives: unknown value ["speed"]; known: ["score"], ["score", "multi',
+        ),
         (
             {"search": {"even1": {"parent": "teacher+width40", "space": RATE}, "width40": {"parent": "teacher+even1", "space": RATE}}},
             "search: steps wait for each other's options, even1 -> width40 -> even1; give one another 'parent'",

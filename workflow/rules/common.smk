@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from encoder_compression import environment, frozen, locks
+from encoder_compression import environment, frozen, locks, yaml_files
 from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
@@ -26,6 +26,8 @@ locks.release_after_kill()
 
 def read_experiments():
     """Return the options of the run's experiments, from their YAML files."""
+    for file in [*workflow.configfiles, *ROOT.glob("profiles/*/config.yaml")]:  # which Snakemake's own reader takes as they are
+        yaml_files.read(Path(file))
     return load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
 
 

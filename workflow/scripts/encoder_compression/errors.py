@@ -9,7 +9,7 @@ class UserError(Exception):
 
 def nearest(word: str, known) -> str:
     """Return ``"; did you mean 'x'?"`` for the known word nearest to ``word``, else what is known."""
-    known = sorted(map(str, known))
+    known = sorted({str(name) for name in known} - {word})
     matches = get_close_matches(word, known, n=1, cutoff=0.5)
     if matches:
         return f"; did you mean '{matches[0]}'?"
