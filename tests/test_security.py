@@ -163,18 +163,19 @@ def test_the_tokenizer_of_an_accepted_encoder_asks_nobody(tmp_path, encoder):
 
 
 @pytest.mark.parametrize(
-    "source", [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}}}]
+    "source",
+    [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}, "max_length": 32}}],
 )
 @pytest.mark.parametrize("revision", ["main", "1a2b3c4", "v1.0", "a" * 41, None])
 def test_a_hub_source_without_a_commit_is_refused(tmp_path, source, revision):
-    ((section, kinds),) = source.items()
-    load_with_revision(tmp_path, section, kinds["hub"], {"revision": "a" * 40})
+    ((section, options),) = source.items()
+    load_with_revision(tmp_path, section, options, {"revision": "a" * 40})
     with pytest.raises(UserError, match=f"{section}.hub.*revision"):
-        load_with_revision(tmp_path, section, kinds["hub"], {"revision": revision} if revision else {})
+        load_with_revision(tmp_path, section, options, {"revision": revision} if revision else {})
 
 
-def load_with_revision(folder: Path, section: str, hub: dict, revision: dict) -> None:
-    load_options(folder, ["mine"], mine=TINY | {section: {"hub": hub | revision}})
+def load_with_revision(folder: Path, section: str, options: dict, revision: dict) -> None:
+    load_options(folder, ["mine"], mine=TINY | {section: options | {"hub": options["hub"] | revision}})
 
 
 BUILD_SCRIPT = """

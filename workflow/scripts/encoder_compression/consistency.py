@@ -21,6 +21,7 @@ def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
     _check_shares(options["dataset"], file)
+    _check_heads(options["encoder"].get("random", {"hidden_size": 0, "heads": 1}), file)
     _check_max_length(options, file)
     _check_gates(options, file)
     _check_classes(options, file)
@@ -85,6 +86,11 @@ def _check_shares(dataset: dict, file: str) -> None:
     cut = [name for name in ("test", "validation") if name not in given]
     if sum(dataset["split"][name] for name in cut) >= 1:
         raise UserError(f"{file}: dataset.split: {' and '.join(cut)} together leave nothing of train; lower them to less than 1 in all")
+
+
+def _check_heads(random: dict, file: str) -> None:
+    if random["hidden_size"] % random["heads"]:
+        raise UserError(f"{file}: encoder.random: {random['heads']} heads do not divide hidden_size {random['hidden_size']}; change one")
 
 
 def _check_gates(options: dict, file: str) -> None:
