@@ -90,6 +90,6 @@ $(READY): requirements.txt
 $(NEXT)/ready: requirements-next.txt
 %/ready:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $*
+	"$(PYTHON)" -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $^
 	touch $@

@@ -87,7 +87,7 @@ def _blocks(folder: Path, tokenizer, arguments: argparse.Namespace) -> Path:
     folder.mkdir()
     rule = masking.for_tokenizer(tokenizer, share=0.15, whole_words=False)
     description = {"task": "masked-language-modelling", "masking": asdict(rule)}
-    (folder / "dataset.json").write_text(json.dumps(description))
+    (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     generator = np.random.default_rng(0)
     ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
     for split, count in (("train", arguments.batch_size * arguments.steps), ("validation", arguments.batch_size)):

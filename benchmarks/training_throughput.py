@@ -58,7 +58,7 @@ def _time_in_a_process(way: str) -> float:
     """Time one way in a process of its own: accelerate keeps the first precision that a process asked for."""
     settings = os.environ | environment.PROCESS_SETTINGS
     command = [sys.executable, __file__, *sys.argv[1:], "--way", way]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=settings)
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True, env=settings)
     return float(done.stdout.splitlines()[-1])
 
 

@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def load_tiny(**changes) -> Study:
     """Return the tiny study as the workflow reads it, but in all runtimes, with top-level sections of it changed."""
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": ["tiny"]}
+    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": ["tiny"]}
     loaded = load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
     return Study("tiny", loaded["tiny"] | {"runtimes": {}} | changes)
 
@@ -103,7 +103,7 @@ class Workspace:
         return [sys.executable, "-m", "snakemake", *arguments, "--config", f"experiments=[{self.experiment}]"]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True)
+        return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, encoding="utf-8")
 
     def reruns(self) -> set[str]:
         """Return the rules, and for steps also their chain, that a dry run would run."""
@@ -118,9 +118,9 @@ class Workspace:
 
     def edit(self, path: str, old: str, new: str) -> None:
         file = self.folder / path
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         assert old in text, f"{path} does not hold {old!r}"
-        file.write_text(text.replace(old, new))
+        file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.fixture

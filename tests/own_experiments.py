@@ -9,14 +9,14 @@ from encoder_compression.configuration import load_experiments
 from encoder_compression.study import Study
 from encoder_compression.targets import check_references
 
-TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text())
+TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8"))
 
 
 def load_options(folder: Path, names: list[str], shared: dict | None = None, **experiments: dict) -> dict[str, dict]:
     """Return the options of the experiments ``names``, and of those that they refer to, from files that are written to ``folder``."""
     (folder / "experiments").mkdir(exist_ok=True)
     for name, options in experiments.items():
-        (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options))
+        (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     shared = {"experiments": names, "devices": "auto", "quantize": {"int8": {}}} | (shared or {})
     return load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
 

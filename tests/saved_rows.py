@@ -57,7 +57,9 @@ def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.
     partners = [None] * 3 if ratios is None else [[ms * ratio] * 20 for ratio in ratios]
     rounds = [[{"latencies_ms": [ms] * 20, "partner_latencies_ms": partner}] * 3 for partner in partners]
     launches = [{"rounds": each, "foreign_cpu_share": foreign} for each in rounds]
-    (folder / "measurement.json").write_text(json.dumps(MEASURED | {"device": {"runtime": runtime}, "launches": launches} | more))
+    (folder / "measurement.json").write_text(
+        json.dumps(MEASURED | {"device": {"runtime": runtime}, "launches": launches} | more), encoding="utf-8"
+    )
     _write_provenance(folder, git=git, facts={})
 
 
@@ -104,7 +106,7 @@ class SavedStudy:
         part = len(variant.split("+"))
         facts = {"training_seconds": 60 / part, "steps": 60 // part, "trained_parameters": 6000 // part, "training_memory_mb": 600 / part}
         _write_provenance(folder, git=git, facts=facts | {"adapter_mb": 0.5} | more)
-        (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n")
+        (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n", encoding="utf-8")
 
     def save(self, variant: str, device: str, *, seed: int = 1, **figures) -> None:
         """Save a row with other figures; those of `save_row`."""
@@ -121,7 +123,8 @@ class SavedStudy:
     def summarize(self, gate: float = 0.9, points: float = 1) -> SimpleNamespace:
         """Run the whole summary; returns what it wrote and said."""
         (self.root / "dataset.json").write_text(
-            json.dumps({"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]})
+            json.dumps({"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}),
+            encoding="utf-8",
         )
         _write_provenance(self.root, git=COMMIT, facts={"weights_sha256": "0" * 64, "license": "mit"})
         rest = {"quality_gate": {"retained": gate}, "budget": {"points": points}, "rows": self.study.table_rows()}
@@ -129,7 +132,9 @@ class SavedStudy:
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
         output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
         facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, output=output)
-        read = {name: pd.read_csv(output[name]) for name in tables} | {name: output[name].read_text() for name in ("markdown", "latex")}
+        read = {name: pd.read_csv(output[name]) for name in tables} | {
+            name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex")
+        }
         return SimpleNamespace(facts=facts, **read)
 
 
@@ -184,7 +189,7 @@ def change(value: float, low: float, high: float, p: float) -> dict:
 
 def _write_provenance(folder: Path, *, git: dict, facts: dict) -> None:
     record = {"git": git, "hardware": MACHINE, "facts": facts, "inputs": {}, "options": {"wildcards": {}}, "seconds": 1.0}
-    (folder / "provenance.json").write_text(json.dumps(record))
+    (folder / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 @cache

@@ -139,5 +139,5 @@ def test_hidden_states_are_matched_at_the_kept_layers(folder, model):
 def test_the_config_says_how_deep_a_saved_student_is(folder, model, tmp_path):
     student, _ = take_layers(model, "odd", 2)
     encoders.save(student, encoders.load_tokenizer(folder), tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert config["n_layers" if config["model_type"] == "distilbert" else "num_hidden_layers"] == 2

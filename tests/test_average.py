@@ -62,8 +62,8 @@ def test_models_of_other_shapes_have_no_mean(folder, goal, encoder):
 def test_models_of_another_vocabulary_have_no_mean(folder, goal, encoder, tmp_path):
     tokenizer = encoders.load_tokenizer(encoder)
     encoders.save(encoders.load_model(folder / "two"), tokenizer, folder / "foreign")
-    words = (folder / "foreign/tokenizer.json").read_text()
-    (folder / "foreign/tokenizer.json").write_text(words.replace('"film"', '"movie"').replace('"a"', '"film"'))
+    words = (folder / "foreign/tokenizer.json").read_text(encoding="utf-8")
+    (folder / "foreign/tokenizer.json").write_text(words.replace('"film"', '"movie"').replace('"a"', '"film"'), encoding="utf-8")
     with pytest.raises(UserError, match="foreign has another vocabulary than .*one"):
         stir(folder, goal, "foreign")
 

@@ -56,7 +56,7 @@ def code_of(written: ModelCard) -> str:
 
 def run(code: str, folder: Path) -> list[str]:
     """Run code in a process of its own, in ``folder``, and return the lines that it prints."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | OFFLINE, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | OFFLINE, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -51,7 +51,9 @@ def test_bits_and_products_in_float_are_told(folder, options):
     assert "int4" in few.data.tags
     assert "The scales of activations depend on the batch" not in few.text
     assert "sensitivity.csv" not in few.text
-    (folder / "onnx" / "sensitivity.csv").write_text("product,loss,kept_in_float\ncontraction.1,0.2,True\nquery.1,0.1,False\n")
+    (folder / "onnx" / "sensitivity.csv").write_text(
+        "product,loss,kept_in_float\ncontraction.1,0.2,True\nquery.1,0.1,False\n", encoding="utf-8"
+    )
     try:
         mixed = card(folder, options, "onnx", "teacher+mixed").text
     finally:

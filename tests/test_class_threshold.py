@@ -52,7 +52,7 @@ def prepare(tiny, encoder, tmp_path):
 
     def write(classes: int):
         rows = [f"text number {index},{index % classes}" for index in range(60)]
-        (tmp_path / "table.csv").write_text("\n".join(["text,label", *rows]))
+        (tmp_path / "table.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
         options = tiny.options["dataset"] | {"files": {"train": str(tmp_path / "table.csv")}, "tune_threshold": True}
         options.pop("label_names", None)
         prepare_dataset(options=options, task="classification", encoder=encoder, output=tmp_path / "dataset")
@@ -64,7 +64,9 @@ def prepare(tiny, encoder, tmp_path):
 def test_the_prepared_data_set_says_that_a_threshold_is_sought_and_training_scores_by_it(prepare):
     folder = prepare(2)
     assert classification.is_tuned(tasks.describe(folder))
-    labels = classification.decode(folder, "validation", [[0, 0]] * json.loads((folder / "dataset.json").read_text())["rows"]["validation"])
+    labels = classification.decode(
+        folder, "validation", [[0, 0]] * json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["rows"]["validation"]
+    )
     logits = [[0.0, -2.0 if label else -3.0] for label in labels["label"]]
     assert quality.score_logits(folder, "validation", "accuracy", logits) == 1
 

@@ -13,14 +13,15 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression import locks
-from encoder_compression.cluster import check, guard, queue
+from encoder_compression.cluster import check, gres, guard, queue
 from encoder_compression.dryrun import Job
 from encoder_compression.errors import UserError
 
 SINFO = """\
 cpu|10|32|128000|2-00:00:00|(null)|epyc,avx512
 cpu|4|64+|256000+|2-00:00:00|(null)|xeon
-gpu|2|64|512000|1-00:00:00|gpu:a100:4|a100,nvlink
+gpu|2|64|512000|1-00:00:00|gpu:a100:4(S:0-1),mps:100|a100,nvlink
+mixed|1|64|512000|1-00:00:00|gpu:a100:1,gpu:v100:2|(null)
 long|1|8|32000|infinite|(null)|(null)
 """
 RESOURCES = {"slurm_account": "project", "slurm_partition": "cpu", "runtime": 60, "mem_mb": 8000}
@@ -34,7 +35,7 @@ def program(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
 
     def put(name: str, text: str) -> None:
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
 
     return put
@@ -77,7 +78,7 @@ def test_orphans_are_cancelled_and_jobs_of_a_living_run_are_not(program):
     locks.forget_runner()
     assert queue.cancel_orphans() == 2
     assert Path("ended").exists(), "it waits until they have ended"
-    assert Path("cancelled").read_text() == "7 8\n"
+    assert Path("cancelled").read_text(encoding="utf-8") == "7 8\n"
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +128,10 @@ def _environment() -> dict[str, str]:
 def test_what_fits_has_no_problem():
     assert problems() == []
     assert problems(slurm_partition="gpu", gpu=1, constraint="a100&nvlink", runtime=1440) == []
+    assert problems(slurm_partition="gpu", gpu=4) == []
+    assert problems(slurm_partition="gpu", gres="gpu:4", nodes=2) == []
+    assert problems(slurm_partition="mixed", gpu=3) == []
+    assert problems(slurm_partition="mixed", gres="gpu:v100:2") == []
     assert problems(slurm_partition="long", threads=8, runtime=100_000) == []
     assert problems(constraint="epyc|power9") == []
 
@@ -135,17 +140,42 @@ def test_what_fits_has_no_problem():
     ("changes", "told"),
     [
         ({"slurm_account": "default"}, "slurm_account: 'default' is none of yours; write one of: project"),
-        ({"slurm_partition": "batch"}, "slurm_partition of finetune: there is no 'batch'; write one of: cpu, gpu, long"),
+        ({"slurm_partition": "batch"}, "slurm_partition of finetune: there is no 'batch'; write one of: cpu, gpu, long, mixed"),
         ({"runtime": 3000}, "runtime of finetune: 3000 is longer than 'cpu' allows; write at most 2880"),
         ({"threads": 128}, "finetune: no node of 'cpu' has 128 processors"),
         ({"mem_mb": 300_000}, "finetune: no node of 'cpu' has 8 processors, 300000 MB"),
         ({"gpu": 1}, "finetune: no node of 'cpu' has 8 processors, 8000 MB, 1 GPUs"),
+        ({"slurm_partition": "gpu", "gpu": 5}, "finetune: no node of 'gpu' has 8 processors, 8000 MB, 5 GPUs"),
+        ({"slurm_partition": "gpu", "gres": "gpu:5"}, "finetune: no node of 'gpu' has 8 processors, 8000 MB, 5 GPUs"),
+        ({"slurm_partition": "gpu", "gres": "gpu:v100:1"}, "finetune: no node of 'gpu' has 8 processors, 8000 MB, 1 v100 GPUs"),
+        ({"slurm_partition": "mixed", "gres": "gpu:a100:2"}, "finetune: no node of 'mixed' has 8 processors, 8000 MB, 2 a100 GPUs"),
+        ({"slurm_partition": "gpu", "gres": "gpu:5", "nodes": 2}, "10 GPUs on 2 nodes"),
         ({"constraint": "epyc&xeon"}, "and the constraint 'epyc&xeon'"),
     ],
 )
 def test_what_does_not_fit_is_told_once_with_what_to_write(changes, told):
     (problem,) = problems(**changes)
     assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "number"),
+    [
+        ("gpu:a100:4(S:0-1)", "", 4),
+        ("gpu:2,mps:100", "", 2),
+        ("mps:100,gpu:2", "", 2),
+        ("gpu", "", 1),
+        ("gpu:a100", "", 1),
+        ("gpu:4", "a100", 0),
+        ("gpu:3g.20gb:2(S:0),gpu:a100:1", "3g.20gb", 2),
+        ("gpu:a100:1,gpu:v100:2", "", 3),
+        ("mps:100", "", 0),
+        ("", "", 0),
+        ("gpumem:100", "", 0),
+    ],
+)
+def test_gpus_are_counted_whatever_stands_beside_them(text, model, number):
+    assert gres.count_gpus(text, model=model) == number
 
 
 @pytest.mark.parametrize(
@@ -158,10 +188,11 @@ def test_limits_of_time_are_read(limit, minutes):
 def test_the_profile_says_what_every_rule_of_several_threads_is_to_get():
     """Snakemake itself would give them the cores of the machine on which it runs."""
     rules = [
-        re.findall(r"^rule (\w+):|^ {4}(threads):", file.read_text(), re.MULTILINE) for file in (ROOT / "workflow/rules").glob("*.smk")
+        re.findall(r"^rule (\w+):|^ {4}(threads):", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for file in (ROOT / "workflow/rules").glob("*.smk")
     ]
     threaded = {before[0] for found in rules for before, after in zip(found, found[1:], strict=False) if after[1]}
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     assert len(threaded) > 8
     assert set(profile["set-threads"]) == threaded
     assert set(profile["set-resources"]) == threaded

@@ -91,7 +91,7 @@ def test_a_study_that_compares_nothing_has_an_empty_table_and_no_section(tmp_pat
 def test_what_old_artifacts_did_not_record_is_left_out(study):
     for variant in ("teacher", "lora4"):
         file = study.root / f"results/mine/{variant}/seed1/model/provenance.json"
-        file.write_text(file.read_text().replace('"trained_parameters"', '"older"'))
+        file.write_text(file.read_text(encoding="utf-8").replace('"trained_parameters"', '"older"'), encoding="utf-8")
     written = study.summarize()
     assert np.isnan(written.aggregate.set_index(["variant", "device"]).loc[("teacher", TORCH), "trained_parameters"])
     first = next(line for line in written.markdown.splitlines() if line.startswith("- lora4 against teacher:"))

@@ -109,7 +109,9 @@ def test_a_file_that_does_not_give_the_weights_back_is_an_error(model, tmp_path,
 def test_the_folder_is_whole_without_the_model(model, folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {path.name for path in model.iterdir()} - {"model.safetensors"} | {compressed.FILE_NAME}
-    assert json.loads((folder / "config.json").read_text()) == json.loads((model / "config.json").read_text())
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8")) == json.loads(
+        (model / "config.json").read_text(encoding="utf-8")
+    )
 
 
 def test_compressing_needs_no_torch(tmp_path):

@@ -1,7 +1,6 @@
 """A mistake in the config is one line at parse time that names the place and the remedy."""
 
 import pytest
-import yaml
 
 from conftest import ROOT, load_tiny
 from encoder_compression.configuration import canonical, load_experiments, merge
@@ -144,57 +143,12 @@ def test_an_unknown_experiment_is_answered_with_the_nearest(tmp_path):
         load(tmp_path, TINY, {"experiments": ["mime"]})
 
 
-def extend(tmp_path, own: dict, **others: dict) -> dict:
-    """Return the options of an experiment that says ``own``, beside other experiments of these names."""
-    (tmp_path / "experiments").mkdir()
-    for name, other in others.items():
-        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other))
-    return load(tmp_path, own)
-
-
-def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
-    own = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
-    options = extend(tmp_path, own, study=TINY)
-    before = TINY["finetune"]["teacher"]["training"]
-    training = options["finetune"]["teacher"]["training"]
-    assert (training["epochs"], training["learning_rate"]) == (7, before["learning_rate"])
-    assert options["variants"] == ["teacher"]
-    assert options["dataset"]["max_length"] == TINY["dataset"]["max_length"]
-    assert "extends" not in options
-
-
-@pytest.mark.parametrize("length", [{"steps": 7}, {"seconds": 7}])
-def test_another_kind_of_length_takes_the_place_of_the_extended_ones(tmp_path, length):
-    own = {"extends": "study", "finetune": {"teacher": {"training": length}}}
-    training = extend(tmp_path, own, study=TINY)["finetune"]["teacher"]["training"]
-    assert {name: training[name] for name in ("epochs", "steps", "seconds") if name in training} == length
-    assert training["learning_rate"] == TINY["finetune"]["teacher"]["training"]["learning_rate"]
-
-
 def test_what_a_layer_is_worth_needs_labels(tmp_path):
     own = {key: value for key, value in TINY.items() if key != "unlabelled"}
     change = {"task": "masked-language-modelling", "distill": {"even1": {"layers": "important", "unlabelled": False}}}
     message = "distill.even1: what a layer is worth is measured on labels, which a corpus has none of; name the layers"
     with pytest.raises(UserError, match=message):
         load(tmp_path, merge(own, change))
-
-
-def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp_path):
-    hub = {"id": "somebody/something", "revision": "0" * 40}
-    study = TINY | {"encoder": {"hub": hub}, "dataset": {"hub": hub | {"splits": {"train": "train"}}, "columns": {"text": "sentence"}}}
-    own = {"extends": "study", "encoder": TINY["encoder"], "dataset": TINY["dataset"]}
-    assert extend(tmp_path, own, study=study) == load(tmp_path, TINY)
-
-
-def test_an_unknown_name_to_extend_is_answered_with_the_nearest(tmp_path):
-    with pytest.raises(UserError, match="^mine.yaml: unknown experiment 'stdy'; did you mean 'study'\\?$"):
-        extend(tmp_path, {"extends": "stdy"}, study=TINY)
-
-
-def test_what_extends_cannot_be_extended(tmp_path):
-    message = "^mine.yaml: 'twin' itself extends 'study'; extend that one and repeat here what 'twin' changes$"
-    with pytest.raises(UserError, match=message):
-        extend(tmp_path, {"extends": "twin"}, study=TINY, twin={"extends": "study"})
 
 
 @pytest.mark.parametrize(
@@ -219,7 +173,7 @@ def test_numbers_are_not_held_to_agree_exactly(tmp_path):
 
 def test_broken_yaml_is_one_line(tmp_path):
     (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [")
+    (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [", encoding="utf-8")
     with pytest.raises(UserError) as error:
         load_experiments(shared={"experiments": ["mine"]}, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
     assert "not valid YAML" in str(error.value)

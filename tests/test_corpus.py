@@ -108,10 +108,10 @@ def test_no_article_is_in_two_splits_and_none_is_lost(corpus, rows):
 
 
 def test_what_fills_no_block_is_counted_and_a_split_without_a_block_is_an_error(corpus, encoder, tmp_path):
-    description = json.loads((corpus / "dataset.json").read_text())
+    description = json.loads((corpus / "dataset.json").read_text(encoding="utf-8"))
     assert set(description["left_over_tokens"]) == set(description["rows"]) == {"train", "validation", "test"}
     assert description["rows"]["train"] == len(parquet.read_table(corpus / "train.parquet"))
-    (tmp_path / "short.txt").write_text("One line.\n\nAnother one.\n")
+    (tmp_path / "short.txt").write_text("One line.\n\nAnother one.\n", encoding="utf-8")
     files = {"train": str(corpora.CORPUS), "test": str(tmp_path / "short.txt")}
     with pytest.raises(UserError, match="tokens of split 'test' fill no block of 32; give more text"):
         corpora.prepare(encoder, tmp_path / "dataset", files=files)

@@ -51,14 +51,14 @@ def test_ratings_become_two_classes_and_the_threshold_itself_is_dropped(tmp_path
     splits = prepare(tmp_path, encoder, ratings, threshold=0)
     assert sum(map(len, splits.values())) == 40
     assert set(splits["train"]["label"]) == {0, 1}
-    dropped = json.loads((tmp_path / "dataset" / "dataset.json").read_text())["dropped"]["train"]
+    dropped = json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))["dropped"]["train"]
     assert dropped["label is the threshold or no number"] == 20
 
 
 def test_named_labels_become_numbers_in_alphabetical_order(tmp_path, encoder):
     named = table(60).assign(label=[("positive", "negative")[number % 2] for number in range(60)])
     splits = prepare(tmp_path, encoder, named)
-    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text())["labels"] == ["negative", "positive"]
+    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))["labels"] == ["negative", "positive"]
     assert set(splits["train"]["label"]) == {0, 1}
 
 
@@ -86,17 +86,17 @@ def test_one_label_only_is_refused(tmp_path, encoder):
 def test_sentences_are_cut_at_max_length_and_not_padded(tmp_path, encoder):
     splits = prepare(tmp_path, encoder, table(60).assign(text=lambda rows: rows["text"] + " film" * 100), max_length=16)
     assert set(splits["train"]["input_ids"].map(len)) == {16}
-    described = json.loads((tmp_path / "dataset" / "dataset.json").read_text())
+    described = json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))
     assert described["cut"] == described["rows"]
 
 
 def test_an_encoder_without_so_many_positions_is_told_before_training(tmp_path, encoder):
     """A vocabulary alone does not say how long a text may be; the encoder's positions do."""
-    config = json.loads((encoder / "config.json").read_text())
+    config = json.loads((encoder / "config.json").read_text(encoding="utf-8"))
     with pytest.raises(UserError, match=r"max_length is \d+, but the encoder reads at most \d+ tokens"):
         prepare(tmp_path, encoder, table(60), max_length=config["max_position_embeddings"] + 1)
     assert positions(encoder) == config["max_position_embeddings"]
-    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "roberta", "pad_token_id": 1}))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "roberta", "pad_token_id": 1}), encoding="utf-8")
     assert positions(tmp_path) == config["max_position_embeddings"] - 2
 
 
@@ -116,5 +116,5 @@ def test_a_label_that_is_no_class_is_told_with_its_count_and_ids(tmp_path, encod
 
 def test_whole_numbers_with_a_point_are_classes(tmp_path, encoder):
     splits = prepare(tmp_path, encoder, table(60).assign(label=[float(number % 2) for number in range(60)]))
-    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text())["labels"] == ["0", "1"]
+    assert json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))["labels"] == ["0", "1"]
     assert set(splits["train"]["label"]) == {0, 1}

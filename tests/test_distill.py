@@ -172,12 +172,12 @@ def test_the_saved_student_is_a_plain_smaller_model(student):
     model = encoders.load_model(folder / "model")
     assert len(encoders.layer_stack(model).layer) == 1
     assert not [name for name in model.state_dict() if "matcher" in name]
-    assert json.loads((folder / "model" / "config.json").read_text())["num_hidden_layers"] == 1
+    assert json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 1
     assert not (folder / "checkpoints").exists()
 
 
 def test_every_loss_term_is_in_the_curve(student):
-    header, first, *_ = (student[0] / "training.csv").read_text().splitlines()
+    header, first, *_ = (student[0] / "training.csv").read_text(encoding="utf-8").splitlines()
     row = dict(zip(header.split(","), first.split(","), strict=True))
     terms = [float(row[name]) for name in ("loss_hard", "loss_soft", "loss_hidden")]
     assert all(term > 0 for term in terms)

@@ -41,8 +41,10 @@ def plain(encoder, tmp_path_factory) -> Path:
     """An encoder without dropout, which is another one in each process."""
     folder = tmp_path_factory.mktemp("plain") / "encoder"
     shutil.copytree(encoder, folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(
+        json.dumps(config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}), encoding="utf-8"
+    )
     return folder
 
 
@@ -115,7 +117,7 @@ def test_sigterm_stops_all_at_one_step_and_the_next_attempt_goes_on_to_the_same_
     goal = vars(arguments["goal"]) | {"dataset": str(dataset)}
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")}
     command = [sys.executable, "-c", program, json.dumps(arguments | {"goal": goal})]
-    job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "job/checkpoints").glob("checkpoint-*"))) < 1 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -5,8 +5,8 @@ from encoder_compression.measurement.energy import EnergyCounter
 
 def write_domain(powercap, name: str, microjoules: int) -> None:
     (powercap / name).mkdir(exist_ok=True)
-    (powercap / name / "energy_uj").write_text(f"{microjoules}\n")
-    (powercap / name / "max_energy_range_uj").write_text("10000000\n")
+    (powercap / name / "energy_uj").write_text(f"{microjoules}\n", encoding="utf-8")
+    (powercap / name / "max_energy_range_uj").write_text("10000000\n", encoding="utf-8")
 
 
 def test_packages_are_added_and_their_parts_are_not_counted_twice(tmp_path):

@@ -67,7 +67,7 @@ def test_a_control_learns_from_no_ensemble(study):
 def test_the_workflow_averages_the_teachers_of_all_seeds_for_their_students(tmp_path):
     workspace = Workspace(tmp_path, experiment="mine")
     mine = {"extends": "tiny", **OF_THREE, "seeds": [1, 2]}
-    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
     done = workspace.run("--cores", "2", "results/mine/teacher/soft_targets")
     assert done.returncode == 0, done.stdout + done.stderr
     folders = [workspace.folder / "results/mine/teacher" / part / "soft_targets" for part in ("seed1", "seed2", "")]

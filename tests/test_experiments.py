@@ -37,7 +37,7 @@ def local_data(tmp_path, monkeypatch):
 
 
 def load(name: str) -> Study:
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"experiments": [name]}
+    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": [name]}
     return Study(name, load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")[name])
 
 
@@ -88,7 +88,7 @@ def test_the_published_studies_are_planned_without_a_network(tmp_path, monkeypat
 
 
 def test_the_small_questions_have_their_answers_where_they_say():
-    articles = json.loads((ROOT / "tests/data/tiny_squad.json").read_text())["data"]
+    articles = json.loads((ROOT / "tests/data/tiny_squad.json").read_text(encoding="utf-8"))["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     questions = [(paragraph["context"], question) for paragraph in paragraphs for question in paragraph["qas"]]
     assert len(articles) == 8

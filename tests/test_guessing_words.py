@@ -199,7 +199,7 @@ def test_a_student_of_another_experiment_brings_its_layers_and_must_fit(tmp_path
 
 
 def test_the_saved_config_names_the_class_with_the_head(student):
-    assert json.loads((student[0] / "model" / "config.json").read_text())["architectures"] == ["BertForMaskedLM"]
+    assert json.loads((student[0] / "model" / "config.json").read_text(encoding="utf-8"))["architectures"] == ["BertForMaskedLM"]
     assert encoders.auto_class(student[0] / "model") == task.AUTO_CLASS
 
 

@@ -49,7 +49,7 @@ def ask(address: str, folder: Path, *calls: tuple, network: str = NETWORK, **env
     address = {"HF_ENDPOINT": address, "HF_HOME": str(folder / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}
     variables = os.environ | PROCESS_SETTINGS | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")} | address | environment
     command = [sys.executable, "-c", network + JOB, json.dumps(calls), str(folder / "base")]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    done = subprocess.run(command, env=variables, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return [json.loads(line.removeprefix("answer ")) for line in done.stdout.splitlines() if line.startswith("answer ")]
 
@@ -75,7 +75,7 @@ def root(tmp_path_factory) -> Path:
     for seed, revision in enumerate((FIRST, SECOND)):
         folder = make_encoder(repository("models", "encoder", revision), seed=seed)
         torch.save({}, folder / "pytorch_model.bin")
-        (folder / "README.md").write_text("# An encoder\n")
+        (folder / "README.md").write_text("# An encoder\n", encoding="utf-8")
     pickled = repository("models", "pickled")
     shutil.copytree(folder, pickled, dirs_exist_ok=True)
     (pickled / "model.safetensors").unlink()
@@ -101,15 +101,15 @@ def root(tmp_path_factory) -> Path:
     folder = repository("datasets", "configured")
     files = [{"split": name, "path": f"first/{name}.csv"} for name in parts]
     configs = [{"config_name": "first", "data_files": files}, {"config_name": "second", "data_files": "other.csv"}]
-    (folder / "README.md").write_text(f"---\n{yaml.safe_dump({'configs': configs})}---\n# A data set\n")
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump({'configs': configs})}---\n# A data set\n", encoding="utf-8")
     (folder / "first").mkdir()
     for name, part in parts.items():
         part.to_csv(folder / "first" / f"{name}.csv", index=False)
-    (folder / "other.csv").write_text("other\n1\n")
+    (folder / "other.csv").write_text("other\n1\n", encoding="utf-8")
     folder = repository("datasets", "script")
     parts["train"].to_csv(folder / "train.csv", index=False)
-    (folder / "script.py").write_text(f"from pathlib import Path\nPath({str(root / 'marker')!r}).touch()\n")
-    (repository("datasets", "broken") / "train.jsonl").write_text('{"sentence": "good"}\nnot JSON\n')
+    (folder / "script.py").write_text(f"from pathlib import Path\nPath({str(root / 'marker')!r}).touch()\n", encoding="utf-8")
+    (repository("datasets", "broken") / "train.jsonl").write_text('{"sentence": "good"}\nnot JSON\n', encoding="utf-8")
     return root
 
 
@@ -214,12 +214,12 @@ def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     experiment = workspace.folder / "config" / "experiments" / "tiny.yaml"
-    options = yaml.safe_load(experiment.read_text())
+    options = yaml.safe_load(experiment.read_text(encoding="utf-8"))
     dataset = {"hub": table("parquet")[1], "columns": {"text": "sentence", "label": "sentiment"}, "max_length": 32}
-    experiment.write_text(yaml.safe_dump(options | {"encoder": {"hub": encoder("encoder")[1]}, "dataset": dataset}))
+    experiment.write_text(yaml.safe_dump(options | {"encoder": {"hub": encoder("encoder")[1]}, "dataset": dataset}), encoding="utf-8")
     done = workspace.run("results/tiny/dataset", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert fingerprint(workspace.folder / "results/tiny/base/model.safetensors") == weights(root)
-    facts = json.loads((workspace.folder / "results/tiny/dataset/dataset.json").read_text())
+    facts = json.loads((workspace.folder / "results/tiny/dataset/dataset.json").read_text(encoding="utf-8"))
     assert facts["dropped"]["train"]["empty text"] == 1
     assert facts["rows"]["test"] == 12

@@ -24,7 +24,7 @@ def record_of_a_dead_process() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     locks.RECORDS.mkdir(parents=True)
-    (locks.RECORDS / f"{socket.gethostname()}_{child.pid}").write_text("0")
+    (locks.RECORDS / f"{socket.gethostname()}_{child.pid}").write_text("0", encoding="utf-8")
 
 
 def test_the_lock_of_a_dead_run_is_released(locked):
@@ -43,14 +43,14 @@ def test_the_lock_of_a_living_run_is_kept(locked):
 
 def test_a_process_that_only_has_the_dead_ones_number_does_not_count(locked):
     locks.RECORDS.mkdir(parents=True)
-    (locks.RECORDS / f"{socket.gethostname()}_{os.getpid()}").write_text("12.5")
+    (locks.RECORDS / f"{socket.gethostname()}_{os.getpid()}").write_text("12.5", encoding="utf-8")
     locks.release_after_kill()
     assert not locked.exists()
 
 
 def test_what_another_host_holds_is_left_alone(locked):
     locks.RECORDS.mkdir(parents=True)
-    (locks.RECORDS / "elsewhere_1").write_text("0")
+    (locks.RECORDS / "elsewhere_1").write_text("0", encoding="utf-8")
     locks.release_after_kill()
     assert locked.exists()
 

@@ -129,7 +129,7 @@ tokenizer = transformers.AutoTokenizer.from_pretrained({str(encoder)!r})
 batch = tokenizer(["a good film", "a bad film that was not even funny at all"], padding=True, return_tensors="pt")
 print(json.dumps(model(**batch).logits.tolist()))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     expected = answers(encoders.load_model(trained[0] / "model"), encoder)
     torch.testing.assert_close(torch.tensor(json.loads(done.stdout)), expected, atol=1e-5, rtol=1e-5)

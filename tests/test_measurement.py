@@ -53,7 +53,7 @@ def run(folder, artifacts, dataset, *, device, partner=None) -> tuple[dict, pd.D
         predictions=folder / "predictions.parquet",
         name="test",
     )
-    return json.loads((folder / "measurement.json").read_text()), pd.read_parquet(folder / "predictions.parquet")
+    return json.loads((folder / "measurement.json").read_text(encoding="utf-8")), pd.read_parquet(folder / "predictions.parquet")
 
 
 def rounds_of(measured: dict) -> list[dict]:

@@ -154,7 +154,7 @@ def test_nothing_is_reported_to_a_server(tmp_path):
     code = "from encoder_compression.techniques import openvino_model; import sys; print('nncf' in sys.modules)"
     library = str(Path(encoder_compression.__file__).parent.parent)
     environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path), "PYTHONPATH": library}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8")
     assert done.stdout.split() == ["True"], done.stderr
     assert not (tmp_path / "intel").exists()
 

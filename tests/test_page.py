@@ -188,10 +188,10 @@ def browse(page: Path, views: dict, *options: str) -> dict:
     frames = "".join(frame.format(name, width, page.name, address) for name, (address, width) in views.items())
     scheme = '<meta name="color-scheme" content="light dark">'
     wrapper = page.with_name("wrapper.html")
-    wrapper.write_text(f'<meta charset="utf-8">{scheme}<body>{frames}<pre id="seen"></pre><script>{PROBE}</script>')
+    wrapper.write_text(f'<meta charset="utf-8">{scheme}<body>{frames}<pre id="seen"></pre><script>{PROBE}</script>', encoding="utf-8")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--allow-file-access-from-files"]
     command += [f"--user-data-dir={page.parent / 'profile'}", "--virtual-time-budget=20000", *options, "--dump-dom", f"file://{wrapper}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
     found = re.search('<pre id="seen">(.+?)</pre>', done.stdout)
     assert found, done.stderr
     return json.loads(base64.b64decode(found[1])) | {"console": [line for line in done.stderr.splitlines() if "CONSOLE" in line]}

@@ -58,7 +58,7 @@ def study(request, tmp_path_factory, pairs):
 
 
 def tells_apart(folder) -> bool:
-    return json.loads((folder / "base/config.json").read_text()).get("type_vocab_size", 1) > 1
+    return json.loads((folder / "base/config.json").read_text(encoding="utf-8")).get("type_vocab_size", 1) > 1
 
 
 def test_only_an_encoder_that_tells_two_sentences_apart_is_told(study):
@@ -106,7 +106,7 @@ def test_pairs_are_padded_together(study):
 def test_a_pair_is_repeated_only_if_both_sentences_are(tmp_path, encoder, pairs):
     other = pairs.assign(hypothesis="something else")
     prepare(tmp_path, encoder, pd.concat([pairs, other, pairs.head(3)]))
-    description = json.loads((tmp_path / "dataset/dataset.json").read_text())
+    description = json.loads((tmp_path / "dataset/dataset.json").read_text(encoding="utf-8"))
     assert sum(description["rows"].values()) == 2 * len(pairs)
     assert description["dropped"]["train"]["repeated text"] == 3
 

@@ -17,7 +17,7 @@ def job(path: Path, rule: str = "finetune", experiment: str = "tiny", threads: i
 def made(path: Path, seconds: float, size: int) -> Path:
     path.mkdir(parents=True)
     record = json.dumps({"seconds": seconds})
-    (path / "provenance.json").write_text(record)
+    (path / "provenance.json").write_text(record, encoding="utf-8")
     (path / "weights").write_bytes(bytes(size - len(record)))
     return path
 
@@ -77,7 +77,7 @@ def test_the_plan_of_a_fresh_study_names_what_is_unknown(workspace):
     command = workspace.command("--cores", "2")
     library = {"PYTHONPATH": str(Path(plan.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
     arguments = [command[0], "-m", "encoder_compression.plan", *command[3:]]
-    done = subprocess.run(arguments, cwd=workspace.folder, env=library, capture_output=True, text=True)
+    done = subprocess.run(arguments, cwd=workspace.folder, env=library, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "No earlier artifact tells of: 1 prepare_encoder, 1 prepare_dataset, " in done.stdout
     assert "1 prepare_unlabelled" in done.stdout

@@ -144,7 +144,7 @@ def test_no_epoch_before_the_end_of_the_ramp_can_be_chosen(tmp_path, parent, dat
     options = tiny.options["prune"]["magnitude60"]
     options = options | {"ramp": {"start": 0.0, "share": 0.6, "every": 2}, "training": options["training"] | {"epochs": 3}}
     run_prune(parent, dataset, tmp_path, options)
-    curve = (tmp_path / "training.csv").read_text().splitlines()
+    curve = (tmp_path / "training.csv").read_text(encoding="utf-8").splitlines()
     position = {name: index for index, name in enumerate(curve[0].split(","))}
     rows = [line.split(",") for line in curve[1:]]
     assert [float(row[position["epoch"]]) for row in rows if row[position["eval_score"]]] == [2, 3]

@@ -112,5 +112,5 @@ def test_a_training_that_holds_nothing_in_four_bits_does_not_load_their_library(
     code = (
         "import sys; from encoder_compression.techniques import finetune, lora; print(sys.modules['bitsandbytes'], 'peft' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SCRIPTS}, capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SCRIPTS}, capture_output=True, encoding="utf-8")
     assert found.stdout.split() == ["None", "True"], found.stderr

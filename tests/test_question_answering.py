@@ -31,7 +31,7 @@ COLUMNS = {name: name for name in ("id", "question", "context", "answers")} | {"
 def prepare(folder, encoder, source=TINY, **changes) -> dict:
     options = {"files": {"train": str(source)}, "format": {}, "columns": COLUMNS, "split": {"validation": 0.2, "test": 0.25}}
     prepare_dataset(options=options | {"max_length": 64, "stride": 16} | changes, task="question-answering", encoder=encoder, output=folder)
-    return json.loads((folder / "dataset.json").read_text())
+    return json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
 
 
 def questions(**changes) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def questions(**changes) -> pd.DataFrame:
     rows = [
         {"id": question["id"], "title": article["title"], "context": paragraph["context"], "question": question["question"]}
         | {"answers": {name: [answer[name] for answer in question["answers"]] for name in ("text", "answer_start")}}
-        for article in json.loads(TINY.read_text())["data"]
+        for article in json.loads(TINY.read_text(encoding="utf-8"))["data"]
         for paragraph in article["paragraphs"]
         for question in paragraph["qas"]
     ]
@@ -59,7 +59,7 @@ def study(tmp_path_factory, base):
     goal = Goal(dataset=folder / "dataset", metric="f1", seed=1, name="test")
     teacher = {"training": TRAINING}
     finetune(encoder=base, goal=goal, options=teacher, model=folder / "model", curve=folder / "training.csv")
-    (folder / "model/provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}))
+    (folder / "model/provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}), encoding="utf-8")
     predict_soft_targets(teacher=folder / "model", dataset=goal.dataset, output=folder / "soft_targets", name="test")
     options = {"layers": "even", "keep": 1, "start": "finetuned", "gate": 0, "temperature": 2.0, "training": TRAINING}
     distill(
@@ -223,7 +223,7 @@ def measure_row(study, folder, form, device) -> tuple[dict, pd.DataFrame]:
         predictions=folder / "predictions.parquet",
         name="test",
     )
-    return json.loads((folder / "measurement.json").read_text()), pd.read_parquet(folder / "predictions.parquet")
+    return json.loads((folder / "measurement.json").read_text(encoding="utf-8")), pd.read_parquet(folder / "predictions.parquet")
 
 
 def test_where_some_questions_have_no_answer_validation_chooses_the_threshold(study, base, tmp_path):

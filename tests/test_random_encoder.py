@@ -36,12 +36,12 @@ def test_the_tokenizer_is_of_the_architectures_own_kind(made):
     assert tokenizer.is_fast and type(tokenizer).__name__.lower() in names
     ids = tokenizer(TEXT)["input_ids"]
     assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
-    assert max(ids) < json.loads((folder / "config.json").read_text())["vocab_size"] == len(tokenizer)
+    assert max(ids) < json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"] == len(tokenizer)
 
 
 def test_the_config_pads_with_the_tokenizers_padding_and_knows_as_many_sentences_as_the_real_models(made):
     architecture, folder = made
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["pad_token_id"] == encoders.load_tokenizer(folder).pad_token_id
     assert config.get("type_vocab_size") == {"bert": 2, "electra": 2, "roberta": 1, "distilbert": None, "mpnet": None}[architecture]
 
@@ -79,7 +79,7 @@ def test_a_real_tokenizer_gives_the_ids_of_the_published_model(tmp_path, archite
     source = {"architecture": architecture, "tokenizer": str(real_tokenizer(name))} | SHAPE
     prepare_encoder(source={"random": source}, output=tmp_path)
     tokenizer = encoders.load_tokenizer(tmp_path)
-    assert len(tokenizer) == size == json.loads((tmp_path / "config.json").read_text())["vocab_size"]
+    assert len(tokenizer) == size == json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["vocab_size"]
     assert tokenizer("Hello world")["input_ids"] == ids
 
 
@@ -89,6 +89,6 @@ def test_a_folder_without_the_tables_of_the_architecture_is_one_line(tmp_path):
 
 
 def test_a_tokenizer_of_another_architecture_is_refused(tmp_path):
-    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", encoding="utf-8")
     with pytest.raises(UserError, match="has no token '<s>', so it is no tokenizer of 'mpnet'"):
         prepare_encoder(source={"random": {"architecture": "mpnet", "tokenizer": str(tmp_path)} | SHAPE}, output=tmp_path / "out")

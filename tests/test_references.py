@@ -103,7 +103,7 @@ def test_only_the_needed_jobs_of_the_other_experiment_run_and_none_of_its_report
     assert sorted(jobs) == ["distill", "finetune", "prepare_dataset", "prepare_encoder"]
     assert "results/tiny-wikitext/report.html" not in output
     encoder = {"encoder": {"variant": other("tiny-wikitext", "teacher+student6")}, "extends": "tiny"}
-    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(encoder))
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(encoder), encoding="utf-8")
     workspace.experiment = "mine"
     again = workspace.run("-n", "--cores", "2", "results/mine/base")
     assert "input: results/tiny-wikitext/teacher+student6/seed1/model" in again.stdout + again.stderr
@@ -114,14 +114,14 @@ def test_a_variant_is_an_encoder_like_any_other(tmp_path):
     """The other experiment runs, a head for the task takes the place of that for words, and provenance tells where it came from."""
     workspace = Workspace(tmp_path, experiment="mine")
     small = {"random": {"architecture": "bert", "layers": 12, "vocabulary_from": "tests/data/tiny_corpus.txt"}}
-    words = yaml.safe_load((workspace.folder / "config/experiments/tiny-wikitext.yaml").read_text()) | {"encoder": small}
-    (workspace.folder / "config/experiments/words.yaml").write_text(yaml.safe_dump(words))
+    words = yaml.safe_load((workspace.folder / "config/experiments/tiny-wikitext.yaml").read_text(encoding="utf-8")) | {"encoder": small}
+    (workspace.folder / "config/experiments/words.yaml").write_text(yaml.safe_dump(words), encoding="utf-8")
     mine = TINY | {"encoder": {"variant": other("words")}, "variants": ["teacher"], "compare": []}
-    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine), encoding="utf-8")
     done = workspace.run("--cores", "2", "results/mine/teacher/seed1/model")
     assert done.returncode == 0, done.stdout + done.stderr
-    record = json.loads((workspace.folder / "results/mine/base/provenance.json").read_text())
+    record = json.loads((workspace.folder / "results/mine/base/provenance.json").read_text(encoding="utf-8"))
     assert list(record["inputs"]) == ["results/words/teacher/seed1/model"]
-    config = json.loads((workspace.folder / "results/mine/teacher/seed1/model/config.json").read_text())
+    config = json.loads((workspace.folder / "results/mine/teacher/seed1/model/config.json").read_text(encoding="utf-8"))
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert not (workspace.folder / "results/words/report.html").exists()

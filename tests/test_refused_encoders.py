@@ -19,9 +19,9 @@ def candidate(tmp_path, encoder) -> Path:
 
 
 def change(path: Path, remove: tuple[str, ...] = (), **keys) -> None:
-    old = json.loads(path.read_text()) if path.exists() else {}  # transformers 5 writes fewer files
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}  # transformers 5 writes fewer files
     content = {key: value for key, value in old.items() if key not in remove}
-    path.write_text(json.dumps(content | keys))
+    path.write_text(json.dumps(content | keys), encoding="utf-8")
 
 
 def take(folder: Path) -> None:
@@ -42,9 +42,9 @@ def is_refused(folder: Path, message: str) -> None:
 def nested_config_with_code(folder: Path, marker: Path) -> dict:
     """Return the keys by which a LightGlue config loads the code in ``folder``, which writes ``marker``."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"model_type": "foreign", "auto_map": {"AutoConfig": "code.Foreign"}}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "foreign", "auto_map": {"AutoConfig": "code.Foreign"}}), encoding="utf-8")
     lines = ["from pathlib import Path", "from transformers import PretrainedConfig", f"Path({str(marker)!r}).touch()"]
-    (folder / "code.py").write_text("\n".join([*lines, "class Foreign(PretrainedConfig):", "    model_type = 'foreign'"]))
+    (folder / "code.py").write_text("\n".join([*lines, "class Foreign(PretrainedConfig):", "    model_type = 'foreign'"]), encoding="utf-8")
     return {"trust_remote_code": True, "keypoint_detector_config": {"model_type": "foreign", "_name_or_path": str(folder)}}
 
 
@@ -101,7 +101,7 @@ def test_a_chat_template_cannot_name_a_file_outside(candidate, tmp_path, name, k
 def test_a_config_that_cannot_be_read_is_refused(candidate, content, message):
     (candidate / "config.json").unlink()
     if content:
-        (candidate / "config.json").write_text(content)
+        (candidate / "config.json").write_text(content, encoding="utf-8")
     is_refused(candidate, message)
 
 

@@ -83,4 +83,4 @@ def test_a_label_that_is_no_number_is_told_with_its_count_and_ids(tmp_path, enco
 
 
 def test_the_range_of_the_labels_is_recorded(tmp_path, encoder):
-    assert json.loads((prepare(tmp_path, encoder) / "dataset.json").read_text())["label_range"] == [0.0, 5.0]
+    assert json.loads((prepare(tmp_path, encoder) / "dataset.json").read_text(encoding="utf-8"))["label_range"] == [0.0, 5.0]

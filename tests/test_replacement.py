@@ -75,10 +75,10 @@ def test_a_model_of_another_vocabulary_is_refused(model, dataset, tmp_path):
     encoders.save(encoders.load_model(model), tokenizer, tmp_path / "other")
     words = sorted(shift, key=shift.get)
     file = tmp_path / "other/tokenizer.json"
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     content["model"]["vocab"] = {word: number for number, word in enumerate(words)}
     content["added_tokens"], content["post_processor"] = [], None
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match="reads other tokens than the data set has; take a language model of the same encoder"):
         replace_words(model=tmp_path / "other", dataset=dataset, options=OPTIONS, output=tmp_path / "out", name="test")
 
@@ -86,7 +86,9 @@ def test_a_model_of_another_vocabulary_is_refused(model, dataset, tmp_path):
 def load(tmp_path, experiment: str) -> dict[str, Study]:
     mine = TINY | {"unlabelled": {"replaced": {"model": {"experiment": experiment, "variant": "teacher"}}}}
     files = {name: ROOT / "config" / "experiments" / f"{name}.yaml" for name in ("tiny", "tiny-wikitext", "wikitext")}
-    return load_studies(tmp_path, ["mine"], mine=mine, **{name: yaml.safe_load(file.read_text()) for name, file in files.items()})
+    return load_studies(
+        tmp_path, ["mine"], mine=mine, **{name: yaml.safe_load(file.read_text(encoding="utf-8")) for name, file in files.items()}
+    )
 
 
 def test_the_language_model_comes_from_an_experiment_about_a_corpus(tmp_path):

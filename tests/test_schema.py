@@ -8,8 +8,8 @@ import yaml
 
 from conftest import ROOT
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text())
-LIBRARY = "\n".join(path.read_text() for path in (ROOT / "workflow/scripts/encoder_compression").rglob("*.py"))
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
+LIBRARY = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/scripts/encoder_compression").rglob("*.py"))
 
 
 def properties(schema: dict) -> set[str]:
@@ -26,7 +26,7 @@ def test_every_option_is_read_somewhere(name):
 
 
 def rules() -> str:
-    return "\n".join(path.read_text() for path in Path(ROOT / "workflow/rules").glob("*.smk"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in Path(ROOT / "workflow/rules").glob("*.smk"))
 
 
 def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
@@ -35,10 +35,10 @@ def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
     sections = {name for name, part in SCHEMA["properties"].items() if part.get("$ref") == "#/$defs/steps"}
     assert sections == set(TECHNIQUES)
     for technique in TECHNIQUES:
-        assert f"rule {technique}:" in (ROOT / f"workflow/rules/{technique}.smk").read_text()
+        assert f"rule {technique}:" in (ROOT / f"workflow/rules/{technique}.smk").read_text(encoding="utf-8")
         assert "const" in SCHEMA["$defs"][technique]["properties"]["version"]
 
 
 def test_a_number_may_be_written_only_as_yaml_understands_it():
     for path in (ROOT / "config").rglob("*.yaml"):
-        assert not re.search(r"[:\s]\d+e[-+]?\d+\b", path.read_text()), f"{path}: write 5.0e-5; YAML takes 5e-5 for text"
+        assert not re.search(r"[:\s]\d+e[-+]?\d+\b", path.read_text(encoding="utf-8")), f"{path}: write 5.0e-5; YAML takes 5e-5 for text"

@@ -71,7 +71,7 @@ def table_of(folder: Path, search: dict) -> tuple[dict, pd.DataFrame]:
     report = folder / "worker1" / "trials.json"
     choose(step="mine", search=search, journal=folder / "journal.log", workers=[report], best=best, table=table, picture=picture)
     assert (folder / "search.svg").exists()
-    return json.loads(best.read_text()), pd.read_csv(table)
+    return json.loads(best.read_text(encoding="utf-8")), pd.read_csv(table)
 
 
 def test_the_trial_with_the_best_score_is_chosen_of_all(work, tmp_path):
@@ -95,10 +95,10 @@ def test_more_trials_go_on_with_those_there_are_and_another_space_starts_anew(wo
 
 
 def test_trials_on_other_inputs_do_not_count(work, tmp_path):
-    (tmp_path / "parent").write_text("a")
+    (tmp_path / "parent").write_text("a", encoding="utf-8")
     assert work(by_rate, search_of(), inputs={"parent": tmp_path / "parent"}) == {"trials": 6}
     assert work(by_rate, search_of(), inputs={"parent": tmp_path / "parent"}) == {"trials": 0}
-    (tmp_path / "parent").write_text("b")
+    (tmp_path / "parent").write_text("b", encoding="utf-8")
     assert work(by_rate, search_of(), inputs={"parent": tmp_path / "parent"}) == {"trials": 6}
 
 
@@ -270,18 +270,18 @@ def test_every_seed_trains_with_the_options_that_a_search_found(tmp_path):
     search = {"teacher": {"space": {"training.batch_size": {"choices": [4, 16]}}, "trials": 2, "workers": 2}}
     mine = {"extends": "tiny", "search": search, "seeds": [1, 2], "finetune": {"teacher": {"training": {"epochs": 1}}}}
     file = workspace.folder / "config/experiments/mine.yaml"
-    file.write_text(yaml.safe_dump(mine))
+    file.write_text(yaml.safe_dump(mine), encoding="utf-8")
     models = [f"results/mine/teacher/seed{seed}/model" for seed in (1, 2)]
     done = workspace.run("--cores", "2", *models)
     assert done.returncode == 0, done.stdout + done.stderr
     results = workspace.folder / "results/mine"
-    best = json.loads((results / "search/teacher/best.json").read_text())
+    best = json.loads((results / "search/teacher/best.json").read_text(encoding="utf-8"))
     texts = len(pd.read_parquet(results / "dataset/train.parquet"))
     for model in models:
-        facts = json.loads((workspace.folder / model / "provenance.json").read_text())["facts"]
+        facts = json.loads((workspace.folder / model / "provenance.json").read_text(encoding="utf-8"))["facts"]
         assert facts["searched"] == {"options": best["options"], "trials": 2, "seconds": best["seconds"]}
         assert facts["steps"] == -(-texts // best["options"]["training.batch_size"])
     search["teacher"]["trials"] = 3
-    file.write_text(yaml.safe_dump(mine))
+    file.write_text(yaml.safe_dump(mine), encoding="utf-8")
     again = workspace.run("-n", "--cores", "2", *models)
     assert {"search_trials", "choose_options", "finetune"} == set(re.findall(r"^rule (\w+):", again.stdout + again.stderr, re.MULTILINE))

@@ -60,7 +60,10 @@ def of_space(name: str, **tried) -> dict:
             {"search": {"magnitude60": {"parent": "teacher", "space": {"scope": {"choices": ["global", "fours"]}}}}},
             "space: scope: prune.magnitude60: of four neighbours one, two or three can be zero",
         ),
-        ({"search": {"even1": {"space": RATE, "objectives": ["speed"]}}}, "search.even1.objectives: ['speed'] is not one of [['score']"),
+        (
+            {"search": {"even1": {"space": RATE, "objectives": ["speed"]}}},
+            'search.even1.objectives: unknown value ["speed"]; known: ["score"], ["score", "multi',
+        ),
         (
             {"search": {"even1": {"parent": "teacher+width40", "space": RATE}, "width40": {"parent": "teacher+even1", "space": RATE}}},
             "search: steps wait for each other's options, even1 -> width40 -> even1; give one another 'parent'",
@@ -109,7 +112,7 @@ def test_a_control_takes_what_was_found_but_for_what_it_lacks():
 @pytest.mark.parametrize("variant", ["teacher+even1", "teacher+even1-control"])
 def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, variant):
     best = tmp_path / "best.json"
-    best.write_text(json.dumps({"options": {"loss.soft": 0.5, "training.batch_size": 4}, "trials": 3, "seconds": 12.5}))
+    best.write_text(json.dumps({"options": {"loss.soft": 0.5, "training.batch_size": 4}, "trials": 3, "seconds": 12.5}), encoding="utf-8")
     own = {"loss": {"hard": 1, "soft": 0}, "training": {"batch_size": 8}}
 
     def distill(*, goal, options):
@@ -135,7 +138,7 @@ class Wildcards(dict):
 
 
 def test_a_search_reads_all_that_the_steps_own_rule_does():
-    text = (ROOT / "workflow/rules/common_search.smk").read_text()
+    text = (ROOT / "workflow/rules/common_search.smk").read_text(encoding="utf-8")
     (block,) = re.findall(r"^READ_BY_STEP = (\{.*?^\})", text, re.DOTALL | re.MULTILINE)
     tree = ast.parse(block, mode="eval").body
     read = {key.value: {name.value for name in part.keys} for key, part in zip(tree.keys, tree.values, strict=True)}
@@ -150,9 +153,9 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1", "teacher+even1-control")
     for variant in ("teacher+even1", "teacher+even1-control"):
         path = Path(study.study.folder(variant, 1, "model")) / "provenance.json"
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         record["facts"]["searched"] = {"trials": 20, "seconds": 1234.4, "options": {"training.learning_rate": 0.0123}}
-        path.write_text(json.dumps(record))
+        path.write_text(json.dumps(record), encoding="utf-8")
     table = study.table()
     sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
     assert [one for one in warnings(table, table.over_seeds, {}) if "searched" in one] == [sentence]
@@ -162,7 +165,10 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
         "teacher+even1-control": 1234.4,
     }
     study.summarize()
-    cards = {variant: (Path(study.study.folder(variant, 1, "model")) / "README.md").read_text() for variant in ("teacher", "teacher+even1")}
+    cards = {
+        variant: (Path(study.study.folder(variant, 1, "model")) / "README.md").read_text(encoding="utf-8")
+        for variant in ("teacher", "teacher+even1")
+    }
     assert {variant: "training.learning_rate: 0.0123" in card for variant, card in cards.items()} == {
         "teacher": False,
         "teacher+even1": True,

@@ -55,7 +55,7 @@ def test_a_hostile_rng_state_runs_no_code(tmp_path, monkeypatch):
 
 def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
-    return subprocess.run([sys.executable, "-c", code, *arguments], env=variables, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code, *arguments], env=variables, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def test_a_job_drops_the_switch_that_lets_torch_unpickle(tmp_path):
@@ -72,7 +72,7 @@ def test_no_conversion_script_of_x_clip_is_installed():
 
 def test_kernels_is_not_installed():
     assert importlib.util.find_spec("kernels") is None
-    pinned = [line.partition("==")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    pinned = [line.partition("==")[0].strip() for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()]
     assert "transformers" in pinned
     assert "kernels" not in pinned
 
@@ -80,11 +80,11 @@ def test_kernels_is_not_installed():
 def nodes(kind: type) -> list[tuple[str, ast.AST]]:
     """Return the name of the file and the node, for every node of a kind in the workflow's Python files."""
     files = sorted((ROOT / "workflow").rglob("*.py"))
-    return [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, kind)]
+    return [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, kind)]
 
 
 def rules() -> str:
-    return "".join(file.read_text() for file in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")])
+    return "".join(file.read_text(encoding="utf-8") for file in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")])
 
 
 def test_trust_remote_code_is_never_true_in_the_source():
@@ -163,18 +163,19 @@ def test_the_tokenizer_of_an_accepted_encoder_asks_nobody(tmp_path, encoder):
 
 
 @pytest.mark.parametrize(
-    "source", [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}}}]
+    "source",
+    [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}, "max_length": 32}}],
 )
 @pytest.mark.parametrize("revision", ["main", "1a2b3c4", "v1.0", "a" * 41, None])
 def test_a_hub_source_without_a_commit_is_refused(tmp_path, source, revision):
-    ((section, kinds),) = source.items()
-    load_with_revision(tmp_path, section, kinds["hub"], {"revision": "a" * 40})
+    ((section, options),) = source.items()
+    load_with_revision(tmp_path, section, options, {"revision": "a" * 40})
     with pytest.raises(UserError, match=f"{section}.hub.*revision"):
-        load_with_revision(tmp_path, section, kinds["hub"], {"revision": revision} if revision else {})
+        load_with_revision(tmp_path, section, options, {"revision": revision} if revision else {})
 
 
-def load_with_revision(folder: Path, section: str, hub: dict, revision: dict) -> None:
-    load_options(folder, ["mine"], mine=TINY | {section: {"hub": hub | revision}})
+def load_with_revision(folder: Path, section: str, options: dict, revision: dict) -> None:
+    load_options(folder, ["mine"], mine=TINY | {section: options | {"hub": options["hub"] | revision}})
 
 
 BUILD_SCRIPT = """

@@ -82,7 +82,7 @@ for architecture in {ARCHITECTURES}:
 assert not any(name.startswith("encoder_compression") for name in sys.modules)
 print(json.dumps(found))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for architecture, found in json.loads(done.stdout).items():
         torch.testing.assert_close(torch.tensor(found), expected[architecture])
@@ -179,7 +179,7 @@ def run_step(folder, encoder, dataset, *, epochs: int, amount: dict, times=None)
     parent = folder / "parent"
     network = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     encoders.save(network, encoders.load_tokenizer(encoder), parent)
-    (parent / "provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}))
+    (parent / "provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}), encoding="utf-8")
     training = {"epochs": epochs, "learning_rate": 1e-3, "batch_size": 8, "accumulation": 1, "warmup": 0.1, "weight_decay": 0.01}
     return shrink(
         parent=parent,
@@ -208,7 +208,7 @@ def test_the_step_writes_a_smaller_model_and_says_what_it_kept(tmp_path, encoder
 def test_a_step_with_a_target_takes_out_what_its_table_of_times_demands(tmp_path, encoder, dataset):
     table = {"layers": 2, "whole_ms": 8, "heads": [{"kept": 2, "ms": 8}, {"kept": 1, "ms": 8}]}
     table |= {"neurons": [{"kept": 64, "ms": 8}, {"kept": 8, "ms": 1}]}  # a millisecond for eight neurons in both layers, none for heads
-    (tmp_path / "times.json").write_text(json.dumps(table))
+    (tmp_path / "times.json").write_text(json.dumps(table), encoding="utf-8")
     target = {"target": {"speedup": 1.5, "device": "here"}}
     facts = run_step(tmp_path, encoder, dataset, epochs=0, amount=target, times=tmp_path / "times.json")
     assert facts["kept"] == {"heads": [2, 2], "neurons": [40, 40]}

@@ -95,7 +95,7 @@ def test_pickled_weights_are_refused(tmp_path):
 
 def test_only_known_files_are_taken_from_an_encoder(tmp_path):
     folder = make_encoder(tmp_path / "encoder")
-    (folder / "modeling_evil.py").write_text("raise SystemExit")
+    (folder / "modeling_evil.py").write_text("raise SystemExit", encoding="utf-8")
     prepare_encoder(source={"files": {"folder": str(folder)}}, output=tmp_path / "base")
     assert not list((tmp_path / "base").glob("*.py"))
     assert (tmp_path / "base" / "config.json").exists()

@@ -137,7 +137,7 @@ def test_every_point_of_a_measured_table_has_a_time_on_the_same_examples(tmp_pat
         times=tmp_path / "times.json",
         name="test",
     )
-    table = json.loads((tmp_path / "times.json").read_text())
+    table = json.loads((tmp_path / "times.json").read_text(encoding="utf-8"))
     assert [point["kept"] for point in table["heads"]] == [2, 1]
     assert [point["kept"] for point in table["neurons"]] == [16, 8]
     for point in (*table["heads"], *table["neurons"]):
@@ -163,7 +163,7 @@ def test_structures_are_timed_once_for_all_seeds_and_only_where_a_target_asks(wo
     workspace.experiment = "fast"
     study = {"extends": "tiny", "seeds": [3, 4], "variants": ["teacher+width40", "teacher+fast"], "compare": []}
     study["shrink"] = {"fast": {"target": {"speedup": 1.2, "device": "cpu-onnxruntime"}, "gate": 0}}
-    (workspace.folder / "config/experiments/fast.yaml").write_text(yaml.safe_dump(study))
+    (workspace.folder / "config/experiments/fast.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
 
     def timed(*targets: str) -> list[str]:
         done = workspace.run("-n", "--cores", "2", *targets)

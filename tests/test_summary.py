@@ -61,10 +61,10 @@ def test_zeros_are_a_factor_of_their_own(tmp_path):
 def test_rounds_on_a_busy_machine_do_not_move_the_ratio_of_a_start(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1")
     file = tmp_path / "results/mine/teacher+even1/seed1" / TORCH / "measurement.json"
-    measured = json.loads(file.read_text())
+    measured = json.loads(file.read_text(encoding="utf-8"))
     for launch in measured["launches"]:
         launch["rounds"][0]["latencies_ms"] = [1000.0] * 20
-    file.write_text(json.dumps(measured))
+    file.write_text(json.dumps(measured), encoding="utf-8")
     assert study.aggregate().loc[("teacher+even1", TORCH), "speedup"] == pytest.approx(1)
 
 

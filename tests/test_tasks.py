@@ -29,7 +29,7 @@ def test_a_task_has_every_name_of_the_contract(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_metrics_of_a_task_are_those_that_the_schema_allows(name):
-    schema = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
     assert name in schema["properties"]["task"]["enum"] and len(NAMES) == len(schema["properties"]["task"]["enum"])
     (allowed,) = [one["then"] for one in schema["allOf"] if one["if"]["properties"]["task"]["const"] == name]
     task = tasks.load(name)
@@ -44,5 +44,5 @@ from encoder_compression import tasks
 for name in tasks.NAMES: tasks.load(name)
 print([name for name in ("torch", "transformers", "sklearn") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "workflow/scripts")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=ROOT / "workflow/scripts")
     assert done.stdout.strip() == "[]", done.stderr

@@ -167,12 +167,12 @@ def test_a_control_reads_no_logits(tmp_path):
 @pytest.mark.long
 def test_the_workflow_computes_them_once_and_trains_the_student_and_its_control(tmp_path):
     workspace = Workspace(tmp_path, experiment="mine")
-    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(options_of()))
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(options_of()), encoding="utf-8")
     models = [f"results/mine/teacher+kept1{end}/seed1/model" for end in ("", "-control")]
     done = workspace.run("--cores", "2", *models)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (done.stdout + done.stderr).count("rule predict_top_logits:") == 1
     facts = provenance.read_facts(workspace.folder / "results/mine/teacher/seed1/top8_logits")
     assert facts == {"blocks": len(parquet.read_table(workspace.folder / "results/mine/dataset/train.parquet")), "kept_logits": 8}
-    inputs = [json.loads((workspace.folder / model / "provenance.json").read_text())["inputs"] for model in models]
+    inputs = [json.loads((workspace.folder / model / "provenance.json").read_text(encoding="utf-8"))["inputs"] for model in models]
     assert ["results/mine/teacher/seed1/top8_logits" in one for one in inputs] == [True, False]

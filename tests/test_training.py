@@ -140,7 +140,7 @@ def test_a_checkpoint_that_a_kill_cut_short_is_passed_over(tmp_path):
     for step, state in ((10, '{"global_step": 10}'), (20, '{"global_st'), (30, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()
         if state:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state, encoding="utf-8")
     assert last_complete_checkpoint(tmp_path).endswith("checkpoint-10")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
     assert last_complete_checkpoint(tmp_path / "nowhere") is None

@@ -168,7 +168,9 @@ def test_the_control_has_as_many_steps_and_rows_of_train_alone(lesson, encoder, 
         facts = teach(lesson, encoder, dataset, tiny, tmp_path / name, loss=loss, training={"epochs": 1})
         steps[name], labels[name] = facts["steps"], np.array(seen)
         seen.clear()
-    own, further = (json.loads((folder / "dataset.json").read_text())["rows"]["train"] for folder in (dataset, lesson / "unlabelled"))
+    own, further = (
+        json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["rows"]["train"] for folder in (dataset, lesson / "unlabelled")
+    )
     assert steps["student"] == steps["control"] == -(-(own + further) // 8) > -(-own // 8)
     assert (labels["student"] == IGNORED).sum() == further
     assert (labels["control"] != IGNORED).all() and len(labels["control"]) == len(labels["student"])

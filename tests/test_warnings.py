@@ -43,7 +43,9 @@ def test_cut_texts_are_counted(study):
 def test_a_student_that_begins_elsewhere_cost_more_than_its_own_training(study):
     record = Path(study.study.folder("teacher+even1", 1, "model")) / "provenance.json"
     start = {"experiment": "wikitext", "variant": "teacher+student6", "seed": 1}
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"options": {"options": {"start": start}}}))
+    record.write_text(
+        json.dumps(json.loads(record.read_text(encoding="utf-8")) | {"options": {"options": {"start": start}}}), encoding="utf-8"
+    )
     told = "teacher+even1 begins with teacher+student6 of wikitext; its training seconds and steps leave that training out."
     assert warn(study) == [told]
 

@@ -22,8 +22,8 @@ CONTEXTS = ["  ".join(TEXTS[:9]), "é 日 " + " ".join(TEXTS[9:12]), "  ".join(T
 def byte_level(folder) -> RobertaTokenizerFast:
     """Return RoBERTa's tokenizer without a merge: a token per byte."""
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *sorted(ByteLevel.alphabet())]
-    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
     return RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
 
 

@@ -48,7 +48,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
 def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
     folder = finished.folder / "results/tiny"
     aggregate = pd.read_csv(folder / "aggregate.csv")
-    texts = {name: (folder / name).read_text() for name in ("summary.md", "summary.tex", "report.html")}
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("summary.md", "summary.tex", "report.html")}
     for row in aggregate.itertuples():
         assert all(row.variant in text for text in texts.values())
         assert f"{row.speedup:.2f}" in texts["summary.md"]
@@ -63,11 +63,11 @@ def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finis
     assert len(folders) == 19
     for folder in folders:
         before = provenance.fingerprint(folder)
-        card = (folder / "README.md").read_text()
+        card = (folder / "README.md").read_text(encoding="utf-8")
         assert card.startswith("---\n")
         (folder / "README.md").unlink()
         assert provenance.fingerprint(folder) == before
-        (folder / "README.md").write_text(card)
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 @pytest.mark.long
@@ -99,12 +99,12 @@ def test_every_artifact_tells_where_it_comes_from(finished):
     folders |= {finished.folder / "results/tiny/dataset", finished.folder / "results/tiny"}
     assert len(folders) > 15
     for folder in folders:
-        record = json.loads((folder / "provenance.json").read_text())
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         assert record["packages"]["torch"].startswith("2.")
         assert record["hardware"]["cores"] >= 1
         assert record["seconds"] >= 0
         assert {"commit", "modified"} == set(record["git"])
-    student = json.loads((finished.folder / "results/tiny/teacher+even1/seed1/model/provenance.json").read_text())
+    student = json.loads((finished.folder / "results/tiny/teacher+even1/seed1/model/provenance.json").read_text(encoding="utf-8"))
     assert student["options"]["options"]["layers"] == "even"
     assert "results/tiny/teacher/seed1/model" in student["inputs"]
 
@@ -119,7 +119,7 @@ def test_every_job_leaves_a_log_and_no_checkpoints(finished):
 
 def test_a_second_run_has_nothing_to_do_and_imports_no_torch(finished):
     command = finished.command("-n", "--cores", "2")
-    done = subprocess.run([command[0], "-X", "importtime", *command[1:]], cwd=finished.folder, capture_output=True, text=True)
+    done = subprocess.run([command[0], "-X", "importtime", *command[1:]], cwd=finished.folder, capture_output=True, encoding="utf-8")
     assert "Nothing to be done" in done.stdout + done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "snakemake" in imported
@@ -212,7 +212,7 @@ def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
     assert done.returncode != 0
     line = "Error: dataset: split 'train' has no column 'lable' for the label; did you mean 'label'?"
     assert f"{line} (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
-    assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text()
+    assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_any_chain_can_be_asked_for_as_a_target(finished, target):
 def test_the_pruned_variant_and_no_other_is_compressed_to_the_size_in_the_table(finished):
     (file,) = (finished.folder / "results/tiny").rglob("*.zst")
     assert file.relative_to(finished.folder / "results/tiny").parts[:2] == ("teacher+magnitude60", "seed1")
-    row = json.loads((file.parents[1] / "cpu-pytorch" / "measurement.json").read_text())
+    row = json.loads((file.parents[1] / "cpu-pytorch" / "measurement.json").read_text(encoding="utf-8"))
     assert row["compressed_mb"] == file.stat().st_size / 1e6
 
 
@@ -243,7 +243,7 @@ def test_a_run_killed_while_it_trains_goes_on_to_the_same_weights(tmp_path):
             kill_after_some_epochs(workspace, model)
         done = workspace.run("--cores", "2", model)
         assert done.returncode == 0, done.stdout + done.stderr
-        facts = json.loads((workspace.folder / model / "provenance.json").read_text())["facts"]
+        facts = json.loads((workspace.folder / model / "provenance.json").read_text(encoding="utf-8"))["facts"]
         assert facts["resumed"] == kill
         weights.append(load_file(workspace.folder / model / "model.safetensors"))
     whole, resumed = weights

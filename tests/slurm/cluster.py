@@ -38,7 +38,7 @@ def _install() -> None:
     refusal = Path("/usr/sbin/policy-rc.d")
     own = not refusal.exists()
     if own:
-        refusal.write_text("#!/bin/sh\nexit 101\n")
+        refusal.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
         refusal.chmod(0o755)
     try:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -134,7 +134,7 @@ def nodes_are_ready() -> bool:
 
 def output(*command: str) -> str:
     """Return what a command prints; nothing where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
     return "" if done.returncode else done.stdout
 
 
@@ -143,7 +143,7 @@ def insist(*command: str) -> str:
     answers = []
 
     def succeeds() -> bool:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
         answers.append(done.stdout)
         return done.returncode == 0
 
@@ -162,9 +162,9 @@ def wait_until(condition, *, seconds: float, what: str) -> None:
 def _living(name: str) -> int | None:
     """Return the process of a daemon that this module started, if it lives."""
     file = STATE / "pid" / name
-    pid = file.read_text().strip() if file.exists() else ""
+    pid = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     with suppress(OSError):
-        if pid and Path(f"/proc/{pid}/comm").read_text().startswith(("slurm", "mariadbd", "munged")):
+        if pid and Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith(("slurm", "mariadbd", "munged")):
             return int(pid)
     return None
 
@@ -189,7 +189,7 @@ def _start_munge() -> None:
 
 
 def _start_database() -> None:
-    data, socket_file, log = STATE / "database", STATE / "database.sock", (STATE / "log" / "mariadb.log").open("w")
+    data, socket_file, log = STATE / "database", STATE / "database.sock", (STATE / "log" / "mariadb.log").open("w", encoding="utf-8")
     shared = ["--no-defaults", "--user=root", f"--datadir={data}"]
     subprocess.run(["mariadb-install-db", *shared, "--skip-test-db"], check=True, stdout=log, stderr=log)
     small = ["--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=2"]
@@ -197,7 +197,7 @@ def _start_database() -> None:
     subprocess.Popen(["mariadbd", *shared, *small, *place], start_new_session=True, stdout=log, stderr=log)
     client = ["mariadb", "--no-defaults", f"--socket={socket_file}"]
     wait_until(lambda: output(*client, "--execute=select 1"), seconds=60, what="the database does not answer")
-    subprocess.run(client, stdin=(STATE / "etc" / "user.sql").open(), check=True)
+    subprocess.run(client, stdin=(STATE / "etc" / "user.sql").open(encoding="utf-8"), check=True)
     subprocess.run(["slurmdbd"], check=True)
     wait_until(lambda: "ControlHost" in output("sacctmgr", "list", "cluster"), seconds=60, what="slurmdbd does not answer")
     for entry in (["cluster", "tests"], ["account", "project"], ["user", "root", "account=project"]):

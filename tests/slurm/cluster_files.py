@@ -103,15 +103,15 @@ def write_configuration() -> None:
     }
     CONFIGURATION.mkdir(exist_ok=True)
     for name, text in files.items():
-        (STATE / "etc" / name).write_text(text)
+        (STATE / "etc" / name).write_text(text, encoding="utf-8")
         (STATE / "etc" / name).chmod(0o600)
         (CONFIGURATION / name).symlink_to(STATE / "etc" / name)
-    (STATE / "etc" / "user.sql").write_text(DATABASE_USER.format(**values))
+    (STATE / "etc" / "user.sql").write_text(DATABASE_USER.format(**values), encoding="utf-8")
     write_hosts([f"127.0.0.1 {' '.join(NODES)} {MARK}"])
 
 
 def write_hosts(lines: list[str]) -> None:
     """Give the nodes names that resolve; in place, as /etc/hosts may be a mount."""
     hosts = Path("/etc/hosts")
-    kept = [line for line in hosts.read_text().splitlines() if not line.endswith(MARK)]
-    hosts.write_text("\n".join([*kept, *lines]) + "\n")
+    kept = [line for line in hosts.read_text(encoding="utf-8").splitlines() if not line.endswith(MARK)]
+    hosts.write_text("\n".join([*kept, *lines]) + "\n", encoding="utf-8")

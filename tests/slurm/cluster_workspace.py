@@ -40,13 +40,15 @@ class ClusterWorkspace(Workspace):
     def start(self, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen:
         """Start a run in the background; what it prints goes to its log."""
         command = [*before, *self.command("--profile", "profiles/slurm", *arguments)]
-        return subprocess.Popen(command, cwd=self.folder, stdout=self.log.open("a"), stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            command, cwd=self.folder, stdout=self.log.open("a", encoding="utf-8"), stderr=subprocess.STDOUT, start_new_session=True
+        )
 
     def module(self, name: str) -> subprocess.CompletedProcess:
         """Run a module of the package in the folder, as the Makefile does."""
         library = {"PYTHONPATH": str(ROOT / "workflow/scripts"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
         command = [sys.executable, "-m", f"encoder_compression.{name}"]
-        return subprocess.run(command, cwd=self.folder, env=library, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=library, capture_output=True, encoding="utf-8")
 
     def jobs(self, state: str) -> list[str]:
         """Return the numbers of this folder's jobs in a state."""
@@ -62,13 +64,13 @@ class ClusterWorkspace(Workspace):
         """Return once the teacher's training has a checkpoint of that step or later."""
         wait = cluster.wait_until
         wait(lambda: self.steps_trained() >= step or run.poll() is not None, seconds=900, what=f"no checkpoint of step {step}")
-        assert run.poll() is None, self.log.read_text()[-3000:]
+        assert run.poll() is None, self.log.read_text(encoding="utf-8")[-3000:]
 
     def finish(self, run: subprocess.Popen) -> str:
         """Wait for the run's good end; returns its log."""
-        assert run.wait(timeout=1800) == 0, self.log.read_text()[-6000:]
-        return self.log.read_text()
+        assert run.wait(timeout=1800) == 0, self.log.read_text(encoding="utf-8")[-6000:]
+        return self.log.read_text(encoding="utf-8")
 
     def facts(self) -> dict:
         """Return what the teacher's training recorded."""
-        return json.loads((self.folder / TRAINED / "provenance.json").read_text())["facts"]
+        return json.loads((self.folder / TRAINED / "provenance.json").read_text(encoding="utf-8"))["facts"]

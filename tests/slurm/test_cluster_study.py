@@ -70,7 +70,7 @@ def test_measurements_of_a_group_take_turns(study):
     files = (study.folder / "results/cluster").glob("*/seed1/cpu-pytorch/measurement.json")
     spans = []
     for file in files:
-        seconds = json.loads((file.parent / "provenance.json").read_text())["seconds"]
+        seconds = json.loads((file.parent / "provenance.json").read_text(encoding="utf-8"))["seconds"]
         end = (file.parent / "provenance.json").stat().st_mtime
         spans.append((end - seconds, end))
     spans.sort()
@@ -87,7 +87,7 @@ def test_a_second_run_has_nothing_to_do_within_ten_seconds(study):
     run = study.start()
     assert run.wait(timeout=60) == 0
     assert time.monotonic() - before < 10
-    assert "Nothing to be done" in study.log.read_text()
+    assert "Nothing to be done" in study.log.read_text(encoding="utf-8")
 
 
 def test_the_look_at_the_cluster_finds_that_the_profile_fits(study):

@@ -119,7 +119,8 @@ def test_after_a_kill_nothing_runs_twice_and_nothing_is_lost(workspace, training
     refused = workspace.start(TRAINED)
     assert refused.wait(timeout=300) == 1
     assert (
-        "Error: 1 SLURM jobs of a run that was killed still work in this folder; cancel them: make slurm-clean" in workspace.log.read_text()
+        "Error: 1 SLURM jobs of a run that was killed still work in this folder; cancel them: make slurm-clean"
+        in workspace.log.read_text(encoding="utf-8")
     )
     assert workspace.jobs("RUNNING") == [orphan]
     cleaned = workspace.module("cluster.clean")
@@ -134,7 +135,7 @@ def test_an_edit_while_a_job_waits_changes_nothing_for_it(workspace, training):
     workspace.edit("config/experiments/cluster.yaml", f"epochs: {LONG},", "epochs: 2,")
     workspace.finish(training)
     curve = (workspace.folder / TRAINED).parent / "training.csv"
-    assert float(curve.read_text().splitlines()[-1].split(",")[1]) == LONG
+    assert float(curve.read_text(encoding="utf-8").splitlines()[-1].split(",")[1]) == LONG
 
 
 def test_a_run_that_waits_on_nothing_is_ended(workspace):
@@ -147,4 +148,4 @@ def test_a_run_that_waits_on_nothing_is_ended(workspace):
     workspace.wait_for_step(5, run)
     cluster.insist("scancel", *workspace.jobs("RUNNING"))
     assert run.wait(timeout=900) != 0
-    assert "Error: the run waits on nothing" in workspace.log.read_text()
+    assert "Error: the run waits on nothing" in workspace.log.read_text(encoding="utf-8")

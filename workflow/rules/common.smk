@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from encoder_compression import environment, frozen, locks
+from encoder_compression import environment, frozen, locks, yaml_files
 from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.configuration import load_experiments
 from encoder_compression.errors import UserError
@@ -20,15 +20,19 @@ from encoder_compression.targets import quantized_pattern, searched_pattern, ste
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
+environment.quote_interpreter()
 locks.release_after_kill()
 
 
 def read_experiments():
     """Return the options of the run's experiments, from their YAML files."""
+    for file in [*workflow.configfiles, *ROOT.glob("profiles/*/config.yaml")]:  # which Snakemake's own reader takes as they are
+        yaml_files.read(Path(file))
     return load_experiments(shared=config, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
 
 
 try:
+    environment.require_linux()
     experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     check_references(studies)

@@ -1,12 +1,12 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 import copy
+import math
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator, validators
 
-from encoder_compression import consistency, devices, mistakes, references
+from encoder_compression import consistency, devices, mistakes, references, yaml_files
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.search import space
 
@@ -39,8 +39,8 @@ def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) 
     """
     shared = dict(shared)
     names = {"experiments": shared.pop("experiments", None)}
-    _validate(names, "config.yaml", _read_yaml(schema_folder / "config.schema.yaml"))
-    schema = _read_yaml(schema_folder / "experiment.schema.yaml")
+    _validate(names, "config.yaml", yaml_files.read(schema_folder / "config.schema.yaml"))
+    schema = yaml_files.read(schema_folder / "experiment.schema.yaml")
     experiments = references.follow(names["experiments"], lambda name, asker: _load(name, asker, shared, config_folder, schema))
     for name, options in experiments.items():
         options["reported"] = name in names["experiments"]
@@ -50,7 +50,7 @@ def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) 
 
 def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict) -> dict:
     path = _experiment_file(name, config_folder / "experiments", asker)
-    options = merge(shared, _read_experiment(path))
+    options = merge(shared, _read_experiment(path, ()))
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
@@ -76,26 +76,22 @@ def _experiment_file(name: str, folder: Path, asker: str) -> Path:
     return path
 
 
-def _read_experiment(path: Path) -> dict:
-    """Return what an experiment's file says, laid over the file that it extends, if it extends one."""
-    own = _read_yaml(path)
-    if "extends" not in own:
-        return own
-    name = own.pop("extends")
-    other = _read_yaml(_experiment_file(name, path.parent, path.name))
-    if "extends" in other:
-        raise UserError(f"{path.name}: '{name}' itself extends '{other['extends']}'; extend that one and repeat here what '{name}' changes")
-    return merge({key: value for key, value in other.items() if key not in own or key not in WHOLE}, own)
+def _read_experiment(path: Path, extending: tuple[str, ...]) -> dict:
+    """Return what an experiment's file says, laid over what the file that it extends says, and so on down to one that extends none.
 
-
-def _read_yaml(path: Path) -> dict:
-    try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: holds no keys; write lines such as 'task: classification'")
-    return found
+    ``extending`` names the experiments that lead here. Raises UserError where they extend each other in a circle.
+    """
+    options = yaml_files.read(path)
+    if "extends" not in options:
+        return options
+    name, names = options.pop("extends"), (*extending, path.stem)
+    if not isinstance(name, str):
+        raise UserError(f"{path.name}: extends: {name} is not a text; name one experiment")
+    if name in names:
+        circle = " -> ".join([*names[names.index(name) :], name])
+        raise UserError(f"{path.name}: experiments extend each other in a circle, {circle}; take 'extends' out of one of them")
+    below = _read_experiment(_experiment_file(name, path.parent, path.name), names)
+    return merge({key: value for key, value in below.items() if key not in options or key not in WHOLE}, options)
 
 
 def merge(below: dict, above: dict) -> dict:
@@ -125,7 +121,17 @@ def _with_defaults(validator_class):
                 instance.setdefault(key, copy.deepcopy(subschema["default"]))
         yield from check_properties(validator, properties, instance, schema)
 
-    return validators.extend(validator_class, {"properties": fill_and_check})
+    return validators.extend(validator_class, {"properties": fill_and_check}, type_checker=_strict_numbers(validator_class.TYPE_CHECKER))
+
+
+def _strict_numbers(checker):
+    """Refuse 3.0 as a whole number, which would print and hash as another value than 3, and what is not finite as a number."""
+    return checker.redefine_many(
+        {
+            "integer": lambda _, value: not isinstance(value, float) and checker.is_type(value, "integer"),
+            "number": lambda _, value: checker.is_type(value, "number") and not (isinstance(value, float) and not math.isfinite(value)),
+        }
+    )
 
 
 _Validator = _with_defaults(Draft202012Validator)

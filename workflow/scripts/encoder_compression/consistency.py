@@ -2,12 +2,17 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.input_length import longest_input
 from encoder_compression.references import replaces_words
 
 MASKED = "masked-language-modelling"
+# Keys of local sources: those that name a file, and those that name a folder.
+OF_FILES, OF_FOLDERS = ("train", "validation", "test", "vocabulary_from"), ("folder", "tokenizer")
+CORRELATIONS = ("matthews", "pearson", "spearman")  # metrics from -1 to 1; all others are from 0 to 1
 # Options of a quantize step that one method alone reads, each with the value that changes nothing elsewhere.
 OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "per_channel": True, "equalize": True}}
 
@@ -15,6 +20,10 @@ OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "pe
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
     _check_stride(options["dataset"], file)
+    _check_shares(options["dataset"], file)
+    _check_heads(options["encoder"].get("random", {"hidden_size": 0, "heads": 1}), file)
+    _check_max_length(options, file)
+    _check_gates(options, file)
     _check_classes(options, file)
     for section, step, own in _trainings(options):
         if own["batch_size"] % own["accumulation"]:
@@ -52,16 +61,54 @@ def check(options: dict, file: str) -> None:
 
 def _trainings(options: dict) -> list[tuple[str, str, dict]]:
     """Return (section, step, training) of every step that can train."""
-    steps = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
-    return [(section, step, own["training"]) for section, step, own in steps if isinstance(own, dict) and "training" in own]
+    return [(section, step, own["training"]) for section, step, own in _steps(options) if "training" in own]
+
+
+def _steps(options: dict) -> list[tuple[str, str, dict]]:
+    """Return (section, step, its options) of all that stands in a section by a name."""
+    named = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
+    return [(section, step, own) for section, step, own in named if isinstance(own, dict)]
 
 
 def _check_classes(options: dict, file: str) -> None:
     names = options["dataset"].get("label_names", [])
+    if "threshold" in options["dataset"] and len(names) > 2:
+        raise UserError(f"{file}: dataset: threshold makes two classes, but 'label_names' has {len(names)}; name two, or take one out")
     if options["metric"] == "f1" and options["task"] == "classification" and len(names) > 2:
         raise UserError(f"{file}: metric: f1 is that of the second of two classes, but there are {len(names)}; take macro_f1")
     if options["dataset"].get("tune_threshold") and len(names) > 2:
         raise UserError(f"{file}: dataset: tune_threshold is for two classes, but there are {len(names)}; take it out")
+
+
+def _check_shares(dataset: dict, file: str) -> None:
+    """Raise UserError where the splits that are cut from train would leave nothing of it."""
+    given = dataset.get("files", dataset.get("hub", {}).get("splits", {}))
+    cut = [name for name in ("test", "validation") if name not in given]
+    if sum(dataset["split"][name] for name in cut) >= 1:
+        raise UserError(f"{file}: dataset.split: {' and '.join(cut)} together leave nothing of train; lower them to less than 1 in all")
+
+
+def _check_heads(random: dict, file: str) -> None:
+    if random["hidden_size"] % random["heads"]:
+        raise UserError(f"{file}: encoder.random: {random['heads']} heads do not divide hidden_size {random['hidden_size']}; change one")
+
+
+def _check_gates(options: dict, file: str) -> None:
+    """Raise UserError for a gate that no score is below; a correlation can be below 0, a share cannot."""
+    if options["metric"] in CORRELATIONS:
+        return
+    for section, step, own in _steps(options):
+        if own.get("gate", 0) < 0:
+            raise UserError(
+                f"{file}: {section}.{step}.gate: {options['metric']} is from 0 to 1, so {own['gate']} keeps nothing out; "
+                "give 0 where the teacher need not have learnt anything"
+            )
+
+
+def _check_max_length(options: dict, file: str) -> None:
+    longest, most = options["dataset"]["max_length"], longest_input(options["encoder"])
+    if most is not None and longest > most:
+        raise UserError(f"{file}: dataset.max_length is {longest}, but the encoder reads at most {most} tokens; give at most {most}")
 
 
 def _check_stride(dataset: dict, file: str) -> None:
@@ -151,14 +198,20 @@ def find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources; raise UserError for paths where nothing lies."""
     sources = [(options.get(name, {}), "files") for name in ("dataset", "unlabelled", "encoder")] + [(options["encoder"], "random")]
     for section in (part[key] for part, key in sources if key in part):
-        for key in section.keys() & {"train", "validation", "test", "folder", "vocabulary_from", "tokenizer"}:
+        for key in section.keys() & {*OF_FILES, *OF_FOLDERS}:
             section[key] = _existing_path(section[key], file)
+            if key in OF_FOLDERS and not Path(section[key]).is_dir():
+                raise UserError(f"{file}: {key}: '{section[key]}' is a file; name the folder that it lies in")
+            if key in OF_FILES and Path(section[key]).is_dir():
+                raise UserError(f"{file}: {key}: '{section[key]}' is a folder; name a file in it")
 
 
 def _existing_path(path: str, file: str) -> str:
     found = str(Path(os.path.expandvars(path)).expanduser())
     if unset := re.search(r"\$\{?(\w+)", found):
         raise UserError(f"{file}: '{path}' needs the environment variable {unset[1]}; set it to the folder of the data")
+    if not found.isascii() and sys.getfilesystemencoding() != "utf-8":
+        raise UserError(f"{file}: '{path}' cannot be opened in this locale, which is not UTF-8; run with PYTHONUTF8=1 in the environment")
     if not Path(found).exists():
         beside = [str(other) for other in Path(found).parent.glob(f"*{Path(found).suffix}")]
         raise UserError(f"{file}: '{found}' does not exist{nearest(found, beside)}")

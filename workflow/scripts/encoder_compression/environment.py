@@ -2,11 +2,15 @@
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+from encoder_compression.errors import UserError
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "openvino", "nncf",
@@ -29,7 +33,13 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Otherwise datasets tells a server beside the hub what it loads.
     "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+    # Text files and paths are UTF-8 in every locale, also those that libraries open.
+    "PYTHONUTF8": "1",
 }
+
+# Where libraries keep downloads and what they compiled, if the home directory cannot hold a cache: an absolute path, as jobs pass it on.
+CACHE = Path(".snakemake/cache")
+CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")
 
 
 def cpu_has_bfloat16() -> bool:
@@ -64,7 +74,7 @@ def hardware() -> dict:
 def _processor() -> tuple[str, set[str]]:
     fields = {}
     if Path("/proc/cpuinfo").exists():
-        pairs = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        pairs = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
         fields = {key.strip(): value.strip() for key, _, value in pairs}
     flags = fields.get("flags") or fields.get("Features") or ""
     return fields.get("model name") or platform.processor() or platform.machine(), set(flags.split())
@@ -79,7 +89,7 @@ def revision() -> dict:
 
 def _lines(command: list[str]) -> list[str]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
     return done.stdout.split("\n")[:-1]
@@ -89,6 +99,34 @@ def apply_process_settings() -> None:
     """Put the settings into the environment of this process's children, where the user has not."""
     for key, value in PROCESS_SETTINGS.items():
         os.environ.setdefault(key, value)
+    if not _home_holds_a_cache():
+        for name in CACHE_VARIABLES:
+            os.environ.setdefault(name, str(CACHE.resolve() / name.lower()))
+
+
+def _home_holds_a_cache() -> bool:
+    """Say whether ~/.cache is a folder that can be written; it is made where the home directory allows that."""
+    try:
+        folder = Path("~/.cache").expanduser()
+        folder.mkdir(exist_ok=True)
+    except (OSError, RuntimeError):  # the latter: a user without a home directory
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def require_linux() -> None:
+    """Raise UserError on other systems: measuring reads /proc and binds processes to cores."""
+    if sys.platform != "linux":
+        raise UserError(f"this workflow runs on Linux alone, and this is {sys.platform}; run it in the container that Dockerfile makes")
+
+
+def quote_interpreter() -> None:
+    """Quote the path of this Python for a shell: Snakemake puts ``sys.executable`` into its commands as it is.
+
+    For the process that starts the jobs. A path without blanks stays what it is, and so does one that is quoted already.
+    """
+    if Path(sys.executable).exists():
+        sys.executable = shlex.quote(sys.executable)
 
 
 def tokenize_in_parallel() -> None:

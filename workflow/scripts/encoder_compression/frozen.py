@@ -22,7 +22,7 @@ def freeze(options: dict) -> dict:
 
 def recall() -> dict:
     """Return the options of the run that this process is a job of."""
-    return yaml.safe_load(Path(os.environ[VARIABLE]).read_text())
+    return yaml.safe_load(Path(os.environ[VARIABLE]).read_text(encoding="utf-8"))
 
 
 def _write(options: dict) -> Path:
@@ -31,6 +31,6 @@ def _write(options: dict) -> Path:
     path = FOLDER.resolve() / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(path)
     return path

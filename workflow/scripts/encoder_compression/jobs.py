@@ -60,7 +60,7 @@ def _searched(technique: str, snakemake) -> dict:
     best = snakemake.input.get("best")
     if not best:
         return {}
-    found = json.loads(Path(best).read_text())
+    found = json.loads(Path(best).read_text(encoding="utf-8"))
     step = snakemake.wildcards.variant.split("+")[-1]
     return {"trials": found["trials"], "seconds": found["seconds"], "options": taken(step, technique, found["options"])}
 
@@ -95,11 +95,12 @@ def goal(snakemake):
 def _redirect_to(log: Path) -> None:
     """Send file descriptors 1 and 2, where C libraries print too, to the log; keep the terminal for bars."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    progress.terminal = os.fdopen(os.dup(2), "w", buffering=1)
-    with log.open("w") as file:
+    progress.terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    with log.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.stdout.reconfigure(line_buffering=True)
+    sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
+    sys.stderr.reconfigure(encoding="utf-8")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
 

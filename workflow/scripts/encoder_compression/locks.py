@@ -16,7 +16,7 @@ LOCKS = Path(".snakemake/locks")
 def record_runner() -> None:
     """Write down this process as one that holds locks in the working directory."""
     RECORDS.mkdir(parents=True, exist_ok=True)
-    _own_record().write_text(str(psutil.Process().create_time()))
+    _own_record().write_text(str(psutil.Process().create_time()), encoding="utf-8")
 
 
 def forget_runner() -> None:
@@ -46,6 +46,6 @@ def _lives(record: Path) -> bool:
     if host != socket.gethostname():
         return True
     try:
-        return abs(psutil.Process(int(pid)).create_time() - float(record.read_text())) < 1
+        return abs(psutil.Process(int(pid)).create_time() - float(record.read_text(encoding="utf-8"))) < 1
     except psutil.NoSuchProcess:
         return False

@@ -12,10 +12,10 @@ def resident_mb() -> float:
 
 def reset_peak() -> None:
     """Let the kernel forget the peak so far, so that an import's peak is not counted as the model's."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_mb() -> float:
     """Return the peak since `reset_peak`, in MB of 10⁶ bytes."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if ":" in line)
     return int(fields["VmHWM"].split()[0]) * 1024 / 1e6

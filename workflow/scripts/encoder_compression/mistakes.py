@@ -1,6 +1,8 @@
 """What jsonschema found wrong in a YAML file, as one line that says where and what would be right."""
 
+import datetime
 import json
+import math
 
 from jsonschema import ValidationError
 
@@ -18,41 +20,164 @@ KINDS = {
 
 def explain(error: ValidationError) -> str:
     """Return one line that says where the mistake is and what would be right."""
+    if error.validator == "anyOf" and isinstance(error.instance, dict | list):  # the mistake in it, not that it is no name
+        return explain(_likeliest(error))
     place = ".".join(str(key) for key in error.absolute_path)
-    prefix = f"{place}: " if place else ""
+    words = EXPLANATIONS[error.validator](error) if error.validator in EXPLANATIONS else error.message
+    return f"{place}: {words}" if place else words
+
+
+def _likeliest(error: ValidationError) -> ValidationError:
+    """Return the mistake in a mapping or list that may also be a name."""
+    if isinstance(error.instance, dict):
+        return next(inner for inner in error.context if inner.validator != "enum")
+    return max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "enum"))
+
+
+def _unknown_key(error: ValidationError) -> str:
+    known = error.schema["properties"]
+    unknown = sorted(set(error.instance) - set(known))[0]
+    return f"unknown key '{unknown}'{nearest(unknown, known)}"
+
+
+def _missing_key(error: ValidationError) -> str:
+    missing = next(key for key in error.validator_value if key not in error.instance)
+    return f"the key '{missing}' is missing; add it"
+
+
+def _unknown_value(error: ValidationError) -> str:
+    if isinstance(error.instance, str):
+        return f"unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
+    return f"unknown value {_shown(error.instance)}; known: {', '.join(map(_shown, error.validator_value))}"
+
+
+def _no_name(error: ValidationError) -> str:
+    """Explain a value that is neither one of the names nor what may stand in place of a name."""
+    names, *others = error.validator_value
+    others = "".join(f"; or give {KINDS[other['type']]}" for other in others if "type" in other)
+    return f"unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{others}"
+
+
+def _pattern(error: ValidationError) -> str:
+    if "description" in error.schema:
+        return f"'{error.instance}' does not look right. {error.schema['description']}"
+    return f"'{error.instance}' is no name here; take letters, digits and '_', a letter first"
+
+
+def _not_here(error: ValidationError) -> str:
+    return "not for this task; take it out or change 'task'"
+
+
+def _count_of_keys(error: ValidationError) -> str:
     known = error.schema.get("properties", {})
-    if error.validator == "additionalProperties" and known:
-        unknown = sorted(set(error.instance) - set(known))[0]
-        return f"{prefix}unknown key '{unknown}'{nearest(unknown, known)}"
-    if error.validator == "enum" and isinstance(error.instance, str):
-        return f"{prefix}unknown value '{error.instance}'{nearest(error.instance, error.validator_value)}"
-    if error.validator == "type":
-        return f"{prefix}{_explain_type(error.instance, error.validator_value)}"
-    if error.validator == "anyOf" and isinstance(error.instance, dict):  # the mistake in it, not that it is no name
-        return explain(next(inner for inner in error.context if inner.validator != "enum"))
-    if error.validator == "anyOf" and isinstance(error.instance, list):  # the mistake in the list, not that it is no name
-        return explain(max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "enum")))
-    if error.validator == "anyOf":  # a name or something that is no name
-        names, *others = error.validator_value
-        others = "".join(f"; or give {KINDS[other['type']]}" for other in others if "type" in other)
-        return f"{prefix}unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{others}"
-    if error.validator == "pattern" and "description" in error.schema:
-        return f"{prefix}'{error.instance}' does not look right. {error.schema['description']}"
-    if error.validator == "pattern":
-        return f"{prefix}'{error.instance}' is no name here; take letters, digits and '_', a letter first"
-    if error.validator == "not":
-        return f"{prefix}not for this task; take it out or change 'task'"
-    if error.validator in ("minProperties", "maxProperties") and known:
-        return f"{prefix}give exactly one of: {', '.join(known)}"
-    if error.validator == "oneOf":  # each branch requires one key
-        return f"{prefix}give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
-    return f"{prefix}{error.message}"
+    return f"give exactly one of: {', '.join(known)}" if known else f"{error.message}; name at least {error.validator_value}"
 
 
-def _explain_type(found, wanted: str) -> str:
-    """Return what is there in place of a value of the wanted kind, and how such a one is written."""
-    if found is None:
+def _one_of(error: ValidationError) -> str:  # each branch requires one key
+    return f"give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
+
+
+def _repeated(error: ValidationError) -> str:
+    value = next(item for index, item in enumerate(error.instance) if item in error.instance[:index])
+    return f"{_shown(value)} is listed twice; take one out"
+
+
+def _too_few(error: ValidationError) -> str:
+    return f"{error.message}; list at least {error.validator_value}"
+
+
+def _fixed(error: ValidationError) -> str:
+    return f"{_shown(error.instance)} is not {_shown(error.validator_value)}, which the workflow itself sets; take the key out"
+
+
+def _bounds(error: ValidationError) -> str:
+    """Explain between which numbers a value must lie, and that a share is no percentage."""
+    schema = error.schema
+    ends = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
+    allowed = " and ".join(f"{words} {schema[end]}" for end, words in ends.items() if end in schema)
+    percentage = " (60 % is 0.6)" if 1 in (schema.get("maximum"), schema.get("exclusiveMaximum")) else ""
+    return f"{error.message}; give {allowed}{percentage}"
+
+
+def _kind(error: ValidationError) -> str:
+    """Explain what stands in place of a value of the wanted kind, and how such a value is written."""
+    value, wanted = error.instance, error.validator_value
+    if not isinstance(wanted, str):
+        return f"{_shown(value)} is none of these: {', '.join(KINDS[kind] for kind in wanted)}; give one"
+    if value is None:
         return f"nothing stands here; give {KINDS[wanted]}, or take the key out"
-    if wanted in ("number", "integer") and isinstance(found, str):
-        return f"'{found}' is text to YAML, not a number; write it {'like 5.0e-5' if 'e' in found else 'without quotes'}"
-    return f"{json.dumps(found)} is not {KINDS[wanted]}" + (f"; write [{found}]" if wanted == "array" else "")
+    return EXPLANATIONS_OF_KINDS[wanted](value, error.schema)
+
+
+def _no_text(value, schema: dict) -> str:
+    if isinstance(value, bool):
+        return f"YAML takes yes, no, on, off, true and false for {_shown(value)}; put the text in quotes"
+    if isinstance(value, int | float | datetime.date):
+        return f"{value} is {'a date' if isinstance(value, datetime.date) else 'a number'} to YAML; write '{value}' in quotes"
+    return f"{_shown(value)} is not a text; write one, without brackets"
+
+
+def _no_number(value, schema: dict) -> str:
+    wanted = KINDS[schema["type"]]
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not {wanted}; give a finite number"
+    if not isinstance(value, str):
+        whole = isinstance(value, float) and value.is_integer()
+        return f"{_shown(value)} is not {wanted}; {f'write {value:.0f}' if whole else f'give {wanted}'}"
+    if value.endswith("%"):
+        return f"'{value}' is text to YAML, not a number; write a share, such as 0.6 for 60 %"
+    return f"'{value}' is text to YAML, not a number; {_how_to_write(value, wanted)}"
+
+
+def _how_to_write(text: str, wanted: str) -> str:
+    try:
+        float(text)
+    except ValueError:
+        return f"give {wanted}"
+    return "write it like 5.0e-5" if "e" in text.lower() else "write it without quotes"
+
+
+def _no_list(value, schema: dict) -> str:
+    return f"{_shown(value)} is not {KINDS['array']}; write [{value}]"
+
+
+def _no_keys(value, schema: dict) -> str:
+    known = ", ".join(schema.get("properties", {}))
+    return f"{_shown(value)} is not {KINDS['object']}; {f'its keys: {known}' if known else 'write a line for each name, such as name: {}'}"
+
+
+def _no_boolean(value, schema: dict) -> str:
+    return f"{_shown(value)} is not {KINDS['boolean']}; write one of them, without quotes"
+
+
+def _shown(value) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+EXPLANATIONS_OF_KINDS = {
+    "object": _no_keys,
+    "array": _no_list,
+    "string": _no_text,
+    "number": _no_number,
+    "integer": _no_number,
+    "boolean": _no_boolean,
+}
+EXPLANATIONS = {
+    "additionalProperties": _unknown_key,
+    "required": _missing_key,
+    "enum": _unknown_value,
+    "anyOf": _no_name,
+    "pattern": _pattern,
+    "not": _not_here,
+    "minProperties": _count_of_keys,
+    "maxProperties": _count_of_keys,
+    "oneOf": _one_of,
+    "uniqueItems": _repeated,
+    "minItems": _too_few,
+    "const": _fixed,
+    "minimum": _bounds,
+    "maximum": _bounds,
+    "exclusiveMinimum": _bounds,
+    "exclusiveMaximum": _bounds,
+    "type": _kind,
+}

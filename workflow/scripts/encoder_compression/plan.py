@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoder_compression import frozen, provenance
+from encoder_compression.cluster.gres import count_gpus
 from encoder_compression.dryrun import Job, list_jobs
 
 ROW = "{:<27}{:>6}{:>9}{:>9}{:>18}{:>11}{:>10}".format
@@ -59,10 +60,7 @@ def _median(costs: list[Cost]) -> Cost | None:
 
 def gpus(resources: dict) -> int:
     """Return how many GPUs a job asks for: ``gpu`` counts those of the job, ``gres: "gpu:2"`` those of each node."""
-    name, _, kind_and_count = resources.get("gres", "").partition(":")
-    count = kind_and_count.rpartition(":")[2]
-    of_nodes = (int(count) if count.isdigit() else 1) * resources.get("nodes", 1) if name == "gpu" else 0
-    return resources.get("gpu", 0) or of_nodes
+    return resources.get("gpu", 0) or count_gpus(str(resources.get("gres", "")), model="") * resources.get("nodes", 1)
 
 
 def table(costs: list[tuple[Job, Cost | None]]) -> list[str]:

@@ -32,12 +32,12 @@ def write(folder: Path, *, options: dict, inputs: dict[str, str], seconds: float
         "packages": environment.packages(),
         "hardware": environment.hardware(),
     }
-    (Path(folder) / FILE_NAME).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    (Path(folder) / FILE_NAME).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> dict:
     """Return the record of an artifact's folder."""
-    return json.loads((Path(folder) / FILE_NAME).read_text())
+    return json.loads((Path(folder) / FILE_NAME).read_text(encoding="utf-8"))
 
 
 def read_facts(folder: Path) -> dict:

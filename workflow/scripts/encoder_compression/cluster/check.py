@@ -1,12 +1,14 @@
 """Look at the SLURM cluster and say what the block "yours" of profiles/slurm/config.yaml needs: make slurm-check."""
 
 import getpass
+import math
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoder_compression.cluster import gres
 from encoder_compression.cluster.queue import ask
 from encoder_compression.dryrun import Job, list_jobs
 from encoder_compression.plan import gpus
@@ -14,6 +16,7 @@ from encoder_compression.plan import gpus
 PROFILE = "profiles/slurm"
 ROW = "  {:<14}{:>6}{:>12}{:>12}{:>15}  {:<24}{}".format
 HEAD = ROW("partition", "nodes", "processors", "memory MB", "minutes", "GPUs", "features")
+PYTHON = sys.executable  # before a dry run in this process quotes it for Snakemake's commands
 MIN_JOB_AGE = 200  # seconds; the plugin looks at its jobs every 180 at least
 PROBE_SECONDS = 120
 # Run on a node, in this folder: prints whether it sees a file made here, runs the environment, and reaches the internet.
@@ -46,8 +49,10 @@ def read_nodes(answer: str) -> list[Nodes]:
     """Return the kinds of nodes that ``sinfo --format='%R|%D|%c|%m|%l|%G|%f'`` lists."""
     rows = [line.split("|") for line in answer.splitlines()]
     return [
-        Nodes(name, int(count), _number(processors), _number(memory), minutes(limit), "" if gres == "(null)" else gres, _features(features))
-        for name, count, processors, memory, limit, gres, features in rows
+        Nodes(
+            name, int(count), _number(processors), _number(memory), minutes(limit), "" if cards == "(null)" else cards, _features(features)
+        )
+        for name, count, processors, memory, limit, cards, features in rows
     ]
 
 
@@ -88,9 +93,14 @@ def _problems(job: Job, nodes: list[Nodes], accounts: set[str]) -> list[str]:
         longest = f"write at most {kinds[0].minutes:.0f}"
         problems.append(f"runtime of {job.rule}: {wanted['runtime']} is longer than '{partition}' allows; {longest}")
     if not any(_fits(job, kind) for kind in kinds):
-        asked = f"{job.threads} processors, {wanted['mem_mb']} MB, {gpus(wanted)} GPUs"
+        asked = f"{job.threads} processors, {wanted['mem_mb']} MB, {_gpus_in_words(wanted)}"
         problems.append(f"{job.rule}: no node of '{partition}' has {asked} and the constraint '{wanted.get('constraint', '')}'")
     return problems
+
+
+def _gpus_in_words(wanted: dict) -> str:
+    model, nodes = gres.wanted_model(wanted), wanted.get("nodes", 1)
+    return f"{gpus(wanted)} {f'{model} ' if model else ''}GPUs{f' on {nodes} nodes' if nodes > 1 else ''}"
 
 
 def _fits(job: Job, kind: Nodes) -> bool:
@@ -98,7 +108,7 @@ def _fits(job: Job, kind: Nodes) -> bool:
     features = set(re.findall(r"[\w.-]+", str(wanted.get("constraint", ""))))
     any_of = "|" in str(wanted.get("constraint", ""))
     has_features = bool(features & kind.features) if any_of else features <= kind.features
-    has_gpus = not gpus(wanted) or "gpu" in kind.gres
+    has_gpus = math.ceil(gpus(wanted) / wanted.get("nodes", 1)) <= gres.count_gpus(kind.gres, model=gres.wanted_model(wanted))
     return has_features and has_gpus and job.threads <= kind.processors and wanted["mem_mb"] <= kind.memory_mb
 
 
@@ -109,8 +119,8 @@ def probe(partition: str) -> dict[str, bool] | None:
     sight.touch()
     place = [f"--partition={partition}", f"--immediate={PROBE_SECONDS}", "--time=2", "--ntasks=1", "--mem=500"]
     try:
-        command = ["srun", "--quiet", *place, sys.executable, "-c", PROBE, str(sight)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PROBE_SECONDS)
+        command = ["srun", "--quiet", *place, PYTHON, "-c", PROBE, str(sight)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=2 * PROBE_SECONDS)
     except subprocess.TimeoutExpired:
         return None
     finally:

@@ -62,6 +62,6 @@ def ask(*command: str) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20, check=True).stdout
     except subprocess.SubprocessError:
         return None

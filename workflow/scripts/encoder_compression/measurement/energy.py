@@ -24,7 +24,7 @@ class EnergyCounter:
 
 def _read_joules(folder: Path) -> float | None:
     try:
-        return int((folder / "energy_uj").read_text()) / 1e6
+        return int((folder / "energy_uj").read_text(encoding="utf-8")) / 1e6
     except OSError:  # only root may read it on most systems
         return None
 
@@ -32,7 +32,7 @@ def _read_joules(folder: Path) -> float | None:
 def _difference(folder: Path, start: float) -> float:
     """Return the energy since ``start``; the counter begins again at its maximum."""
     difference = _read_joules(folder) - start
-    return difference if difference >= 0 else difference + int((folder / "max_energy_range_uj").read_text()) / 1e6
+    return difference if difference >= 0 else difference + int((folder / "max_energy_range_uj").read_text(encoding="utf-8")) / 1e6
 
 
 def _cards() -> list:

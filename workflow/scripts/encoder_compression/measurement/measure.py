@@ -51,7 +51,7 @@ def measure(
     _require_proof(once, device)
     parquet.write_table(pa.table(predicted), predictions)
     result = once | {"device": device, "launches": launches}
-    Path(measurement).write_text(json.dumps(result) + "\n")
+    Path(measurement).write_text(json.dumps(result) + "\n", encoding="utf-8")
     return {"launches": len(launches), "largest_foreign_cpu_share": max(one["foreign_cpu_share"] for one in launches)}
 
 

@@ -70,7 +70,7 @@ class Runtime:
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = onnxruntime.InferenceSession(self.graph, options, providers=[self.provider])
             self._run(session, batch)
-            events = json.loads(Path(session.end_profiling()).read_text())
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         ran = [event["args"] for event in events if event.get("cat") == "Node" and "provider" in event["args"]]
         operators = Counter(node["op_name"] for node in ran)
         matmuls = {

@@ -81,7 +81,7 @@ class Runtime:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "profile.json"
             profile.export_chrome_trace(str(file))
-            events = json.loads(file.read_text())["traceEvents"]
+            events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
         ran = Counter(event.get("cat") for event in events)
         formats = (_format(event) for event in events)
         return {

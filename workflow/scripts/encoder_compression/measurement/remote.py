@@ -31,7 +31,7 @@ class RemoteWorker:
             [sys.executable, "-m", "encoder_compression.measurement.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             env=_environment(self.load["device"]["threads"]),
         )
         self._send("load", self.load)  # without waiting, so that a variant and its partner load side by side

@@ -44,7 +44,7 @@ def time_structures(
             bar.update()
     whole_ms = float(np.median([start["latencies_ms"][0] for start in starts.values()]))
     points = {part: _points(kept[part], start["latencies_ms"], whole_ms) for part, start in starts.items()}
-    Path(times).write_text(json.dumps({"device": device, "layers": layers, "whole_ms": whole_ms} | points) + "\n")
+    Path(times).write_text(json.dumps({"device": device, "layers": layers, "whole_ms": whole_ms} | points) + "\n", encoding="utf-8")
     return {"largest_foreign_cpu_share": max(start["foreign_cpu_share"] for start in starts.values())}
 
 

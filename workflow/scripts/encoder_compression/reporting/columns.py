@@ -11,7 +11,7 @@ def of_table(table: pd.DataFrame, labels: list[str]) -> list[dict]:
 
     They are those of columns.yaml, and a recall for each of the classes ``labels``.
     """
-    listed = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+    listed = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
     recall = {"group": "quality", "show": {"format": "percent", "digits": 1, "better": "high"}}
     listed += [
         recall | {"key": f"recall_{index}", "label": f"recall {name}", "help": f"Share of the {{unit}}s labelled '{name}' that were found."}

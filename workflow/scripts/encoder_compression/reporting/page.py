@@ -33,7 +33,8 @@ def render(data: dict, output: Path) -> None:
     """
     columns = [column for column in data["columns"] if column["key"] not in NAMES]
     data = data | {"columns": columns}
-    code = Markup("\n".join((PARTS / name).read_text() for name in SCRIPTS))  # our own files: nothing in them needs escaping
+    scripts = [(PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    code = Markup("\n".join(scripts))  # our own files: nothing in them needs escaping
     plotly = Markup(get_plotlyjs())
     text = (
         _environment()
@@ -46,7 +47,7 @@ def render(data: dict, output: Path) -> None:
             grid_table=_pivot(data["grid"], ("batch_size", "length")),
             embedded={key: data[key] for key in READ_BY_SCRIPTS},
             policy=_policy(plotly, code),
-            style=Markup((PARTS / "report.css").read_text()),
+            style=Markup((PARTS / "report.css").read_text(encoding="utf-8")),
             plotly=plotly,
             code=code,
         )

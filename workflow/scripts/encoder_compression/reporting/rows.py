@@ -19,7 +19,7 @@ class Row:
 
     def __init__(self, folder: Path, task: ModuleType):
         self.folder, self.task = Path(folder), task
-        self.measurement = json.loads((self.folder / "measurement.json").read_text())
+        self.measurement = json.loads((self.folder / "measurement.json").read_text(encoding="utf-8"))
         origin = provenance.read(self.folder)
         self.revision, self.hardware = origin["git"], origin["hardware"]
         table = pd.read_parquet(self.folder / "predictions.parquet")

@@ -21,7 +21,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
     """
     gate, budget = options["quality_gate"]["retained"], options["budget"]["points"]
-    description = json.loads((Path(dataset) / "dataset.json").read_text())
+    description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
     base = provenance.read_facts(encoder)
     table = Table(experiment=experiment, task=options["task"], metric=options["metric"], gate=gate, rows=options["rows"])
     aggregate = _judge(table)
@@ -35,8 +35,8 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         "answers": answer.answers(aggregate, budget),
         "comparisons": pairs.sentences(compared),
     }
-    Path(output["markdown"]).write_text(text.markdown(experiment=experiment, budget=budget, table=aggregate, **findings))
-    Path(output["latex"]).write_text(text.latex(aggregate))
+    Path(output["markdown"]).write_text(text.markdown(experiment=experiment, budget=budget, table=aggregate, **findings), encoding="utf-8")
+    Path(output["latex"]).write_text(text.latex(aggregate), encoding="utf-8")
     data = report.collect(table=table, **frames, description=description, options={"gate": gate, "budget": budget})
     page.render(data | findings, output["page"])
     cards = write_cards(

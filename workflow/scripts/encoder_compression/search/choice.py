@@ -19,7 +19,7 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     Of one objective the best score wins; of two the least multiplications among the trials whose score is at most ``within``
     below the best. ``workers`` are the files that `trials.work` wrote. UserError where trials are missing.
     """
-    study = open_study(journal, json.loads(Path(workers[0]).read_text())["study"], search["objectives"])
+    study = open_study(journal, json.loads(Path(workers[0]).read_text(encoding="utf-8"))["study"], search["objectives"])
     finished = len(study.get_trials(states=DONE))
     if finished < search["trials"]:
         raise UserError(f"{finished} of {search['trials']} trials are finished; remove {workers[0]} and run again")
@@ -35,7 +35,7 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
         "trials": finished,
         "seconds": frame["seconds"].sum(),
     }
-    Path(best).write_text(json.dumps(found, indent=2) + "\n")
+    Path(best).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
 
 

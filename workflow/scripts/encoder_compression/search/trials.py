@@ -85,7 +85,7 @@ def work(
         torch.set_rng_state(fresh)  # as in a job of its own, so that the chosen options train to the same model
         _run(study, trial, technique=technique, inputs=inputs, goal=goal, options=options, search=search, folder=folder)
         done += 1
-    output.write_text(json.dumps({"study": name}) + "\n")
+    output.write_text(json.dumps({"study": name}) + "\n", encoding="utf-8")
     return {"trials": done}
 
 

@@ -38,11 +38,11 @@ def _cache() -> Path:
 def _download(requirement: str, archive: str, sha256: str, folder: Path) -> Path:
     """Let pip fetch the archive; it compares the hash itself before it looks into a source distribution."""
     wanted = folder / "requirement.txt"
-    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
+    wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
     target = folder / "archive"
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += [ARCHIVE_FLAGS[archive], "--dest", str(target), "--requirement", str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode:
         found = re.search(r"Got\s+([0-9a-f]{64})", done.stderr)
         if found:

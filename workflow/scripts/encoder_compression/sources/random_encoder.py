@@ -64,7 +64,7 @@ def _make_tokenizer(scratch: Path, architecture: str, options: dict):
         _copy_vocabulary(Path(options["tokenizer"]), files, architecture, special, scratch)
     else:
         write = _write_byte_pairs if architecture == "roberta" else _write_word_pieces
-        write(scratch, Path(options["vocabulary_from"]).read_text(), special, options["vocabulary_size"])
+        write(scratch, Path(options["vocabulary_from"]).read_text(encoding="utf-8"), special, options["vocabulary_size"])
     return getattr(transformers, kind).from_pretrained(scratch, model_max_length=options["positions"] - OFFSET)
 
 

@@ -43,7 +43,7 @@ def hub_name(auto_class: str) -> str:
 
 def describe(dataset: Path) -> dict:
     """Return what dataset.json says of a prepared data set."""
-    return json.loads((Path(dataset) / "dataset.json").read_text())
+    return json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
 
 
 def of_dataset(dataset: Path) -> ModuleType:

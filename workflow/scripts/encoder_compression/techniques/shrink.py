@@ -57,7 +57,7 @@ def shrink(
 def _budget(network: PreTrainedModel, options: dict, times: Path | None) -> Budget:
     """Return what may be left of the network: multiplications, or time on the target's device."""
     if times:
-        return of_time(json.loads(Path(times).read_text()), **options["target"])
+        return of_time(json.loads(Path(times).read_text(encoding="utf-8")), **options["target"])
     (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(network))
     return of_multiplications(options["remove"], layers=layers, heads=heads, neurons=neurons, hidden_size=network.config.hidden_size)
 
@@ -68,10 +68,10 @@ def _cut(
     """Take heads and neurons out of ``network`` and return what is left; a job that goes on takes the same ones."""
     batches = calibration.batches(goal.dataset, tokenizer, options["calibration"])
     if memory.exists():
-        structure = Structure(*(torch.tensor(gates) for gates in json.loads(memory.read_text())))
+        structure = Structure(*(torch.tensor(gates) for gates in json.loads(memory.read_text(encoding="utf-8"))))
     else:
         structure = choose(importance(network, batches, options["score"]), budget)
-        memory.write_text(json.dumps([structure.heads.tolist(), structure.neurons.tolist()]))
+        memory.write_text(json.dumps([structure.heads.tolist(), structure.neurons.tolist()]), encoding="utf-8")
     if options["correct"]:
         correct(network, structure, batches)
     remove(network, structure)

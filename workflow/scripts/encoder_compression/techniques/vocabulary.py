@@ -63,9 +63,9 @@ def keep(tokenizer: PreTrainedTokenizerFast, kept: list[int]) -> PreTrainedToken
 
 
 def _rewrite(file: Path, change) -> None:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     change(content)
-    file.write_text(json.dumps(content, ensure_ascii=False))
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def _renumber(content: dict, new: dict[str, int]) -> None:

@@ -35,10 +35,10 @@ def _claim(folder: Path, *, options: dict, seed: int, inputs: list[Path]) -> Non
     claims = [options, seed, [provenance.fingerprint(path) for path in inputs]]
     claim = hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
     owner = folder / "owner"
-    if folder.exists() and not (owner.exists() and owner.read_text() == claim):
+    if folder.exists() and not (owner.exists() and owner.read_text(encoding="utf-8") == claim):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    owner.write_text(claim)
+    owner.write_text(claim, encoding="utf-8")
 
 
 def drop_checkpoints(folder: Path) -> None:
@@ -70,7 +70,7 @@ def write_curve(curve: list[dict], path: Path) -> None:
     """Write a Trainer's log history as CSV: one row per logged interval or evaluation."""
     if processes.rank():
         return
-    with Path(path).open("w", newline="") as file:
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, CURVE_COLUMNS, extrasaction="ignore", restval="")
         writer.writeheader()
         writer.writerows(entry for entry in curve if "loss" in entry or "eval_loss" in entry)

@@ -29,10 +29,10 @@ def launch(technique: Callable[..., dict], *, nodes: int, processes: int, thread
     folder.mkdir(parents=True)
     arguments["goal"] = asdict(arguments["goal"]) | {"dataset": str(arguments["goal"].dataset)}
     call = {"module": technique.__module__, "name": technique.__name__, "arguments": arguments}
-    (folder / CALL).write_text(json.dumps(call))
+    (folder / CALL).write_text(json.dumps(call), encoding="utf-8")
     command = _on_nodes(nodes, processes, threads, folder) if nodes > 1 else _torchrun("--standalone", processes=processes, folder=folder)
     code = _run(command, threads=max(1, threads // processes))
-    answer = json.loads((folder / ANSWER).read_text()) if (folder / ANSWER).exists() else {}
+    answer = json.loads((folder / ANSWER).read_text(encoding="utf-8")) if (folder / ANSWER).exists() else {}
     shutil.rmtree(folder)
     if "error" in answer:
         raise UserError(answer["error"])
@@ -57,7 +57,9 @@ def _on_nodes(nodes: int, processes: int, threads: int, folder: Path) -> list[st
 
 def join(folder: Path, nodes: int, processes: int) -> None:
     """Become the torchrun of this node, which meets the others at the first one, at a port of the job's own."""
-    names = subprocess.run(["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]], capture_output=True, text=True, check=True)
+    names = subprocess.run(
+        ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]], capture_output=True, encoding="utf-8", check=True
+    )
     found = names.stdout.split()
     if len(found) != nodes:
         raise UserError(
@@ -91,7 +93,7 @@ def serve(folder: Path) -> None:
     # Accelerate numbers processors like cards, and torch does not know "cpu:0" when it reads a checkpoint.
     torch.serialization.register_package(5, lambda storage: None, lambda storage, place: storage if place.startswith("cpu:") else None)
     state = PartialState(cpu=not torch.cuda.is_available())
-    call = json.loads((folder / CALL).read_text())
+    call = json.loads((folder / CALL).read_text(encoding="utf-8"))
     technique = getattr(importlib.import_module(call["module"]), call["name"])
     goal = call["arguments"].pop("goal")
     try:
@@ -99,7 +101,7 @@ def serve(folder: Path) -> None:
     except UserError as error:
         answer = {"error": str(error)}
     if state.is_main_process:
-        (folder / ANSWER).write_text(json.dumps(answer))
+        (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
     state.wait_for_everyone()
     state.destroy_process_group()
 

@@ -19,13 +19,13 @@ def remember(path: Path, record: dict) -> None:
     if processes.rank():
         return
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(record))
+    part.write_text(json.dumps(record), encoding="utf-8")
     part.replace(path)
 
 
 def recall(path: Path, model: PreTrainedModel) -> tuple[list[dict], dict]:
     """Give the model the best weights of a training that had ended; returns its curve and facts."""
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     whole = Path(record["best"]) / "model.safetensors"
     if whole.exists():
         load_model(model, whole)
@@ -49,7 +49,7 @@ def last_complete_checkpoint(folder: Path) -> str | None:
     """
     while folder.is_dir() and (newest := get_last_checkpoint(folder)):
         try:
-            json.loads((Path(newest) / "trainer_state.json").read_text())
+            json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))
             return newest
         except (OSError, ValueError):
             log.warning("%s was not written to its end; going on from the one before", newest)
