@@ -24,7 +24,7 @@ from transformers import Trainer, TrainingArguments
 sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 
 from encoder_compression import encoders, environment
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import objectives
 from encoder_compression.training.examples import of_train
 from encoder_compression.training.train import Goal, train

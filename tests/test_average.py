@@ -10,7 +10,7 @@ from encoder_compression import encoders, provenance
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.average import average
 from encoder_compression.techniques.distill import take_layers
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training.train import Goal
 
 SOUP = {"average": {"soup": {"with": ["warm"]}}}

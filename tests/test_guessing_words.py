@@ -18,7 +18,7 @@ from encoder_compression.measurement.remote import started
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.techniques import onnx_graph, openvino_model
 from encoder_compression.techniques.distill import take_layers
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation, answer, from_labels

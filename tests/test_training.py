@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from conftest import make_encoder
 from encoder_compression import encoders, jobs, quality
 from encoder_compression.errors import UserError
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import artifacts, objectives
 from encoder_compression.training.examples import of_train
 from encoder_compression.training.resume import last_complete_checkpoint

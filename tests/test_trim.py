@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.tasks import sentences
 from encoder_compression.techniques import vocabulary
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.techniques.trim import counts, trim
 from encoder_compression.training.train import Goal
 

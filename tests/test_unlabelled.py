@@ -16,8 +16,8 @@ from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.features import IGNORED
 from encoder_compression.techniques.distill import distill
-from encoder_compression.techniques.finetune import new_model
 from encoder_compression.techniques.further import further_rows
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.techniques.soft_targets import predict_soft_targets
 from encoder_compression.training.examples import read_train
 from encoder_compression.training.objectives import Distillation, hard_loss

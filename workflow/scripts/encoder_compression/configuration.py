@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator, validators
 
-from encoder_compression import consistency, devices, mistakes, references, yaml_files
+from encoder_compression import consistency, data_options, devices, mistakes, references, yaml_files
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.search import space
 
@@ -54,6 +54,7 @@ def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict
     if options.get("devices", "auto") == "auto":
         options["devices"] = devices.available()
     _validate(options, path.name, schema)
+    data_options.text_labels(options["dataset"])
     consistency.find_files(options, path.name)
     _check_duplicate_steps(options, path.name)
     consistency.check(options, path.name)

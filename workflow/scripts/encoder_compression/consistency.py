@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from encoder_compression import data_options
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.input_length import longest_input
 from encoder_compression.references import replaces_words
@@ -19,6 +20,7 @@ OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "pe
 
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the experiment in ``file`` do not fit each other."""
+    data_options.check(options, file)
     _check_stride(options["dataset"], file)
     _check_shares(options["dataset"], file)
     _check_heads(options["encoder"].get("random", {"hidden_size": 0, "heads": 1}), file)

@@ -91,21 +91,28 @@ def tensor_shapes(file: Path) -> dict[str, list[int]]:
         return {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118, as it is no dict
 
 
+def head_outputs(encoder: Path) -> int | None:
+    """Return how many outputs the sequence-classification head has that the folder holds weights for; None without such a head."""
+    architectures = read_json(Path(encoder) / CONFIG).get("architectures") or [""]
+    if not architectures[0].endswith("ForSequenceClassification"):
+        return None
+    shapes = tensor_shapes(Path(encoder) / WEIGHTS)
+    return next((shapes[name][0] for name in (f"{CLASSIFIER}weight", f"{CLASSIFIER}out_proj.weight") if name in shapes), None)
+
+
 def classification_head(encoder: Path) -> list[str] | None:
     """Return the class names of the sequence-classification head that the folder holds weights for, in the order of its outputs.
 
     None where there is no such head, or one of a single output, which is for regression. UserError where config.json
     (``id2label``) does not name the outputs one by one.
     """
-    architectures = read_json(Path(encoder) / CONFIG).get("architectures") or [""]
-    shapes = tensor_shapes(Path(encoder) / WEIGHTS)
-    outputs = [shape[0] for name, shape in shapes.items() if name in (f"{CLASSIFIER}weight", f"{CLASSIFIER}out_proj.weight")]
-    if not architectures[0].endswith("ForSequenceClassification") or not outputs or outputs[0] == 1:
+    outputs = head_outputs(encoder)
+    if outputs in (None, 1):
         return None
     names = load_config(encoder).id2label
-    if sorted(names) != list(range(outputs[0])):
+    if sorted(names) != list(range(outputs)):
         raise UserError(
-            f"{Path(encoder) / CONFIG}: id2label names {len(names)} classes, but the head in {WEIGHTS} has {outputs[0]} outputs; "
+            f"{Path(encoder) / CONFIG}: id2label names {len(names)} classes, but the head in {WEIGHTS} has {outputs} outputs; "
             "name each output, from 0 on"
         )
-    return [names[index] for index in range(outputs[0])]
+    return [names[index] for index in range(outputs)]

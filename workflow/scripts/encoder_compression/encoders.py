@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from encoder_compression.encoder_facts import SAFE, load_config
@@ -34,6 +34,14 @@ def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
     ``head`` goes to ``from_pretrained``, for example ``{"num_labels": 2}``.
     """
     return getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, **SAFE, **head)
+
+
+def with_new_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
+    """Return the encoder of a folder with a new random head of the class, whatever head the folder has."""
+    config = AutoConfig.from_pretrained(folder, **SAFE, **head)
+    model = getattr(transformers, auto_class).from_config(config)
+    model.base_model.load_state_dict(AutoModel.from_pretrained(folder, use_safetensors=True, **SAFE).state_dict(), strict=False)
+    return model
 
 
 def lacks_head(folder: Path, auto_class: str, head: dict) -> bool:

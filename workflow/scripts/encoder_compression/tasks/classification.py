@@ -72,7 +72,7 @@ def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[st
         for name, rows in splits.items()
     }
     described, warnings = sentences.describe(written, {name: len(rows) for name, rows in splits.items()})
-    warnings = [*_lacking(counts, classes), *warnings]
+    warnings = [*_foreign(head, classes), *_lacking(counts, classes), *warnings]
     tuned = {"tuned": True} if options.get("tune_threshold") else {}
     kept_head = {"head": classes.head} if classes.head else {}
     return {"labels": classes.names} | kept_head | described | tuned | {"warnings": warnings}
@@ -83,6 +83,14 @@ def _require_classes(classes: Classes, labels: set[str], options: dict) -> None:
         raise UserError(f"dataset: all rows have the same label {sorted(labels)}; a classification needs two or more")
     if options.get("tune_threshold") and len(classes.names) > 2:
         raise UserError(f"dataset: tune_threshold is for two classes, but there are {len(classes.names)}; take it out")
+
+
+def _foreign(head: list[str] | None, classes: Classes) -> list[str]:
+    """Say where the encoder has a head that is not for these classes."""
+    if head is None or classes.head:
+        return []
+    others, names = ", ".join(head), ", ".join(classes.names)
+    return [f"The encoder's own head is for the classes {others} and not for {names}: it is left out, and models get a new one."]
 
 
 def _lacking(counts: dict[str, dict[str, int]], classes: Classes) -> list[str]:

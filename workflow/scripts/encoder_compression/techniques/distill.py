@@ -13,8 +13,8 @@ from encoder_compression.layers import choose_layers
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
 from encoder_compression.techniques import teaching
-from encoder_compression.techniques.finetune import new_model
 from encoder_compression.techniques.further import further_rows
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 

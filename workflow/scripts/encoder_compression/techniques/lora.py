@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, features
 from encoder_compression.techniques import teaching
-from encoder_compression.techniques.finetune import new_model
+from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import artifacts, processes
 from encoder_compression.training.train import Goal
 
