@@ -17,7 +17,8 @@ SHOWN = 3  # examples of what is wrong with rows
 class Spool:
     """Rows of one table in a file of Arrow batches; per row its keys and the code of its label stay in memory.
 
-    ``sources`` are the keys of what must not be in two splits, ``groups`` those of what is cut together, both [rows];
+    ``sources`` are the keys of what must not be in two splits, ``groups`` those of what is cut together, both [rows]; without
+    a column "group" each source is its own, and "source" itself is not kept.
     ``labels`` are codes [rows] of the labels in ``codes``, which several spools share. ``usable`` says which rows may be in a
     split, ``dropped`` counts others by the reason, ``name`` is that of the table.
     """
@@ -34,7 +35,8 @@ class Spool:
         """Yield the frames once they are in the file."""
         writer = schema = None
         for frame in frames:
-            table = pa.Table.from_pandas(frame, preserve_index=False, schema=schema).replace_schema_metadata(None)
+            kept = frame.drop(columns="source")
+            table = pa.Table.from_pandas(kept, preserve_index=False, schema=schema).replace_schema_metadata(None)
             schema = table.schema
             writer = writer or pa.ipc.new_file(str(self.path), schema)
             writer.write_table(table)
@@ -44,7 +46,7 @@ class Spool:
 
     def _remember(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         sources = keys(frame["source"])
-        groups = sources if frame["group"] is frame["source"] else keys(frame["group"])
+        groups = keys(frame["group"]) if "group" in frame else sources
         return sources, groups, self._encode(frame["label"]) if "label" in frame else np.zeros(len(frame), np.int32)
 
     def _encode(self, labels: pd.Series) -> np.ndarray:

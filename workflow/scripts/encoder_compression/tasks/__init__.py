@@ -6,8 +6,9 @@ UNIT          what one example is called
 TARGETS       column of a prepared split -> argument of the model that holds the label
 CREDITS       metric -> credit from 0 to 1 of each example: the score is their mean
 SCORES        metric -> score of all examples at once, where it is no such mean
-clean         table of the source -> its usable rows with "id", "source" (in one split only) and "group" (cut together), checked
-write         rows of all splits -> {split}.parquet, what the encoder reads; returns what dataset.json should know
+ONCE          whether a text may stand but once in a table, so that repeats are dropped
+clean         table of the source -> frames of its usable rows with "id", "source" (in one split only), "group" (cut together), checked
+write         rows of all splits, options, the encoder's head -> {split}.parquet, what the encoder reads; returns more for dataset.json
 head          dataset.json -> arguments of the new head
 reduce        logits of a batch, of numpy or torch -> as much of them as decode looks at
 possible      logits of one input -> the same with -inf where there is nothing to choose

@@ -21,9 +21,9 @@ TEXTS = ("text", "text_pair")
 
 
 def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) -> Iterator[pd.DataFrame]:
-    """Yield id, text(s), raw label, source and group of the rows that have a text; ``dropped`` counts the others.
+    """Yield id, text(s), raw label and source of the rows that have a text; ``dropped`` counts the others.
 
-    Where ``columns`` names no label there is none. Every text is its own source and its own group.
+    Where ``columns`` names no label there is none. Every text is its own source.
     """
     roles = [role for role in (*TEXTS, "label") if role in columns]
     faults = Faults()
@@ -38,7 +38,7 @@ def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) ->
         empty = np.logical_or.reduce([text.eq("") for text in texts])
         dropped["empty text"] += int(empty.sum())
         source = texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
-        yield rows.assign(source=source, group=source)[~empty].reset_index(drop=True)
+        yield rows.assign(source=source)[~empty].reset_index(drop=True)
     faults.raise_first(f"dataset: {{count}} rows of split '{split}' ({table.name}) have {{problem}}: {{examples}}; give one text a row")
 
 
