@@ -76,7 +76,7 @@ def corpus(*variants: str) -> dict:
     """Return the tiny study with its texts as a corpus."""
     own = {key: value for key, value in TINY.items() if key not in ("unlabelled", "runtimes")}
     own = merge(own, {"task": "masked-language-modelling", "distill": {"even1": {"unlabelled": False}}})
-    return own | {"dataset": {"files": TINY["dataset"]["files"]}, "variants": list(variants), "compare": []}
+    return own | {"dataset": {"max_length": 32, "files": TINY["dataset"]["files"]}, "variants": list(variants), "compare": []}
 
 
 def test_a_corpus_is_for_finetune_and_distill_steps(tmp_path):

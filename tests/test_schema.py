@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from encoder_compression.targets import LARGEST_SEED
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
 LIBRARY = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/scripts/encoder_compression").rglob("*.py"))
@@ -37,6 +38,10 @@ def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
     for technique in TECHNIQUES:
         assert f"rule {technique}:" in (ROOT / f"workflow/rules/{technique}.smk").read_text(encoding="utf-8")
         assert "const" in SCHEMA["$defs"][technique]["properties"]["version"]
+
+
+def test_the_largest_seed_of_a_target_is_that_of_an_experiment():
+    assert SCHEMA["$defs"]["seed"]["maximum"] == LARGEST_SEED
 
 
 def test_a_number_may_be_written_only_as_yaml_understands_it():

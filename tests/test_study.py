@@ -90,6 +90,7 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
         ("results/tiny/teacher+evn1/seed1/model", "did you mean 'even1'"),
         ("results/tiny/teacher/seed1/cpu-onxruntime/measurement.json", "did you mean 'cpu-onnxruntime'"),
         ("results/tiny/teacher+int8/seed1/openvino", "is quantized for another runtime; ask for its onnx/"),
+        ("results/tiny/teacher/seed4294967296/model", "the largest seed is 4294967295; ask for a smaller one"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
         ("results/tiny/teacher/seed1/adapter", "has no adapter; ask for that of a chain that ends in a lora step"),
         ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
@@ -117,6 +118,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
     for argument in (
         "--cores",
         "results/tiny/teacher+even1/seed3/model",
+        "results/tiny/teacher+even1/seed4294967295/model",
         "results/summary.csv",
         "results/tiny/summary.csv",
         "results/tiny/teacher/seed1/soft_targets",

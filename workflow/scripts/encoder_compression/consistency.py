@@ -200,7 +200,7 @@ def find_files(options: dict, file: str) -> None:
     """Put environment variables into the paths of local sources; raise UserError for paths where nothing lies."""
     sources = [(options.get(name, {}), "files") for name in ("dataset", "unlabelled", "encoder")] + [(options["encoder"], "random")]
     for section in (part[key] for part, key in sources if key in part):
-        for key in section.keys() & {*OF_FILES, *OF_FOLDERS}:
+        for key in sorted(section.keys() & {*OF_FILES, *OF_FOLDERS}):
             section[key] = _existing_path(section[key], file)
             if key in OF_FOLDERS and not Path(section[key]).is_dir():
                 raise UserError(f"{file}: {key}: '{section[key]}' is a file; name the folder that it lies in")

@@ -9,6 +9,8 @@ from encoder_compression.consistency import MASKED
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.study import FORM_OF_METHOD, Study
 
+LARGEST_SEED = 2**32 - 1  # of numpy's generator; the schema bounds those of an experiment
+
 
 def steps_pattern(studies: dict[str, Study], technique: str) -> str:
     """Return a regular expression of the chains that end in a step of the technique."""
@@ -50,6 +52,9 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
         raise UserError(f"target '{target}': no options of '{searched[1]}' are searched{nearest(searched[1], known)}")
     if variant:
         studies[experiment].check(variant)
+    seed = re.search(r"/seed(\d+)(?:/|$)", target)
+    if seed and int(seed[1]) > LARGEST_SEED:
+        raise UserError(f"target '{target}': the largest seed is {LARGEST_SEED}; ask for a smaller one")
     known = studies[experiment].options["devices"]
     form = re.search(r"/seed\d+/(model|compressed|adapter|onnx|openvino)(?:/|$)", target)
     if form and form[1] not in studies[experiment].forms(variant):
