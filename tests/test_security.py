@@ -91,7 +91,7 @@ def test_trust_remote_code_is_never_true_in_the_source():
     values = [node.value for _, node in nodes(ast.keyword) if node.arg == "trust_remote_code"]
     for _, node in nodes(ast.Dict):
         values += [value for key, value in zip(node.keys, node.values, strict=True) if key and ast.unparse(key) == "'trust_remote_code'"]
-    assert len(values) >= 2
+    assert values
     assert {ast.unparse(value) for value in values} == {"False"}
     assert "trust_remote_code" not in rules()
 
