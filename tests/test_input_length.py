@@ -17,8 +17,8 @@ from own_experiments import TINY, load_options
         ({"model_type": "bert", "max_position_embeddings": 512}, {"model_max_length": 1e30}, 512),
         ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, {}, 512),
         ({"model_type": "roberta", "max_position_embeddings": 516, "pad_token_id": 3}, {}, 512),
-        ({"model_type": "roberta", "max_position_embeddings": 514}, {}, None),
-        ({"model_type": "bert"}, {}, None),
+        ({"model_type": "roberta", "max_position_embeddings": 514}, {}, 512),  # the class's own padding id, 1
+        ({"model_type": "bert"}, {}, 512),  # the class's own number of positions
         ({"model_type": "bert", "max_position_embeddings": 40, "pad_token_id": 39}, {}, 40),
     ],
 )
@@ -45,5 +45,5 @@ def test_texts_longer_than_a_local_encoder_reads_are_told_when_the_study_is_read
 
 def test_a_broken_config_of_an_encoder_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    with pytest.raises(UserError, match="config.json: no valid JSON, .*; fetch the encoder again"):
+    with pytest.raises(UserError, match="config.json of the encoder is not valid JSON .*; fetch the encoder again"):
         longest_input({"files": {"folder": str(tmp_path)}})
