@@ -99,6 +99,12 @@ def test_a_map_of_labels_makes_it_the_head_for_them(tmp_path):
     assert untrained(tmp_path, base)["steps"] == 0
 
 
+def test_a_label_that_is_mapped_to_no_class_of_the_head_is_told_before_the_table_is_read(tmp_path):
+    base = tuned(tmp_path)
+    with pytest.raises(UserError, match=r"label_map calls a label 'poz', but the encoder's head has the classes \['pos', 'neg'\]"):
+        prepare(tmp_path, base, [[]], label_map={"1": "neg", "2": "poz"})
+
+
 @pytest.mark.parametrize(
     ("names", "labels", "task"),
     [

@@ -9,6 +9,7 @@ import pytest
 from encoder_compression.dataset import prepare_dataset
 from encoder_compression.errors import UserError
 from encoder_compression.tasks.labels import as_text, find_classes, match
+from encoder_compression.training.examples import Validation
 
 
 def classes(labels, *, head=None, names=None, label_map=None):
@@ -170,3 +171,9 @@ def test_what_a_reader_should_know_of_the_rows_is_counted(tmp_path, encoder):
 def test_an_empty_split_is_told_with_what_became_of_its_rows(tmp_path, encoder):
     with pytest.raises(UserError, match=r"split 'train' is empty: .*train.jsonl has 60 usable rows; 60 dropped \(also in test\)"):
         prepare(tmp_path, encoder, {"train": table([0, 1]), "test": table([0, 1])})
+
+
+def test_f1_of_three_classes_is_told_before_a_training_begins(tmp_path, encoder):
+    prepare(tmp_path, encoder, {"train": table([0, 1, 2])})
+    with pytest.raises(UserError, match="metric: f1 is that of the second of two classes, but the data set has 3; take macro_f1"):
+        Validation(tmp_path / "dataset", "f1")

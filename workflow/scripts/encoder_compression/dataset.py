@@ -18,6 +18,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.sources.formats import Table
 from encoder_compression.sources.table import open_tables
 from encoder_compression.spool import Rows, Spool
+from encoder_compression.tasks.labels import require_map
 
 SPLITS = ("train", "validation", "test")
 
@@ -31,8 +32,10 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     """
     kind = tasks.load(task)
     tables = open_tables(options, "dataset")
-    tokenizer = load_tokenizer(encoder)
+    tokenizer, head = load_tokenizer(encoder), classification_head(encoder)
     _require_length(options["max_length"], tokenizer, encoder)
+    if head and "label_map" in options:
+        require_map(options["label_map"], head)
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".rows-") as folder:
@@ -40,15 +43,15 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
         splits = _split(spools, **options["split"])
         _require_rows(splits, spools)
         output.mkdir(parents=True, exist_ok=True)
-        reading = {"tokenizer": tokenizer, "told_apart": token_types(encoder) > 1, "head": classification_head(encoder)}
-        described = kind.write(splits, output, options=options, **reading)
+        described = kind.write(splits, output, options=options, head=head, tokenizer=tokenizer, told_apart=token_types(encoder) > 1)
         dropped = {name: dict(spool.dropped) for name, spool in spools.items()}
         facts = {"rows": {name: len(rows) for name, rows in splits.items()}, "dropped": dropped}
         warnings = [*_overlap(splits), *_contradictions(spools), *described.pop("warnings", [])]
     description = facts | {"task": task, "pad_token_id": tokenizer.pad_token_id, "max_length": options["max_length"]} | described
     description |= {"warnings": warnings} if warnings else {}
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    return facts | ({"warnings": warnings} if warnings else {})
+    print(*warnings, sep="\n")  # to the log
+    return facts
 
 
 def _require_length(longest: int, tokenizer, encoder: Path) -> None:

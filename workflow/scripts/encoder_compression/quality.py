@@ -7,6 +7,7 @@ import numpy as np
 from scipy import special
 
 from encoder_compression import tasks
+from encoder_compression.errors import UserError
 
 
 def score(task: ModuleType, metric: str, labels, predictions) -> float:
@@ -14,6 +15,13 @@ def score(task: ModuleType, metric: str, labels, predictions) -> float:
     if metric in task.CREDITS:
         return float(np.mean(task.CREDITS[metric](labels, predictions)))
     return float(task.SCORES[metric](labels, predictions))
+
+
+def require_defined(metric: str, description: dict) -> None:
+    """Raise UserError where the metric is none for a data set; ``description`` is dataset.json."""
+    classes = description.get("labels", [])
+    if metric == "f1" and len(classes) > 2:
+        raise UserError(f"metric: f1 is that of the second of two classes, but the data set has {len(classes)}; take macro_f1")
 
 
 def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:

@@ -162,12 +162,6 @@ def right(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
     return labels == predictions
 
 
-def _f1_of_second(labels, predictions) -> float:
-    if max(labels.max(), predictions.max()) > 1:
-        raise UserError("metric: f1 is that of the second of two classes, but here are more; take macro_f1")
-    return _f1(labels, predictions)
-
-
 def _f1(labels, predictions, **options) -> float:
     from sklearn.metrics import f1_score
 
@@ -187,7 +181,7 @@ def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:
 
 CREDITS = {"accuracy": right}
 SCORES = {
-    "f1": _f1_of_second,
+    "f1": _f1,
     "macro_f1": lambda labels, predictions: _f1(labels, predictions, average="macro", zero_division=0),
     "matthews": _matthews,
 }

@@ -67,6 +67,14 @@ def find_classes(labels: Iterable[str], *, label_map: dict[str, str] | None, nam
     return Classes([name for _, name in sorted(zip(places, shown, strict=True))], index_of, head)
 
 
+def require_map(label_map: dict[str, str], head: list[str]) -> None:
+    """Raise UserError where some labels are mapped to classes of a head and others to none of them: a mistake in writing."""
+    known = {_plain(name) for name in head}
+    strange = [name for name in label_map.values() if _plain(name) not in known]
+    if strange and len(strange) < len(label_map):
+        raise UserError(f"dataset: label_map calls a label '{strange[0]}', but the encoder's head has the classes {head}; name one of them")
+
+
 def _mapped(label: str, label_map: dict[str, str] | None) -> str:
     if label_map is None:
         return label

@@ -49,6 +49,7 @@ class Validation:
 
     def __init__(self, dataset: Path, metric: str):
         self.dataset, self.metric = dataset, metric
+        quality.require_defined(metric, tasks.describe(dataset))
         inputs = Dataset(_read_split(dataset, "validation"))
         self.order = np.argsort(lengths(inputs), kind="stable")
         self.data = inputs.select(self.order)
