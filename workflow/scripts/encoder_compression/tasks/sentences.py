@@ -1,8 +1,9 @@
 """Tables of one or two sentences and a label, which classification and regression share."""
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
+from tokenizers import Encoding
 
 from encoder_compression import features
 from encoder_compression.sources.formats import BATCH, Table
@@ -64,8 +66,8 @@ def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], p
     counts: Counter = Counter()
 
     def tables() -> Iterator[pa.Table]:
-        for batch in rows:
-            encoded, noticed = encode(batch.assign(label=label(batch["label"])), **reading)
+        for batch, encodings in _one_ahead(rows, **reading):
+            encoded, noticed = _assemble(batch.assign(label=label(batch["label"])), encodings, **reading)
             counts.update(noticed)
             yield encoded
 
@@ -73,40 +75,52 @@ def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], p
     return counts
 
 
-def encode(rows: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> tuple[pa.Table, Counter]:
+def _one_ahead(rows: Iterable[pd.DataFrame], **reading) -> Iterator[tuple[pd.DataFrame, list[Encoding]]]:
+    """Yield batches of rows with their tokens, while those of the next batch are made: the tokenizer needs no Python."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque()
+        for batch in rows:
+            waiting.append((batch, pool.submit(_tokenize, batch, **reading)))
+            if len(waiting) > 1:
+                before, encodings = waiting.popleft()
+                yield before, encodings.result()
+        for before, encodings in waiting:
+            yield before, encodings.result()
+
+
+def encode(rows: pd.DataFrame, **reading) -> tuple[pa.Table, Counter]:
     """Return id, text(s), label and the encoder's inputs of rows; of two sentences the longer one is cut first.
 
+    ``reading`` holds the fast ``tokenizer``, ``max_length`` in tokens, and whether the encoder is ``told_apart`` two texts.
     The counts are of rows that were "cut", of texts that hold bytes that are no text ("damaged"), and of inputs
     without any token that the tokenizer knows ("unknown").
     """
-    texts = [rows[role].tolist() for role in TEXTS if role in rows]
-    inputs, cut = tokenize(texts, tokenizer=tokenizer, max_length=max_length, told_apart=told_apart)
-    kept = [name for name in ("id", *TEXTS, "label") if name in rows]
-    table = pa.Table.from_pandas(rows[kept], preserve_index=False).replace_schema_metadata(None)
-    for name, values in inputs.items():
-        table = table.append_column(name, values)
-    damaged = np.logical_or.reduce([rows[role].str.contains(DAMAGE, regex=False) for role in TEXTS if role in rows])
-    known = _known_tokens(inputs["input_ids"], tokenizer)
-    return table, Counter(cut=cut, damaged=int(damaged.sum()), unknown=int((known == 0).sum()))
+    return _assemble(rows, _tokenize(rows, **reading), **reading)
 
 
-def tokenize(texts: list[list[str]], *, tokenizer, max_length: int, told_apart: bool) -> tuple[dict[str, pa.ListArray], int]:
-    """Return what the encoder reads of one text or two of each example, as columns, and how many examples were cut.
-
-    It asks the fast tokenizer itself: transformers' own call takes half as long again to make Python lists of the answer.
-    """
+def _tokenize(rows: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> list[Encoding]:
+    """Ask the tokenizer itself: transformers' own call takes half as long again to make Python lists of the answer."""
     backend = tokenizer.backend_tokenizer
     backend.enable_truncation(max_length, strategy="longest_first")
     backend.no_padding()
-    encodings = backend.encode_batch_fast(texts[0] if len(texts) == 1 else list(zip(*texts, strict=True)))
-    columns = {"input_ids": [encoding.ids for encoding in encodings]}
-    if len(texts) == 2 and told_apart:
-        columns["token_type_ids"] = [encoding.type_ids for encoding in encodings]
-    cut = sum(len(ids) == max_length and bool(encoding.overflowing) for ids, encoding in zip(columns["input_ids"], encodings, strict=True))
-    return {name: lists(values) for name, values in columns.items()}, cut
+    texts = [rows[role].tolist() for role in TEXTS if role in rows]
+    return backend.encode_batch_fast(texts[0] if len(texts) == 1 else list(zip(*texts, strict=True)))
 
 
-def lists(values: list[list[int]]) -> pa.ListArray:
+def _assemble(rows: pd.DataFrame, encodings: list[Encoding], *, tokenizer, max_length: int, told_apart: bool) -> tuple[pa.Table, Counter]:
+    kept = [name for name in ("id", *TEXTS, "label") if name in rows]
+    ids = [encoding.ids for encoding in encodings]
+    table = pa.Table.from_pandas(rows[kept], preserve_index=False).replace_schema_metadata(None)
+    table = table.append_column("input_ids", _lists(ids))
+    if "text_pair" in rows and told_apart:
+        table = table.append_column("token_type_ids", _lists([encoding.type_ids for encoding in encodings]))
+    cut = sum(len(row) == max_length and bool(encoding.overflowing) for row, encoding in zip(ids, encodings, strict=True))
+    damaged = np.logical_or.reduce([rows[role].str.contains(DAMAGE, regex=False) for role in TEXTS if role in rows])
+    unknown = _known_tokens(table["input_ids"].combine_chunks(), tokenizer) == 0
+    return table, Counter(cut=cut, damaged=int(damaged.sum()), unknown=int(unknown.sum()))
+
+
+def _lists(values: list[list[int]]) -> pa.ListArray:
     """Return lists of whole numbers as a column."""
     offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
     return pa.ListArray.from_arrays(offsets, np.fromiter(chain.from_iterable(values), np.int64, offsets[-1]))
