@@ -1,10 +1,11 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 import copy
+import math
 from pathlib import Path
 
 import yaml
-from jsonschema import Draft202012Validator, validators
+from jsonschema import Draft202012Validator, TypeChecker, validators
 
 from encoder_compression import consistency, devices, mistakes, references
 from encoder_compression.errors import UserError, nearest
@@ -125,7 +126,12 @@ def _with_defaults(validator_class):
                 instance.setdefault(key, copy.deepcopy(subschema["default"]))
         yield from check_properties(validator, properties, instance, schema)
 
-    return validators.extend(validator_class, {"properties": fill_and_check})
+    return validators.extend(validator_class, {"properties": fill_and_check}, type_checker=_finite(validator_class.TYPE_CHECKER))
+
+
+def _finite(checker: TypeChecker) -> TypeChecker:
+    """Return a checker for which YAML's .nan and .inf are no numbers: they pass every bound of a schema."""
+    return checker.redefine("number", lambda _, value: checker.is_type(value, "number") and math.isfinite(value))
 
 
 _Validator = _with_defaults(Draft202012Validator)

@@ -22,6 +22,7 @@ def check(options: dict, file: str) -> None:
                 f"{file}: {section}.{step}.training: accumulation {own['accumulation']} does not divide batch_size {own['batch_size']}; "
                 "change one"
             )
+    _check_losses(options, file)
     _check_unlabelled(options, file)
     for step, own in options["distill"].items():
         if own["ensemble"]:
@@ -52,8 +53,19 @@ def check(options: dict, file: str) -> None:
 
 def _trainings(options: dict) -> list[tuple[str, str, dict]]:
     """Return (section, step, training) of every step that can train."""
+    return _parts(options, "training")
+
+
+def _parts(options: dict, name: str) -> list[tuple[str, str, dict]]:
+    """Return (section, step, part) of every step that has a part of this name."""
     steps = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
-    return [(section, step, own["training"]) for section, step, own in steps if isinstance(own, dict) and "training" in own]
+    return [(section, step, own[name]) for section, step, own in steps if isinstance(own, dict) and name in own]
+
+
+def _check_losses(options: dict, file: str) -> None:
+    for section, step, loss in _parts(options, "loss"):
+        if not any(loss.values()):
+            raise UserError(f"{file}: {section}.{step}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0")
 
 
 def _check_classes(options: dict, file: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from pyarrow import compute, parquet
 
 from encoder_compression import encoders, features, progress, tasks
+from encoder_compression.finite import require_finite
 
 BATCH_SIZE = 64
 FILE_NAME = "logits.parquet"
@@ -17,7 +18,7 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     """Write ``output/logits.parquet``: the logits of the frozen teacher, in eval mode, for every input of train.
 
     Its columns are id and logits, in the order of train: [classes], or of a span's start and end [2, length], -inf where
-    none can be. Returns facts.
+    none can be. Returns facts. UserError where an answer is not finite.
     """
     model = encoders.load_model(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
@@ -30,8 +31,9 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
             chosen = by_length[start : start + BATCH_SIZE]
             batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_tensors="pt")
             found = encoders.logits(model(**batch)).float().numpy()
-            for index, row, one in zip(chosen, rows.take(chosen).to_pylist(), found, strict=True):
-                logits[index] = in_rows(possible(one, row))
+            answers = require_finite(found, source=f"the teacher {teacher}", remedy="make its weights anew with a lower learning_rate")
+            for index, row, answer in zip(chosen, rows.take(chosen).to_pylist(), answers, strict=True):
+                logits[index] = in_rows(possible(answer, row))
             bar.update(len(chosen))
     Path(output).mkdir(parents=True, exist_ok=True)
     parquet.write_table(pa.table({"id": rows["id"], "logits": logits}), Path(output) / FILE_NAME)

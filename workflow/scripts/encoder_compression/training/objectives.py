@@ -52,6 +52,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return getattr(model, "module", model)
 
 
+def means_over(batch: dict[str, Tensor]) -> dict[str, int]:
+    """Return how many items each loss term of a batch is a mean over.
+
+    ``hard`` and ``soft`` are means over the inputs, or over the masked tokens where those are predicted; ``hidden`` and ``relation``
+    are means over the tokens.
+    """
+    answers = int((batch["labels"] != IGNORED).sum()) if _guesses(batch) else len(batch["attention_mask"])
+    tokens = int(batch["attention_mask"].sum())
+    return {"hard": answers, "soft": answers, "hidden": tokens, "relation": tokens}
+
+
 def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss towards the labels alone."""
     return {"hard": hard_loss(answer(model, batch), batch)}
@@ -64,8 +75,9 @@ def _heads(teacher: nn.Module, states: list[Tensor]) -> int:
 
 
 class Distillation:
-    """Weighted sum of the hard loss, the soft one, the hidden-state loss and the relation loss; those of weight 0 are not computed.
+    """Weighted sum of the hard loss, the soft one, the hidden-state loss and the relation loss.
 
+    Terms of weight 0 are not computed, but for the hard one: several processes need every parameter in the graph of the loss.
     The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
     ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the other terms always ask.
     Where the batch has ``teacher_tokens`` [places, k], its logits are those of them, and both distributions are over them alone.
@@ -82,20 +94,20 @@ class Distillation:
         """Return the weighted terms of a batch."""
         batch = dict(batch)
         soft_targets, tokens = batch.pop("teacher_logits", None), batch.pop("teacher_tokens", None)
-        hidden = bool(self.weights["hidden"])
-        with self._watched(unwrapped(model)) as mine:
-            out = answer(model, batch, output_hidden_states=hidden)
-        with self._watched(self.teacher) as its:
-            taught = self._ask(batch, hidden)
-        terms = {"hard": hard_loss(out, batch)}
+        hidden, mask = bool(self.weights["hidden"]), batch["attention_mask"]
+        with self._watched(unwrapped(model)) as student_states:
+            student = answer(model, batch, output_hidden_states=hidden)
+        with self._watched(self.teacher) as teacher_states:
+            teacher = self._ask(batch, hidden)
+        terms = {"hard": hard_loss(student, batch)}
         if self.weights["soft"]:
-            mine = encoders.logits(out) if tokens is None else encoders.logits(out)[0].gather(-1, tokens)
-            terms["soft"] = self._soft_term(mine, encoders.logits(taught) if soft_targets is None else soft_targets)
+            student_logits = encoders.logits(student) if tokens is None else encoders.logits(student)[0].gather(-1, tokens)
+            terms["soft"] = self._soft_term(student_logits, encoders.logits(teacher) if soft_targets is None else soft_targets)
         if hidden:
-            matcher = unwrapped(model).hidden_matcher
-            terms["hidden"] = matcher(out.hidden_states, taught.hidden_states, batch["attention_mask"])
+            terms["hidden"] = unwrapped(model).hidden_matcher(student.hidden_states, teacher.hidden_states, mask)
         if self.weights["relation"]:
-            terms["relation"] = relation_loss(mine, its, batch["attention_mask"], heads=_heads(self.teacher, mine + its))
+            heads = _heads(self.teacher, student_states + teacher_states)
+            terms["relation"] = relation_loss(student_states, teacher_states, mask, heads=heads)
         return {name: self.weights[name] * term for name, term in terms.items()}
 
     def _watched(self, model: nn.Module):
