@@ -55,11 +55,11 @@ def call(plain, dataset, folder, **changes) -> dict:
 
 @pytest.fixture(scope="module")
 def both(plain, dataset, tmp_path_factory):
-    """What one process and what two processes left behind, and their facts; the last batch of an epoch is smaller than the others."""
-    assert len(pd.read_parquet(dataset / "train.parquet")) % 8 not in (0, 1)
+    """What one process and what two processes left behind, and their facts; the last batch of an epoch has two parts of unequal size."""
+    assert 11 < len(pd.read_parquet(dataset / "train.parquet")) % 20 < 20
     folder = tmp_path_factory.mktemp("both")
-    one = finetune(**call(plain, dataset, folder / "one", accumulation=1))
-    two = launch(finetune, nodes=1, processes=2, threads=2, **call(plain, dataset, folder / "two", accumulation=2))
+    one = finetune(**call(plain, dataset, folder / "one", batch_size=20, accumulation=1))
+    two = launch(finetune, nodes=1, processes=2, threads=2, **call(plain, dataset, folder / "two", batch_size=20, accumulation=2))
     return folder, one, two
 
 
