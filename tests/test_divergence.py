@@ -4,14 +4,18 @@ import csv
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
 from encoder_compression import encoders, provenance, quality
+from encoder_compression.configuration import merge
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.worker import Worker
+from encoder_compression.search.choice import choose
+from encoder_compression.search.trials import work
 from encoder_compression.techniques import distill, finetune, lora, prune, qat, shrink
 from encoder_compression.techniques.average import average
 from encoder_compression.techniques.soft_targets import predict_soft_targets
@@ -21,6 +25,7 @@ from encoder_compression.training.divergence import Diverged, DivergenceGuard
 from encoder_compression.training.losses import soft_target_loss
 from encoder_compression.training.resume import last_complete_checkpoint
 from encoder_compression.training.train import Goal, validate
+from own_experiments import TINY, load_options
 
 TRAINING = {
     "epochs": 3,
@@ -102,13 +107,11 @@ def of_technique(technique: str, parent: Path, encoder: Path, goal: Goal, folder
         "distill": {"layers": [1], "keep": 1, "start": "best"},
         "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": "all", "dora": False, "qlora": False, "start": "finetuned"},
         "shrink": {"remove": 0.3, "score": "fisher", "calibration": 16, "correct": True},
-        "prune": {"sparsity": 0.5, "parts": ["encoder"], "scope": "global", "score": "magnitude", "calibration": 16, "ramp": RAMP},
+        "prune": {"sparsity": 0.5, "parts": ["encoder"], "scope": "global", "score": "magnitude"}
+        | {"ramp": {"start": 0, "share": 0.9, "every": 1}},
         "qat": {"bits": 8, "block": 32},
     }
     return getattr(module, technique)(**shared, **outputs, **more.get(technique, {}), options=options | own[technique])
-
-
-RAMP = {"start": 0, "share": 0.9, "every": 1}
 
 
 @pytest.mark.parametrize("technique", ["distill", "lora", "shrink", "prune", "qat"])
@@ -246,3 +249,52 @@ def test_overflowing_gradients_of_float16_are_no_divergence(tmp_path):
     guard.watch_loss(loss * torch.nan, 2)
     with pytest.raises(Diverged, match="last finite in step 1"):
         guard.require_losses(arguments)
+
+
+@pytest.mark.parametrize("objectives", [["score"], ["score", "multiplications"]], ids="+".join)
+def test_a_trial_that_diverges_is_pruned_and_never_chosen(encoder, goal, tmp_path, objectives):
+    rates = {"training.learning_rate": {"choices": [1e-3, 1e30]}}
+    table, best = search(encoder, goal, tmp_path, rates, objectives)
+    by_rate = table.groupby("training.learning_rate")["state"].unique().map(list).to_dict()
+    assert by_rate == {1e-3: ["complete"], 1e30: ["pruned"]}
+    assert best["options"] == {"training.learning_rate": 1e-3}
+    assert best["score"] == table["score"].max()
+
+
+def test_a_search_of_which_all_trials_diverge_is_one_line(encoder, goal, tmp_path):
+    with pytest.raises(UserError, match="^no trial trained to its end, as all diverged; search lower values of training.learning_rate$"):
+        search(encoder, goal, tmp_path, {"training.learning_rate": {"choices": [1e29, 1e30]}}, ["score"])
+
+
+def search(encoder: Path, goal: Goal, folder: Path, space: dict, objectives: list[str]) -> tuple[pd.DataFrame, dict]:
+    """Return the table of six trials of a fine-tuning, and the best of them."""
+    options = {"space": space, "trials": 6, "sampler": "random", "objectives": objectives, "within": 0.005, "workers": 1, "version": 1}
+    journal, report = folder / "journal.log", folder / "worker1" / "trials.json"
+    report.parent.mkdir()
+    work(
+        technique="finetune",
+        inputs={"encoder": encoder},
+        goal=goal,
+        options={"training": TRAINING | {"epochs": 1}},
+        search=options,
+        worker=1,
+        journal=journal,
+        output=report,
+    )
+    outputs = {"best": folder / "best.json", "table": folder / "trials.csv", "picture": folder / "search"}
+    best = choose(step="teacher", search=options, journal=journal, workers=[report], **outputs)
+    return pd.read_csv(folder / "trials.csv"), best
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_configuration_of_no_numbers_is_refused(tmp_path, value):
+    """They pass every bound of the schema, as NaN < 0 is not true."""
+    word = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
+    changes = {
+        "finetune.teacher.training.learning_rate": {"finetune": {"teacher": {"training": {"learning_rate": value}}}},
+        "distill.even1.gate": {"distill": {"even1": {"gate": value}}},
+        "export.tolerance": {"export": {"tolerance": value}},
+    }
+    for place, change in changes.items():
+        with pytest.raises(UserError, match=f"^mine.yaml: {place}: {word} is not a number$"):
+            load_options(tmp_path, ["mine"], mine=merge(TINY, change))

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from conftest import make_encoder
 from encoder_compression import encoders, provenance
+from encoder_compression.configuration import merge
+from encoder_compression.errors import UserError
 from encoder_compression.pruning.gates import open_gates
 from encoder_compression.pruning.masks import Masks
 from encoder_compression.pruning.structure import Structure, remove
@@ -214,3 +216,24 @@ def test_a_step_that_names_the_relation_alone_trains_with_the_other_defaults(tmp
     terms = curve[["loss_hard", "loss_soft", "loss_relation"]]
     assert (terms > 0).all(axis=None)
     assert terms.sum(axis=1).to_numpy() == pytest.approx(curve["loss"].to_numpy(), abs=1e-4)
+
+
+NOTHING = dict.fromkeys(TERMS, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"distill": {"even1": {"loss": NOTHING}}},
+        {"lora": {"few": {"loss": {"hard": 0}}}},  # which has no other term
+        {"shrink": {"few": {"remove": 0.5, "loss": {"hard": 0, "soft": 0}}}},
+        {"prune": {"few": {"sparsity": 0.5, "loss": NOTHING}}},
+        {"qat": {"few": {"loss": NOTHING, "training": {"epochs": 0}}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_loss_without_any_term_is_refused_before_anything_runs(tmp_path, change):
+    ((section, steps),) = change.items()
+    message = f"^mine.yaml: {section}.{next(iter(steps))}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0$"
+    with pytest.raises(UserError, match=message):
+        load_options(tmp_path, ["mine"], mine=merge(TINY, change))

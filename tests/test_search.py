@@ -23,7 +23,6 @@ from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.search import trials
 from encoder_compression.search.choice import choose
-from encoder_compression.training.divergence import Diverged
 from encoder_compression.training.train import Goal
 
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -194,35 +193,6 @@ def test_an_error_of_a_trial_ends_the_job_and_the_trial_does_not_count(work, tmp
         work(broken, search_of())
     assert work(by_rate, search_of()) == {"trials": 6}
     assert not list(tmp_path.glob("worker1/trial/*"))
-
-
-@pytest.mark.parametrize("objectives", [["score"], ["score", "multiplications"]], ids="+".join)
-def test_a_trial_that_diverges_is_pruned_and_never_chosen(work, tmp_path, monkeypatch, objectives):
-    """The others go on: a range of learning rates may well reach where training is no longer stable."""
-
-    def unstable_above(rate, goal, options):
-        if options["training"]["learning_rate"] > rate:
-            raise Diverged("training: the loss was last finite in step 2")
-        return by_rate(goal, options)
-
-    monkeypatch.setattr(trials, "multiplications", lambda model: 7)
-    search = search_of(trials=12, objectives=objectives)
-    assert work(lambda *call: unstable_above(1e-3, *call), search) == {"trials": 12}
-    best, table = table_of(tmp_path, search)
-    stable = table["training.learning_rate"] <= 1e-3
-    assert 0 < stable.sum() < 12
-    assert table["state"].tolist() == ["complete" if one else "pruned" for one in stable]
-    assert best["options"]["training.learning_rate"] <= 1e-3
-    assert best["score"] == pytest.approx(table["score"].max())
-
-
-def test_a_search_of_which_all_trials_diverge_is_one_line(work, tmp_path):
-    def unstable(goal, options):
-        raise Diverged("training: the loss was last finite in step 2")
-
-    work(unstable, search_of())
-    with pytest.raises(UserError, match="^no trial trained to its end, as all diverged; search lower values of training.learning_rate$"):
-        table_of(tmp_path, search_of())
 
 
 def test_a_trial_worse_than_the_median_is_pruned_and_counts(work, tmp_path):
