@@ -87,6 +87,18 @@ def test_the_relation_loss_is_its_definition_for_other_widths_and_without_paddin
     assert relation_loss(*tensors, torch.tensor(mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+def test_mixed_precision_rounds_no_relation():
+    """The divergence of nearly equal relations is smaller than what bfloat16 rounds, and never negative."""
+    teacher = [torch.randn(4, 12, 32) for _ in range(3)]
+    student = [states + 0.01 * torch.randn_like(states) for states in teacher]
+    mask = torch.ones(4, 12)
+    exact = relation_loss(student, teacher, mask, heads=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = relation_loss(student, teacher, mask, heads=2)
+    assert exact > 0
+    torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=0)
+
+
 def test_equal_relations_cost_nothing_and_padding_changes_nothing():
     states = [torch.randn(1, 5, 4) for _ in range(3)]
     mask = torch.tensor([[1, 1, 1, 0, 0]])

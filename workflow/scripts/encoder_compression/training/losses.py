@@ -51,10 +51,14 @@ def relation_loss(student: list[Tensor], teacher: list[Tensor], mask: Tensor, *,
 
 
 def _relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
-    """Return log-probabilities [batch, heads, length, length] of how each token relates to the others."""
-    parts = states.float().unflatten(-1, (heads, -1)).transpose(1, 2)
-    scores = parts @ parts.transpose(-1, -2) / parts.shape[-1] ** 0.5
-    return functional.log_softmax(scores.masked_fill(mask[:, None, None] == 0, -1e4), dim=-1)
+    """Return log-probabilities [batch, heads, length, length] of how each token relates to the others, in float32.
+
+    In bfloat16 they would not sum to 1, and their divergence, which is often smaller than that rounding, could be negative.
+    """
+    with torch.autocast(states.device.type, enabled=False):
+        parts = states.float().unflatten(-1, (heads, -1)).transpose(1, 2)
+        scores = parts @ parts.transpose(-1, -2) / parts.shape[-1] ** 0.5
+        return functional.log_softmax(scores.masked_fill(mask[:, None, None] == 0, -1e4), dim=-1)
 
 
 class HiddenStateMatcher(nn.Module):
