@@ -76,12 +76,12 @@ def test_the_relation_loss_is_its_definition_for_other_widths_and_without_paddin
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
     student, teacher = ([generator.normal(size=(2, 4, width)) for _ in range(3)] for width in (4, 6))
     expected = []
-    for mine, its in zip(student, teacher, strict=True):
+    for student_states, teacher_states in zip(student, teacher, strict=True):
         terms = []
         for row in range(2):
-            one, other = (relations(states[row], mask[row], heads) for states in (mine, its))
+            ours, reference = (relations(states[row], mask[row], heads) for states in (student_states, teacher_states))
             for token in np.flatnonzero(mask[row]):
-                terms += [rel_entr(other[head, token], one[head, token])[mask[row] == 1].sum() for head in range(heads)]
+                terms += [rel_entr(reference[head, token], ours[head, token])[mask[row] == 1].sum() for head in range(heads)]
         expected.append(np.mean(terms))
     tensors = ([torch.tensor(states) for states in side] for side in (student, teacher))
     assert relation_loss(*tensors, torch.tensor(mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)

@@ -17,26 +17,26 @@ Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
 def answer(model: nn.Module, batch: dict[str, Tensor], **options) -> ModelOutput:
-    """Return what a model makes of a batch; where words are to be guessed, logits [1, places, vocabulary] of their places alone."""
-    if not _guesses(batch):
+    """Return a model's output for a batch; in masked language modeling its logits [1, places, vocabulary] are of masked tokens alone."""
+    if not _has_masked_tokens(batch):
         return model(**batch, **options)
     inputs = {name: values for name, values in batch.items() if name != "labels"}
     with encoders.head_at(unwrapped(model), batch["labels"] != IGNORED):
         return model(**inputs, **options)
 
 
-def _guesses(batch: dict[str, Tensor]) -> bool:
-    """Say whether a batch has a label for each token, which only words to be guessed have."""
+def _has_masked_tokens(batch: dict[str, Tensor]) -> bool:
+    """Return whether a batch has a label for each token, as in masked language modeling."""
     return "labels" in batch and batch["labels"].dim() == 2
 
 
 def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     """Return the loss towards the labels: cross-entropy of classes, squared error of numbers, that without padding for spans.
 
-    It is a mean over all inputs of the batch, to which one without a label adds nothing. For words to be guessed it is the
-    mean cross-entropy at their places, ``out`` being that of `answer`.
+    It is a mean over all inputs of the batch; an input without a label adds nothing. In masked language modeling it is the mean
+    cross-entropy at the masked tokens, ``out`` being that of `answer`.
     """
-    if _guesses(batch):
+    if _has_masked_tokens(batch):
         return functional.cross_entropy(encoders.logits(out)[0].float(), batch["labels"][batch["labels"] != IGNORED])
     if "start_positions" in batch:
         positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
@@ -58,7 +58,7 @@ def means_over(batch: dict[str, Tensor]) -> dict[str, int]:
     ``hard`` and ``soft`` are means over the inputs, or over the masked tokens where those are predicted; ``hidden`` and ``relation``
     are means over the tokens.
     """
-    answers = int((batch["labels"] != IGNORED).sum()) if _guesses(batch) else len(batch["attention_mask"])
+    answers = int((batch["labels"] != IGNORED).sum()) if _has_masked_tokens(batch) else len(batch["attention_mask"])
     tokens = int(batch["attention_mask"].sum())
     return {"hard": answers, "soft": answers, "hidden": tokens, "relation": tokens}
 
@@ -118,7 +118,7 @@ class Distillation:
         """Return what the teacher makes of the very inputs that the student reads, where there is one."""
         if self.teacher is None:
             return None
-        wanted = (*features.INPUTS, "attention_mask", *(["labels"] if _guesses(batch) else []))
+        wanted = (*features.INPUTS, "attention_mask", *(["labels"] if _has_masked_tokens(batch) else []))
         asked = {name: batch[name] for name in wanted if name in batch}
         with torch.no_grad():
             return answer(self.teacher.to(batch["input_ids"].device), asked, output_hidden_states=hidden)
