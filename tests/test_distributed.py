@@ -102,6 +102,13 @@ def test_a_process_that_fails_ends_the_job_and_leaves_its_traceback(dataset, tmp
     assert "Traceback" in capfd.readouterr().err
 
 
+def test_processes_that_diverge_end_with_one_line(plain, dataset, tmp_path):
+    diverging = call(plain, dataset, tmp_path / "hot", accumulation=2, learning_rate=1e30)
+    with pytest.raises(UserError, match="^training: the loss was last finite in step 2, with learning_rate 1e\\+30; lower"):
+        launch(finetune, nodes=1, processes=2, threads=2, **diverging)
+    assert not (tmp_path / "hot" / "model").exists()
+
+
 @pytest.mark.long
 def test_sigterm_stops_all_at_one_step_and_the_next_attempt_goes_on_to_the_same_weights(plain, dataset, tmp_path):
     long = {"epochs": 40, "patience": 40}
