@@ -84,6 +84,18 @@ def test_two_equal_runs_give_equal_weights(encoder, dataset, tmp_path):
     assert equal(one, other)
 
 
+def test_a_training_after_one_of_another_precision_has_its_own(encoder, dataset, tmp_path, monkeypatch):
+    """As trials of a search, which one process trains one after the other; nor has an environment variable a say."""
+    alone, *_ = fit(encoder, dataset, tmp_path / "alone", epochs=1, precision="float32")
+    rounded, *_ = fit(encoder, dataset, tmp_path / "rounded", epochs=1, precision="bfloat16")
+    after, *_ = fit(encoder, dataset, tmp_path / "after", epochs=1, precision="float32")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    told, *_ = fit(encoder, dataset, tmp_path / "told", epochs=1, precision="float32")
+    assert not equal(alone, rounded)
+    assert equal(alone, after)
+    assert equal(alone, told)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_run_resumed_from_any_epoch_gives_the_same_weights(encoder, dataset, tmp_path, precision, monkeypatch):
     from encoder_compression.training.trainer import ProgressBar

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -190,6 +191,8 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
     cuda = torch.cuda.is_available()
     if options["precision"] == "float16" and not cuda:
         raise UserError("training: precision float16 needs CUDA; take bfloat16 or float32")
+    # TrainingArguments leave the precision of a training here, which the next one of the process, as in a search, would take for its own.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         **length.arguments(options),
