@@ -57,11 +57,11 @@ def call(plain, dataset, folder, **changes) -> dict:
 
 @pytest.fixture(scope="module")
 def both(plain, dataset, tmp_path_factory):
-    """What one process and what two processes left behind, and their facts; the last batch of an epoch is smaller than the others."""
-    assert len(pd.read_parquet(dataset / "train.parquet")) % 8 not in (0, 1)
+    """What one process and what two processes left behind, and their facts; the last batch of an epoch has two parts of unequal size."""
+    assert 11 < len(pd.read_parquet(dataset / "train.parquet")) % 20 < 20
     folder = tmp_path_factory.mktemp("both")
-    one = finetune(**call(plain, dataset, folder / "one", accumulation=1))
-    two = launch(finetune, nodes=1, processes=2, threads=2, **call(plain, dataset, folder / "two", accumulation=2))
+    one = finetune(**call(plain, dataset, folder / "one", batch_size=20, accumulation=1))
+    two = launch(finetune, nodes=1, processes=2, threads=2, **call(plain, dataset, folder / "two", batch_size=20, accumulation=2))
     return folder, one, two
 
 
@@ -102,6 +102,13 @@ def test_a_process_that_fails_ends_the_job_and_leaves_its_traceback(dataset, tmp
     with pytest.raises(RuntimeError, match="one of 2 training processes failed; the log has its traceback"):
         launch(finetune, nodes=1, processes=2, threads=2, **call(tmp_path / "nothing", dataset, tmp_path / "job"))
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_processes_that_diverge_end_with_one_line(plain, dataset, tmp_path):
+    diverging = call(plain, dataset, tmp_path / "hot", accumulation=2, learning_rate=1e30)
+    with pytest.raises(UserError, match="^training: the loss was last finite in step 2, with learning_rate 1e\\+30; lower"):
+        launch(finetune, nodes=1, processes=2, threads=2, **diverging)
+    assert not (tmp_path / "hot" / "model").exists()
 
 
 @pytest.mark.long

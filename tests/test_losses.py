@@ -76,15 +76,27 @@ def test_the_relation_loss_is_its_definition_for_other_widths_and_without_paddin
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
     student, teacher = ([generator.normal(size=(2, 4, width)) for _ in range(3)] for width in (4, 6))
     expected = []
-    for mine, its in zip(student, teacher, strict=True):
+    for student_states, teacher_states in zip(student, teacher, strict=True):
         terms = []
         for row in range(2):
-            one, other = (relations(states[row], mask[row], heads) for states in (mine, its))
+            ours, reference = (relations(states[row], mask[row], heads) for states in (student_states, teacher_states))
             for token in np.flatnonzero(mask[row]):
-                terms += [rel_entr(other[head, token], one[head, token])[mask[row] == 1].sum() for head in range(heads)]
+                terms += [rel_entr(reference[head, token], ours[head, token])[mask[row] == 1].sum() for head in range(heads)]
         expected.append(np.mean(terms))
     tensors = ([torch.tensor(states) for states in side] for side in (student, teacher))
     assert relation_loss(*tensors, torch.tensor(mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_mixed_precision_rounds_no_relation():
+    """The divergence of nearly equal relations is smaller than what bfloat16 rounds, and never negative."""
+    teacher = [torch.randn(4, 12, 32) for _ in range(3)]
+    student = [states + 0.01 * torch.randn_like(states) for states in teacher]
+    mask = torch.ones(4, 12)
+    exact = relation_loss(student, teacher, mask, heads=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = relation_loss(student, teacher, mask, heads=2)
+    assert exact > 0
+    torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=0)
 
 
 def test_equal_relations_cost_nothing_and_padding_changes_nothing():

@@ -46,6 +46,14 @@ def of_space(name: str, **tried) -> dict:
             {"search": {"aware8": {"parent": "teacher", "space": {"bits": {"choices": [4, 8]}}}}},
             "search.aware8.space: bits: a quantize step stores what this step trained for",
         ),
+        (
+            {
+                "search": {
+                    "even1": {"parent": "teacher", "space": {f"loss.{term}": {"choices": [0, 1]} for term in ("hard", "soft", "hidden")}},
+                }
+            },
+            "search.even1.space: distill.even1.loss: all weights are 0",
+        ),
         (of_space("keep", low=0.5, high=2), "space: keep: distill.even1.keep: 0.5 is not a whole number"),
         (of_space("layers", low=1, high=2), "space: layers: not a number, so it has no range; give 'choices'"),
         (of_space("layers", choices=["even", "od"]), "space: layers: distill.even1.layers: unknown value 'od'; did you mean 'odd'?"),

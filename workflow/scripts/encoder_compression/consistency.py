@@ -33,6 +33,7 @@ def check(options: dict, file: str) -> None:
                 f"{file}: {section}.{step}.training: accumulation {own['accumulation']} does not divide batch_size {own['batch_size']}; "
                 "change one"
             )
+    _check_losses(options, file)
     _check_unlabelled(options, file)
     for step, own in options["distill"].items():
         if own["ensemble"]:
@@ -70,6 +71,12 @@ def _steps(options: dict) -> list[tuple[str, str, dict]]:
     """Return (section, step, its options) of all that stands in a section by a name."""
     named = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
     return [(section, step, own) for section, step, own in named if isinstance(own, dict)]
+
+
+def _check_losses(options: dict, file: str) -> None:
+    for section, step, own in _steps(options):
+        if "loss" in own and not any(own["loss"].values()):
+            raise UserError(f"{file}: {section}.{step}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0")
 
 
 def _check_classes(options: dict, file: str) -> None:

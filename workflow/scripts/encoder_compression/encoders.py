@@ -50,6 +50,11 @@ def lacks_head(folder: Path, auto_class: str, head: dict) -> bool:
     return bool(info["missing_keys"])
 
 
+def without_adapter(model: torch.nn.Module) -> PreTrainedModel:
+    """Return the transformers model inside a PeftModel, its layers with their adapters; any other model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 @contextmanager
 def head_at(model: PreTrainedModel, chosen: torch.Tensor) -> Iterator[None]:
     """Let the head see only the tokens where ``chosen`` [batch, length] is true, so that its logits are [1, their number, …].
@@ -62,7 +67,7 @@ def head_at(model: PreTrainedModel, chosen: torch.Tensor) -> Iterator[None]:
         out["last_hidden_state"] = out["last_hidden_state"][chosen][None]
         return out
 
-    hook = model.base_model.register_forward_hook(pick)
+    hook = without_adapter(model).base_model.register_forward_hook(pick)
     try:
         yield
     finally:
@@ -82,7 +87,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
 
 def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
     """Return the module whose ``layer`` is the list of transformer layers."""
-    base = model.base_model
+    base = without_adapter(model).base_model
     for name in ("encoder", "transformer"):  # BERT, RoBERTa, ELECTRA, MPNet; DistilBERT
         if hasattr(getattr(base, name, None), "layer"):
             return getattr(base, name)

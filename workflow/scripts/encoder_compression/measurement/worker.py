@@ -17,6 +17,7 @@ import psutil
 
 from encoder_compression import memory, tasks
 from encoder_compression.errors import UserError
+from encoder_compression.finite import require_finite
 from encoder_compression.measurement.workload import Batch, Workload
 
 TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it
@@ -26,7 +27,7 @@ class Worker:
     """One loaded artifact and the examples of a split that it runs on."""
 
     def __init__(self, *, artifact: str, dataset: str, split: str, device: dict):
-        self.dataset = Path(dataset)
+        self.artifact, self.dataset = artifact, Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
         module = importlib.import_module(f"encoder_compression.measurement.{device['runtime']}_runtime")
@@ -60,18 +61,23 @@ class Worker:
     def predict(self, *, batch_size: int, split: str) -> dict:
         """Run a whole split in length-sorted batches, several side by side; returns the columns of its predictions.
 
-        It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches.
+        It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches. UserError where a
+        logit is not finite.
         """
         os.sched_setaffinity(0, self.all_cores)
         workload, task = Workload(self.dataset, split), tasks.of_dataset(self.dataset)
         logits: list = [None] * len(workload.lengths)
         batches = list(workload.batches(batch_size, np.arange(len(workload.lengths)), padded=False))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
-            for (chosen, _), rows in zip(batches, pool.map(lambda pair: task.reduce(self.runtime(pair[1])), batches), strict=True):
+            for (chosen, _), rows in zip(batches, pool.map(lambda pair: task.reduce(self._logits(pair[1])), batches), strict=True):
                 for index, row in zip(chosen, rows, strict=True):
                     logits[index] = row
         os.sched_setaffinity(0, self.cores)
         return task.decode(self.dataset, split, logits)
+
+    def _logits(self, batch: Batch) -> np.ndarray:
+        remedy = "give the device precision float32, or make the artifact anew from weights that trained with a lower learning_rate"
+        return require_finite(self.runtime(batch), source=self.artifact, remedy=remedy)
 
     def facts(self) -> dict:
         """Return peak memory above the imported runtime, the process's own processor seconds, and what ran where."""

@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.finite import require_finite
 from encoder_compression.measurement.workload import Batch
 
 ROLES = {  # the scopes of their nodes in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
@@ -87,6 +88,7 @@ def run(running: onnxruntime.InferenceSession, batch: Batch) -> list[np.ndarray]
 
 
 def answer(running: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
-    """Return logits [batch, classes], or of a span's start and end [batch, 2, length] with 0 at padding."""
+    """Return logits [batch, classes], or of a span's start and end [batch, 2, length] with 0 at padding; UserError where not finite."""
     found = run(running, batch)
-    return found[0] if len(found) == 1 else np.stack(found, axis=1) * batch["attention_mask"][:, None]
+    logits = found[0] if len(found) == 1 else np.stack(found, axis=1) * batch["attention_mask"][:, None]
+    return require_finite(logits, source="the graph", remedy="keep more in float with 'exclude', or train its model anew")

@@ -17,7 +17,7 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     """Write the best options to ``best``, every trial to ``table`` and a picture to ``picture`` (.png and .svg); returns facts.
 
     Of one objective the best score wins; of two the least multiplications among the trials whose score is at most ``within``
-    below the best. ``workers`` are the files that `trials.work` wrote. UserError where trials are missing.
+    below the best. ``workers`` are the files that `trials.work` wrote. UserError where trials are missing, or all diverged.
     """
     study = open_study(journal, json.loads(Path(workers[0]).read_text(encoding="utf-8"))["study"], search["objectives"])
     finished = len(study.get_trials(states=DONE))
@@ -41,6 +41,8 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
 
 def _chosen(study: optuna.Study, search: dict) -> FrozenTrial:
     trials = study.get_trials(states=[TrialState.COMPLETE])
+    if not trials:
+        raise UserError("no trial trained to its end, as all diverged; search lower values of training.learning_rate")
     lowest = max(trial.values[0] for trial in trials) - (search["within"] if len(search["objectives"]) > 1 else 0)
     good = [trial for trial in trials if trial.values[0] >= lowest]
     return min(good, key=lambda trial: (trial.values[1:], -trial.values[0], trial.number))

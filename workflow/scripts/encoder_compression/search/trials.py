@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import logging
 import shutil
 import signal
 import time
@@ -30,7 +31,10 @@ from transformers import TrainerCallback
 
 from encoder_compression import encoders, provenance
 from encoder_compression.search import space
+from encoder_compression.training.divergence import Diverged
 from encoder_compression.training.train import Goal
+
+log = logging.getLogger(__name__)
 
 DIRECTIONS = {"score": "maximize", "multiplications": "minimize"}
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -71,7 +75,8 @@ def work(
     """Run trials until the study has as many finished or running ones as ``search`` asks for; returns facts.
 
     ``inputs`` are what the technique reads, by the names of its parameters, ``options`` those of the step. Models are dropped.
-    Writes the name of the study, which `choice.choose` reads. An error of a trial ends the job; the trial does not count.
+    Writes the name of the study, which `choice.choose` reads. A trial whose training diverges is pruned; any other error of a
+    trial ends the job, and the trial does not count.
     """
     name = _name(technique, inputs, goal, options, search)
     study = open_study(journal, name, search["objectives"])
@@ -161,6 +166,9 @@ def _run(study: optuna.Study, trial: optuna.Trial, *, search: dict, folder: Path
         values = _train(trial, search, folder, **call)
         state = TrialState.COMPLETE
     except optuna.TrialPruned:
+        state = TrialState.PRUNED
+    except Diverged as error:
+        log.warning("trial %d: %s", trial.number, error)
         state = TrialState.PRUNED
     finally:
         signal.signal(signal.SIGTERM, before)  # which a training that was pruned still has

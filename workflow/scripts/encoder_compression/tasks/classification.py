@@ -131,7 +131,7 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
 
 def is_tuned(description: dict) -> bool:
     """Where the study asks for it, validation says how likely the second class must be."""
-    return "tuned" in description
+    return description.get("tuned", False)
 
 
 def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:

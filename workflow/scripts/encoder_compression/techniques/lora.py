@@ -96,7 +96,7 @@ def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool
     merged = adapted.merge_and_unload()
     with torch.inference_mode():
         difference = (encoders.logits(merged(**batch)) - before).abs().max().item()
-    if difference > TOLERANCE * max(1.0, before.abs().max().item()):
+    if not difference <= TOLERANCE * max(1.0, before.abs().max().item()):
         raise RuntimeError(f"the merged model differs from the one with its updates apart by {difference:.2g} in its logits")
     return merged, difference
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, features, progress, tasks
 from encoder_compression.features import write_tables
+from encoder_compression.finite import require_finite
 
 BATCH_SIZE = 64
 CHUNK = 50_000  # rows whose logits are held as Python objects at a time; of fewer the order of the lengths is that of all
@@ -21,7 +22,7 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     """Write ``output/logits.parquet``: the logits of the frozen teacher, in eval mode, for every input of train.
 
     Its columns are id and logits, in the order of train: [classes], or of a span's start and end [2, length], -inf where
-    none can be. Returns facts.
+    none can be. Returns facts. UserError where an answer is not finite.
     """
     model = encoders.load_model(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
@@ -44,6 +45,7 @@ def _predict(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: p
         chosen = by_length[start : start + BATCH_SIZE]
         batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_attention_mask=True, return_tensors="pt")
         answers = encoders.logits(model(**batch)).float().numpy()
+        require_finite(answers, source=f"the teacher {model.name_or_path}", remedy="make its weights anew with a lower learning_rate")
         for index, row, answer in zip(chosen, rows.take(chosen).to_pylist(), answers, strict=True):
             logits[index] = in_rows(possible(answer, row))
         bar.update(len(chosen))

@@ -19,11 +19,11 @@ from encoder_compression.training.train import Goal, train
 
 
 def require_gate(teacher: Path, gate: float) -> None:
-    """Raise UserError where the teacher's recorded validation score is below the gate."""
-    found = provenance.read_facts(teacher)["validation_score"]
-    if found < gate:
+    """Raise UserError where the teacher's recorded validation score does not reach the gate, as NaN reaches none."""
+    score = provenance.read_facts(teacher)["validation_score"]
+    if not score >= gate:
         raise UserError(
-            f"the teacher {teacher} reached {found:.3f} on validation, below its gate of {gate}; "
+            f"the teacher {teacher} reached {score:.3f} on validation, below its gate of {gate}; "
             "train it better or lower 'gate' of the step that learns from it"
         )
 

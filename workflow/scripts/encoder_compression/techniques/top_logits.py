@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from encoder_compression import encoders, progress
 from encoder_compression.features import IGNORED
+from encoder_compression.finite import require_finite
 from encoder_compression.training.fixed_masks import FILE_NAME, FixedMasks
 from encoder_compression.training.objectives import answer
 from encoder_compression.training.trainer import Collator
@@ -20,6 +21,7 @@ def predict_top_logits(*, teacher: Path, dataset: Path, seed: int, count: int, o
     """Write ``output/logits.arrow``: at each place to guess in train the ``count`` largest logits, in float16, and their tokens.
 
     The teacher is frozen and in eval mode, and reads what `FixedMasks` of the same seed gives to its students. Returns facts.
+    UserError where one of them is not finite in float16.
     """
     model, collate = encoders.load_model(teacher).eval(), Collator(encoders.load_tokenizer(teacher))
     model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -35,6 +37,8 @@ def predict_top_logits(*, teacher: Path, dataset: Path, seed: int, count: int, o
         for start in range(0, len(blocks), BATCH_SIZE):
             rows = [blocks[index] for index in range(start, min(start + BATCH_SIZE, len(blocks)))]
             found = _largest(model, collate(rows), count)
+            remedy = "train it anew with a lower learning_rate, or take 'top_logits' out, which keeps them in float16"
+            require_finite(found["logits"][0].half(), source=f"the teacher {teacher}", remedy=remedy)
             file.write_batch(pa.record_batch([_lists(*found[name], kind) for name, kind in kinds.items()], schema))
             bar.update(len(rows))
     return {"blocks": len(blocks), "kept_logits": count}

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression import encoders, features, provenance
 from encoder_compression.training import processes
+from encoder_compression.training.divergence import Diverged
 
 CURVE_COLUMNS = [
     "step", "epoch", "seconds", "loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "learning_rate", "tokens_per_second",
@@ -50,10 +51,11 @@ def drop_checkpoints(folder: Path) -> None:
 def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, *, dataset: Path) -> PreTrainedModel:
     """Save a trained model, reload it, and return the reloaded one once its logits equal those of the trained one.
 
-    Raises RuntimeError where they differ: then the saved model is not the one that was validated. Of several processes the
-    first one does so; the others return the model.
+    Raises Diverged where a weight is not finite, and RuntimeError where the logits differ: then the saved model is not the one
+    that was validated. Of several processes the first one saves; the others return the model.
     """
     model = model.eval().cpu()
+    _require_finite(model, folder)
     if processes.rank():
         return model
     encoders.save(model, tokenizer, folder)
@@ -61,9 +63,18 @@ def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
     batch = tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
     with torch.inference_mode():
         difference = (encoders.logits(model(**batch)) - encoders.logits(reloaded(**batch))).abs().max().item()
-    if difference > 1e-6:
+    if not difference <= 1e-6:
         raise RuntimeError(f"the saved model differs from the trained one by {difference:.2g} in its logits")
     return reloaded
+
+
+def _require_finite(model: PreTrainedModel, folder: Path) -> None:
+    broken = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    if broken:
+        raise Diverged(
+            f"{folder}: {len(broken)} of the model's parameters are not finite, {broken[0]} the first; "
+            "lower learning_rate, or make the model anew that it starts from"
+        )
 
 
 def write_curve(curve: list[dict], path: Path) -> None:

@@ -9,9 +9,10 @@ def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
     """KL(teacher || student) of logits [..., choices] softened by T, times T² (Hinton et al. 2015, section 2).
 
     The factor keeps the size of the gradient when T changes. Choices for which the teacher has -inf are none: padding, or
-    words of the question where a span is sought. Mean over the distributions.
+    words of the question where a span is sought. Any other teacher logit that is not finite makes the loss NaN. Mean over
+    the distributions.
     """
-    possible = teacher.isfinite()
+    possible = teacher != -torch.inf
     student = functional.log_softmax(student.float().masked_fill(~possible, -torch.inf) / temperature, dim=-1)
     teacher = functional.log_softmax(teacher.float() / temperature, dim=-1)
     terms = functional.kl_div(student[possible], teacher[possible], reduction="sum", log_target=True)
@@ -42,18 +43,22 @@ def relation_loss(student: list[Tensor], teacher: list[Tensor], mask: Tensor, *,
     Mean over the three, the heads, and the tokens where mask [batch, length] is 1; those related to are such tokens only.
     """
     losses = []
-    for mine, its in zip(student, teacher, strict=True):
-        one, other = (_relations(states, mask, heads) for states in (mine, its))
-        terms = functional.kl_div(one, other, reduction="none", log_target=True).sum(dim=-1).mean(dim=1)
-        losses.append((terms * mask).sum() / mask.sum())
+    for student_states, teacher_states in zip(student, teacher, strict=True):
+        student_relations, teacher_relations = (_relations(states, mask, heads) for states in (student_states, teacher_states))
+        divergences = functional.kl_div(student_relations, teacher_relations, reduction="none", log_target=True).sum(dim=-1)
+        losses.append((divergences.mean(dim=1) * mask).sum() / mask.sum())
     return torch.stack(losses).mean()
 
 
 def _relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
-    """Return log-probabilities [batch, heads, length, length] of how each token relates to the others."""
-    parts = states.float().unflatten(-1, (heads, -1)).transpose(1, 2)
-    scores = parts @ parts.transpose(-1, -2) / parts.shape[-1] ** 0.5
-    return functional.log_softmax(scores.masked_fill(mask[:, None, None] == 0, -1e4), dim=-1)
+    """Return log-probabilities [batch, heads, length, length] of how each token relates to the others, in float32.
+
+    In bfloat16 they would not sum to 1, and their divergence, which is often smaller than that rounding, could be negative.
+    """
+    with torch.autocast(states.device.type, enabled=False):
+        parts = states.float().unflatten(-1, (heads, -1)).transpose(1, 2)
+        scores = parts @ parts.transpose(-1, -2) / parts.shape[-1] ** 0.5
+        return functional.log_softmax(scores.masked_fill(mask[:, None, None] == 0, -1e4), dim=-1)
 
 
 class HiddenStateMatcher(nn.Module):

@@ -17,26 +17,26 @@ Objective = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 
 
 def answer(model: nn.Module, batch: dict[str, Tensor], **options) -> ModelOutput:
-    """Return what a model makes of a batch; where words are to be guessed, logits [1, places, vocabulary] of their places alone."""
-    if not _guesses(batch):
+    """Return a model's output for a batch; in masked language modeling its logits [1, places, vocabulary] are of masked tokens alone."""
+    if not _has_masked_tokens(batch):
         return model(**batch, **options)
     inputs = {name: values for name, values in batch.items() if name != "labels"}
     with encoders.head_at(unwrapped(model), batch["labels"] != IGNORED):
         return model(**inputs, **options)
 
 
-def _guesses(batch: dict[str, Tensor]) -> bool:
-    """Say whether a batch has a label for each token, which only words to be guessed have."""
+def _has_masked_tokens(batch: dict[str, Tensor]) -> bool:
+    """Return whether a batch has a label for each token, as in masked language modeling."""
     return "labels" in batch and batch["labels"].dim() == 2
 
 
 def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     """Return the loss towards the labels: cross-entropy of classes, squared error of numbers, that without padding for spans.
 
-    It is a mean over all inputs of the batch, to which one without a label adds nothing. For words to be guessed it is the
-    mean cross-entropy at their places, ``out`` being that of `answer`.
+    It is a mean over all inputs of the batch; an input without a label adds nothing. In masked language modeling it is the mean
+    cross-entropy at the masked tokens, ``out`` being that of `answer`.
     """
-    if _guesses(batch):
+    if _has_masked_tokens(batch):
         return functional.cross_entropy(encoders.logits(out)[0].float(), batch["labels"][batch["labels"] != IGNORED])
     if "start_positions" in batch:
         positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
@@ -52,6 +52,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return getattr(model, "module", model)
 
 
+def means_over(batch: dict[str, Tensor]) -> dict[str, int]:
+    """Return how many items each loss term of a batch is a mean over.
+
+    ``hard`` and ``soft`` are means over the inputs, or over the masked tokens where those are predicted; ``hidden`` and ``relation``
+    are means over the tokens.
+    """
+    answers = int((batch["labels"] != IGNORED).sum()) if _has_masked_tokens(batch) else len(batch["attention_mask"])
+    tokens = int(batch["attention_mask"].sum())
+    return {"hard": answers, "soft": answers, "hidden": tokens, "relation": tokens}
+
+
 def from_labels(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss towards the labels alone."""
     return {"hard": hard_loss(answer(model, batch), batch)}
@@ -64,8 +75,9 @@ def _heads(teacher: nn.Module, states: list[Tensor]) -> int:
 
 
 class Distillation:
-    """Weighted sum of the hard loss, the soft one, the hidden-state loss and the relation loss; those of weight 0 are not computed.
+    """Weighted sum of the hard loss, the soft one, the hidden-state loss and the relation loss.
 
+    Terms of weight 0 are not computed, but for the hard one: several processes need every parameter in the graph of the loss.
     The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
     ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the other terms always ask.
     Where the batch has ``teacher_tokens`` [places, k], its logits are those of them, and both distributions are over them alone.
@@ -82,20 +94,20 @@ class Distillation:
         """Return the weighted terms of a batch."""
         batch = dict(batch)
         soft_targets, tokens = batch.pop("teacher_logits", None), batch.pop("teacher_tokens", None)
-        hidden = bool(self.weights["hidden"])
-        with self._watched(unwrapped(model)) as mine:
-            out = answer(model, batch, output_hidden_states=hidden)
-        with self._watched(self.teacher) as its:
-            taught = self._ask(batch, hidden)
-        terms = {"hard": hard_loss(out, batch)}
+        hidden, mask = bool(self.weights["hidden"]), batch["attention_mask"]
+        with self._watched(unwrapped(model)) as student_states:
+            student = answer(model, batch, output_hidden_states=hidden)
+        with self._watched(self.teacher) as teacher_states:
+            teacher = self._ask(batch, hidden)
+        terms = {"hard": hard_loss(student, batch)}
         if self.weights["soft"]:
-            mine = encoders.logits(out) if tokens is None else encoders.logits(out)[0].gather(-1, tokens)
-            terms["soft"] = self._soft_term(mine, encoders.logits(taught) if soft_targets is None else soft_targets)
+            student_logits = encoders.logits(student) if tokens is None else encoders.logits(student)[0].gather(-1, tokens)
+            terms["soft"] = self._soft_term(student_logits, encoders.logits(teacher) if soft_targets is None else soft_targets)
         if hidden:
-            matcher = unwrapped(model).hidden_matcher
-            terms["hidden"] = matcher(out.hidden_states, taught.hidden_states, batch["attention_mask"])
+            terms["hidden"] = unwrapped(model).hidden_matcher(student.hidden_states, teacher.hidden_states, mask)
         if self.weights["relation"]:
-            terms["relation"] = relation_loss(mine, its, batch["attention_mask"], heads=_heads(self.teacher, mine + its))
+            heads = _heads(self.teacher, student_states + teacher_states)
+            terms["relation"] = relation_loss(student_states, teacher_states, mask, heads=heads)
         return {name: self.weights[name] * term for name, term in terms.items()}
 
     def _watched(self, model: nn.Module):
@@ -106,7 +118,7 @@ class Distillation:
         """Return what the teacher makes of the very inputs that the student reads, where there is one."""
         if self.teacher is None:
             return None
-        wanted = (*features.INPUTS, "attention_mask", *(["labels"] if _guesses(batch) else []))
+        wanted = (*features.INPUTS, "attention_mask", *(["labels"] if _has_masked_tokens(batch) else []))
         asked = {name: batch[name] for name in wanted if name in batch}
         with torch.no_grad():
             return answer(self.teacher.to(batch["input_ids"].device), asked, output_hidden_states=hidden)

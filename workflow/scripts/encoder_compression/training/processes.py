@@ -32,6 +32,14 @@ def total(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
+def smallest(values: torch.Tensor) -> torch.Tensor:
+    """Return the elementwise minimum of a tensor over the processes."""
+    if count() > 1:
+        values = values.clone()
+        distributed.all_reduce(values, distributed.ReduceOp.MIN)
+    return values
+
+
 class ShareOfBatches(Sampler):
     """Batches of indices, of each of which this process gets every n-th: together they are those of one process.
 

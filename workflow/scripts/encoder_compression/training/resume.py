@@ -5,7 +5,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from safetensors.torch import load_model
+from safetensors.torch import load_file, load_model
 from transformers import PreTrainedModel
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -43,15 +43,22 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end, after deleting those that a kill cut short.
+    """Return the newest checkpoint that a training can resume from, after deleting those that were cut short or are not finite.
 
-    The Trainer writes its state last, so a checkpoint without a readable one is a torso.
+    The Trainer writes its state last, so a checkpoint without a readable one was cut short by a kill.
     """
     while folder.is_dir() and (newest := get_last_checkpoint(folder)):
         try:
             json.loads((Path(newest) / "trainer_state.json").read_text(encoding="utf-8"))
-            return newest
+            if _has_finite_weights(Path(newest)):
+                return newest
+            log.warning("%s has weights that are not finite; resuming from the one before", newest)
         except (OSError, ValueError):
-            log.warning("%s was not written to its end; going on from the one before", newest)
-            shutil.rmtree(newest)
+            log.warning("%s was not written to its end; resuming from the one before", newest)
+        shutil.rmtree(newest)
     return None
+
+
+def _has_finite_weights(checkpoint: Path) -> bool:
+    weights = (weight for file in checkpoint.glob("*.safetensors") for weight in load_file(file).values())
+    return all(bool(weight.isfinite().all()) for weight in weights)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -152,7 +153,7 @@ def _trainer(
     checkpoints: Path,
     ramp: Ramp | None,
 ) -> EncoderTrainer:
-    if "gradient_checkpointing" in options and not model.supports_gradient_checkpointing:
+    if options.get("gradient_checkpointing") and not model.supports_gradient_checkpointing:
         raise UserError(f"training: transformers has no gradient_checkpointing for {model.config.model_type}; take it out")
     validation = Validation(goal.dataset, goal.metric)
     arguments = _arguments(options, goal.seed, checkpoints, len(data))
@@ -165,13 +166,13 @@ def _trainer(
         args=arguments,
         objective=objective,
         lengths=lengths(data),
+        score=validation.score,
         seconds=options.get("seconds"),
         warmup=options["warmup"],
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
         preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMasks) else None,
-        compute_metrics=lambda out: {"score": validation.score(out.predictions)},
         callbacks=callbacks,
     )
 
@@ -190,6 +191,8 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
     cuda = torch.cuda.is_available()
     if options["precision"] == "float16" and not cuda:
         raise UserError("training: precision float16 needs CUDA; take bfloat16 or float32")
+    # TrainingArguments leave the precision of a training here, which the next one of the process, as in a search, would take for its own.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         **length.arguments(options),
@@ -213,6 +216,7 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         restore_callback_states_from_checkpoint=True,  # the patience that is left
         metric_for_best_model="score",
         greater_is_better=True,
+        logging_nan_inf_filter=False,  # which would hide them, and waits for the device in every step
         logging_steps=max(1, math.ceil(sentences / batch_size / 10)),
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,

@@ -2,18 +2,22 @@
 
 import math
 import time
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from encoder_compression import progress
+from encoder_compression import encoders, progress
+from encoder_compression.errors import UserError
 from encoder_compression.training import processes
+from encoder_compression.training.divergence import DivergenceGuard
 from encoder_compression.training.length import ENDLESS, TimeLimit
 from encoder_compression.training.masks import DynamicMasks
-from encoder_compression.training.objectives import Objective, answer, hard_loss
+from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
 
@@ -36,13 +40,26 @@ class EpochLengthSampler(LengthGroupedSampler):
 class EncoderTrainer(Trainer):
     """A Trainer whose loss is an objective of named terms; it logs each term and the tokens per second.
 
-    With ``seconds`` it ends after that long, whatever its number of epochs.
+    ``score`` turns predictions on validation into the score that chooses the epoch. With ``seconds`` it ends after that long,
+    whatever its number of epochs.
     """
 
-    def __init__(self, *, objective: Objective, lengths: list[int], seconds: float | None, warmup: float, **options):
-        super().__init__(**options)
+    def __init__(
+        self,
+        *,
+        objective: Objective,
+        lengths: list[int],
+        score: Callable[[np.ndarray], float],
+        seconds: float | None,
+        warmup: float,
+        **options,
+    ):
+        self.guard = DivergenceGuard()
+        super().__init__(compute_metrics=self._score, **options)
+        self.add_callback(self.guard)
         self.objective = objective
         self.lengths = lengths
+        self.score = score
         self.model_accepts_loss_kwargs = False  # the terms are means over the batch
         self.elapsed = Stopwatch()
         self.time_limit = self._limit(seconds, warmup) if seconds else None
@@ -60,8 +77,16 @@ class EncoderTrainer(Trainer):
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
 
+    def _score(self, out: EvalPrediction) -> dict[str, float]:
+        """Return the score of a validation; raises Diverged where its logits are not finite, UserError where the score is not."""
+        self.guard.require_validation(self.args, self.state)
+        score = self.score(out.predictions)
+        if not math.isfinite(score):
+            raise UserError("training: the score on validation is not a number; give the split labels that differ, or another 'metric'")
+        return {"score": score}
+
     def _start_interval(self) -> None:
-        self.interval = {"batches": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
+        self.interval = {"steps": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
 
     @property
     def _masks(self) -> DynamicMasks | None:
@@ -77,39 +102,57 @@ class EncoderTrainer(Trainer):
             self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory
         )
 
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """Return the parts of the next step's batch, each with ``weights``: what each mean over it counts among those of all parts.
+
+        The Trainer takes the mean over the parts, and that of the gradients over the processes. With these weights it is the mean
+        over all items of the batch, as if it were in one part: all are 1 but for parts of different sizes.
+        """
+        parts, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        items = [means_over(part) for part in parts]
+        totals = self._totals(items)
+        for part, of_part in zip(parts, items, strict=True):
+            part["weights"] = {name: count * len(parts) * processes.count() / totals[name] for name, count in of_part.items()}
+        return parts, None
+
+    def _totals(self, items: list[dict[str, int]]) -> dict[str, int | torch.Tensor]:
+        """Return the sum of each count over the parts and the processes."""
+        totals = {name: sum(of_part[name] for of_part in items) for of_part in items for name in of_part}
+        if processes.count() == 1 or not totals:
+            return totals
+        summed = processes.total(torch.tensor([float(total) for total in totals.values()], device=self.args.device))
+        return dict(zip(totals, summed, strict=True))
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
             out = answer(model, inputs)
-            return hard_loss(out, inputs), out
-        share = self._share(len(inputs["attention_mask"]))
+            loss = hard_loss(out, inputs)
+            self.guard.watch_validation(encoders.logits(out), loss)
+            return loss, out
+        weights = inputs.pop("weights")
         with self.accelerator.autocast():  # the student's forward pass has it anyway, a teacher that answers beside it has not
-            terms = {name: share * term for name, term in self.objective(model, inputs).items()}
+            terms = {name: weights[name] * term for name, term in self.objective(model, inputs).items()}
         self._count(terms, inputs)
-        return sum(terms.values())
-
-    def _share(self, examples: int) -> float | torch.Tensor:
-        """Return the weight of a mean over so many examples, as the gradients of all processes count alike: 1 but for a rest."""
-        if processes.count() == 1:
-            return 1.0
-        mine = torch.tensor(float(examples), device=self.args.device)
-        return mine * processes.count() / processes.total(mine)
+        loss = sum(terms.values())
+        self.guard.watch_loss(loss, self.state.global_step + 1)
+        return loss
 
     def _count(self, terms: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]) -> None:
         """Add up terms and tokens on their device, so that no step waits for it."""
-        interval = self.interval
-        interval["batches"] += 1
+        interval, parts = self.interval, self.current_gradient_accumulation_steps
+        interval["steps"] += 1 / parts
         interval["tokens"] = interval["tokens"] + inputs["attention_mask"].sum()
         for name, term in terms.items():
-            interval["terms"][name] = interval["terms"].get(name, 0) + term.detach()
+            interval["terms"][name] = interval["terms"].get(name, 0) + term.detach() / parts
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the interval's mean terms, tokens per second, and the seconds trained so far, also by killed runs."""
         interval = self.interval
-        if "loss" in logs and interval["batches"]:
+        if "loss" in logs and interval["steps"]:
             tokens, *terms = processes.total(torch.stack([interval["tokens"], *interval["terms"].values()])).tolist()
-            batches = interval["batches"] * processes.count()
-            means = {f"loss_{name}": term / batches for name, term in zip(interval["terms"], terms, strict=True)}
+            steps = interval["steps"] * processes.count()
+            means = {f"loss_{name}": term / steps for name, term in zip(interval["terms"], terms, strict=True)}
             logs |= means | {"tokens_per_second": tokens / (time.monotonic() - interval["start"])}
             self._start_interval()
         if "eval_loss" in logs and self._masks:
