@@ -38,7 +38,9 @@ def main() -> None:
             table = Path(folder) / f"{rows}.csv"
             _write_table(table, rows, _words(arguments.encoder))
             command = [sys.executable, __file__, "--encoder", str(arguments.encoder), "--prepare", str(table)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"TOKENIZERS_PARALLELISM": "true"})
+            done = subprocess.run(
+                command, capture_output=True, encoding="utf-8", check=True, env=os.environ | {"TOKENIZERS_PARALLELISM": "true"}
+            )
             sizes[rows] = {"table_mb": round(table.stat().st_size / 1e6)} | json.loads(done.stdout.splitlines()[-1])
             table.unlink()
     print(json.dumps(sizes | environment.hardware(), indent=2))

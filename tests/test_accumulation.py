@@ -32,8 +32,10 @@ TERMS = ("loss_hard", "loss_soft", "loss_hidden", "loss_relation")
 
 def without_dropout(encoder: Path, folder: Path) -> Path:
     shutil.copytree(encoder, folder)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(
+        json.dumps(config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}), encoding="utf-8"
+    )
     return folder
 
 

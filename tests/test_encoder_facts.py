@@ -26,7 +26,7 @@ def made(request, tmp_path_factory) -> Path:
 def bare(folder: Path, model_type: str) -> Path:
     """Write a config.json that leaves everything to the class."""
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
     return folder
 
 
@@ -106,7 +106,7 @@ def test_what_a_measured_process_asks_imports_neither_torch_nor_transformers(mad
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from encoder_compression import encoder_facts as facts; "
         f"print(facts.positions({str(made)!r}), facts.depth({str(made)!r}), facts.pruned_heads({str(made)!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", capture_output=True, encoding="utf-8")
     assert done.stdout.split()[1:] == ["2", "{}"], done.stderr
 
 

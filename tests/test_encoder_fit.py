@@ -81,7 +81,7 @@ def test_every_file_that_a_tokenizer_reads_is_taken(tmp_path, architecture):
 
 
 def test_added_tokens_that_are_no_ids_are_refused_before_anything_reads_them(given):
-    (given / "added_tokens.json").write_text(json.dumps({"[USER]": "__import__"}))
+    (given / "added_tokens.json").write_text(json.dumps({"[USER]": "__import__"}), encoding="utf-8")
     is_refused(given, "added_tokens.json of the encoder: the id of '[USER]' is '__import__', not a whole number")
 
 
@@ -207,7 +207,7 @@ def split_weights(given: Path, count: int) -> list[str]:
     for name in names:
         part = {tensor: tensors[tensor].clone() for tensor, place in weight_map.items() if place == name}
         save_file(part, given / name, {"format": "pt"})
-    (given / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    (given / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), encoding="utf-8")
     return names
 
 
@@ -234,5 +234,5 @@ def test_a_tensor_that_no_shard_holds_is_named(given):
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/tmp/outside.safetensors", "pytorch_model.bin", ["a"]])
 def test_an_index_names_only_safetensors_files_beside_it(given, name):
     split_weights(given, 2)
-    (given / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"embeddings.LayerNorm.weight": name}}))
+    (given / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"embeddings.LayerNorm.weight": name}}), encoding="utf-8")
     is_refused(given, "model.safetensors.index.json of the encoder: 'weight_map' must map tensors to .safetensors files beside it")

@@ -121,7 +121,7 @@ def prepare(tmp_path, encoder, files: dict[str, pd.DataFrame], **changes) -> dic
     }
     options |= {"split": {"validation": 0.2, "test": 0.2}, "max_length": 32} | changes
     prepare_dataset(options=options, task="classification", encoder=encoder, output=tmp_path / "dataset")
-    return json.loads((tmp_path / "dataset" / "dataset.json").read_text())
+    return json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))
 
 
 def table(labels: list, count: int = 60, name: str = "a film") -> pd.DataFrame:

@@ -70,6 +70,6 @@ def test_the_jobs_refuse_it_too_where_the_encoder_was_fetched(pruned, tmp_path):
 
 
 def test_a_model_that_lost_neurons_alone_has_all_its_heads(encoder, tmp_path):
-    (tmp_path / "config.json").write_text((encoder / "config.json").read_text())
+    (tmp_path / "config.json").write_text((encoder / "config.json").read_text(encoding="utf-8"), encoding="utf-8")
     change(tmp_path / "config.json", pruned_heads={"0": [], "1": []})
     encoder_facts.require_all_heads(tmp_path, "structured pruning")

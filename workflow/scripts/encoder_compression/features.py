@@ -22,7 +22,9 @@ def write_tables(tables: Iterator[pa.Table], path: Path) -> int:
     """Write tables of one schema into one file as they come, so many rows at a time; returns how many rows they have."""
     count, waiting, writer = 0, [], None
     for table in tables:
-        writer = writer or parquet.ParquetWriter(path, table.schema)
+        if writer is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = parquet.ParquetWriter(path, table.schema)
         waiting.append(table)
         count += len(table)
         if sum(map(len, waiting)) >= ROW_GROUP:

@@ -44,7 +44,6 @@ def write_new(inputs: Iterator[pa.Table], output: Path, *, dataset: Path, droppe
     ``dropped`` counts what was dropped before, by reason, once ``inputs`` has been read. UserError where no row is left.
     """
     known = tasks.describe(dataset)
-    output.mkdir(parents=True, exist_ok=True)
     repeated = Counter(dict.fromkeys(["repeated text", *(f"also in {split}" for split in reversed(SPLITS))], 0))
     count = features.write_tables(_new(inputs, dataset, repeated), output / "train.parquet")
     if not count:

@@ -16,7 +16,6 @@ def average_soft_targets(*, members: list[Path], output: Path) -> dict:
     After the softmax that is the geometric mean of their distributions, whatever the temperature.
     """
     files = [parquet.ParquetFile(Path(member) / FILE_NAME) for member in members]
-    Path(output).mkdir(parents=True, exist_ok=True)
     parts = zip(*(file.iter_batches(CHUNK) for file in files), strict=True)
     count = write_tables(map(_mean, parts), Path(output) / FILE_NAME)
     return {"members": len(members), "inputs": count}

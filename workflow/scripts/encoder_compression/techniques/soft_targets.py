@@ -27,7 +27,6 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     model = encoders.load_model(teacher).eval()
     tokenizer = encoders.load_tokenizer(teacher)
     possible = tasks.of_dataset(dataset).possible
-    Path(output).mkdir(parents=True, exist_ok=True)
     file = parquet.ParquetFile(Path(dataset) / "train.parquet")
     count = file.metadata.num_rows
     with torch.inference_mode(), progress.bar(count, description=name, unit="input") as bar:
