@@ -11,7 +11,7 @@ LENGTHS = np.random.default_rng(4).integers(5, 40, 200)
 
 
 def slices(study: SavedStudy):
-    return details.slices(study.table(), {"labels": ["bad", "good"]})
+    return details.slices(study.table())
 
 
 def save_lengths(study: SavedStudy, tokens: np.ndarray, **figures) -> None:

@@ -1,5 +1,6 @@
 """How good predictions are: scores, their bootstrap, and what else logits tell."""
 
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,11 @@ def score(task: ModuleType, metric: str, labels, predictions) -> float:
     if metric in task.CREDITS:
         return float(np.mean(task.CREDITS[metric](labels, predictions)))
     return float(task.SCORES[metric](labels, predictions))
+
+
+def retained(score: float, baseline: float) -> float:
+    """Return a score as a share of the baseline's; NaN where that is not above 0, since then there is nothing to retain."""
+    return score / baseline if baseline > 0 else math.nan
 
 
 def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:
@@ -71,7 +77,7 @@ def divergence(reference: np.ndarray, logits: np.ndarray) -> float:
 
 
 def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
-    """Return per class the share of its examples that were found."""
+    """Return per class the share of its examples that were found; NaN for a class without examples."""
     from sklearn.metrics import recall_score
 
-    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=0)]
+    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=np.nan)]
