@@ -188,7 +188,15 @@ def change(value: float, low: float, high: float, p: float) -> dict:
 
 
 def _write_provenance(folder: Path, *, git: dict, facts: dict) -> None:
-    record = {"git": git, "hardware": MACHINE, "facts": facts, "inputs": {}, "options": {"wildcards": {}}, "seconds": 1.0}
+    record = {
+        "git": git,
+        "hardware": MACHINE,
+        "packages": {"torch": "2.9.0+cpu"},
+        "facts": facts,
+        "inputs": {},
+        "options": {"wildcards": {}},
+        "seconds": 1.0,
+    }
     (folder / "provenance.json").write_text(json.dumps(record))
 
 

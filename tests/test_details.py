@@ -62,6 +62,20 @@ def test_the_score_of_a_label_is_its_recall_with_wilsons_interval(tmp_path):
     assert tuple(labels.loc["good", ["score_ci_low", "score_ci_high"]]) == pytest.approx(proportion_confint(100, 100, method="wilson"))
 
 
+def test_a_row_with_pieces_of_its_own_has_the_slices_of_the_others_with_the_same_examples(tmp_path):
+    """A pruned vocabulary reads the same sentences in more pieces: its buckets must still be those of the data set."""
+    study = SavedStudy(tmp_path, "teacher", "teacher+words100")
+    short = np.quantile(LENGTHS, 0.25) >= LENGTHS
+    for row in study.study.table_rows():
+        tokens = 2 * LENGTHS + LABELS if row["variant"] == "teacher+words100" else LENGTHS
+        study.save(row["variant"], row["device"], tokens=tokens, wrong=np.flatnonzero(short))
+    table = slices(study).query("kind == 'length' and device == @TORCH")
+    by_variant = table.pivot(index="slice", columns="variant", values=["examples", "score"])
+    assert len(by_variant) == 4
+    assert (by_variant["examples"]["teacher+words100"] == by_variant["examples"]["teacher"]).all()
+    assert sorted(by_variant["score"]["teacher+words100"]) == [0, 1, 1, 1]
+
+
 def test_slices_are_means_over_seeds(tmp_path):
     study = SavedStudy(tmp_path, "teacher", seeds=(1, 2))
     study.save("teacher", TORCH, seed=1, wrong=range(0, 20, 2))

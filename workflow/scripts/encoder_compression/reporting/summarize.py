@@ -79,8 +79,9 @@ def _machines(table: Table) -> str:
 
 def _rows_of_cards(table: Table, aggregate: pd.DataFrame) -> list[dict]:
     verdict = aggregate[["variant", "device", "verdict"]]
-    machines = [row.machine for row in table.saved(table.rows)]
-    return table.by_seed.assign(machine=machines).merge(verdict, on=["variant", "device"]).to_dict("records")
+    measured = table.saved(table.rows)
+    origins = {"machine": [row.machine for row in measured], "packages": [row.packages for row in measured]}
+    return table.by_seed.assign(**origins).merge(verdict, on=["variant", "device"]).to_dict("records")
 
 
 def collect_summaries(*, summaries: list[Path], output: Path) -> dict:

@@ -8,7 +8,8 @@ ABSENT = "–"  # where there is no figure
 _NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
 baseline's, a dash where that is not above 0. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline,
-from alternating rounds of freshly started processes on the same {unit}s, and is the product of what the runtime and what the compression bring. The p50 of
+from alternating rounds of freshly started processes on the same {unit}s, and is the product of what the runtime and what the
+compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
 while running above the imported runtime; size is weights and graph on disk, and after zstd. Training counts every step of the chain.
 ✗ cannot win, and its verdict says why: beyond the budget, below the quality gate where one is set, or no better than a constant prediction.
