@@ -110,7 +110,7 @@ def test_the_card_of_a_model_that_was_only_measured_does_not_speak_of_its_traini
     assert "- Tested on this one data set" in written.text
     assert "- No training run of this study: the interval of the score says what other test texts could change.\n" in written.text
     assert written.data.datasets is None
-    for claim in ("## Training data", "Trained", "trained on the", "training run, with", "new head"):
+    for claim in ("## Training data", "Trained", "trained on the labels", "training run, with", "new head"):
         assert claim not in written.text
 
 
