@@ -17,7 +17,10 @@ SCORES = (
 )
 TESTS = "$p$ is that the {} is 0, corrected for all {} of the study (Holm)"
 SPEED = "speed-up is over the baseline, with its 95\\,\\% confidence interval; latency is the median of single {}s"
-LEGEND = r"$\times$: cannot win (beyond the budget, below a quality gate, or no better than a constant); $\sim$: other programs kept the machine busy"
+LEGEND = (
+    "$\\times$: cannot win (beyond the budget, below a quality gate, or no better than a constant); "
+    "$\\sim$: other programs kept the machine busy"
+)
 
 
 def latex(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
