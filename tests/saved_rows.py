@@ -76,7 +76,7 @@ class SavedStudy:
     With seed 1 all err on the first 20 of the 200 examples, with seed 2 on the first 21, and so on.
     """
 
-    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",), compare=()):
+    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",), compare=(), task="classification"):
         options = tiny_options()
         devices = {name: options["devices"][TORCH] | device for name, device in DEVICES.items()}
         steps = {name: options["finetune"]["teacher"] for name in finetune}
@@ -84,6 +84,7 @@ class SavedStudy:
             "variants": list(variants),
             "seeds": list(seeds),
             "metric": metric,
+            "task": task,
             "devices": devices,
             "finetune": steps,
             "compare": list(compare),
@@ -115,9 +116,9 @@ class SavedStudy:
         save_row(Path(self.study.folder(variant, seed, device)), **given)
 
     def table(self, gate: float | None = None, points: float = 1, **description) -> Table:
-        named = {"metric": self.study.options["metric"], "rows": self.study.table_rows()}
+        named = {name: self.study.options[name] for name in ("task", "metric")} | {"rows": self.study.table_rows()}
         limits = Limits(points=points, retained=gate)
-        return Table(experiment="mine", task="classification", limits=limits, description=DESCRIPTION | description, **named)
+        return Table(experiment="mine", limits=limits, description=DESCRIPTION | description, **named)
 
     def aggregate(self, gate: float | None = None, points: float = 1) -> pd.DataFrame:
         return self.table(gate, points).over_seeds.set_index(["variant", "device"])

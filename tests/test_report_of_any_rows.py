@@ -48,6 +48,27 @@ def test_every_set_of_rows_has_a_report_without_a_figure_that_is_none(tmp_path, 
     assert not re.search(r"(^|,)(nan|-?inf)(,|$)", csv, re.MULTILINE)
 
 
+NUMBERS = {
+    "constant baseline": (np.linspace(0, 5, 30), np.full(30, 2.5), np.linspace(0, 4, 30)),
+    "baseline below 0": (np.linspace(0, 5, 30), np.linspace(5, 0, 30), np.linspace(4, 0, 30)),
+    "labels of one value": (np.full(30, 2.0), np.linspace(0, 5, 30), np.linspace(0, 4, 30)),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_every_set_of_numbers_has_a_report_too(tmp_path, case):
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", task="regression", metric="pearson")
+    labels, baseline, row_predictions = NUMBERS[case]
+    for row in study.study.table_rows():
+        predictions = baseline if row["variant"] == "teacher" else row_predictions
+        columns = {"id": [str(n) for n in range(30)], "label": labels, "prediction": predictions, "tokens": [8] * 30}
+        pd.DataFrame(columns).to_parquet(f"{row['folder']}/predictions.parquet")
+    written = study.summarize(label_range=[0.0, 5.0])
+    assert NO_FIGURE.findall(shown(written)) == []
+    assert written.aggregate["retained"].isna().all()
+    assert "of always predicting the same number" in written.markdown.partition("## Warnings")[2]
+
+
 def test_retained_is_a_dash_where_the_baseline_scores_0_and_empty_in_csv(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1", metric="matthews")
     save(study, {"teacher": HALF, "teacher+even1": range(20)}, labels=LABELS)
