@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from encoder_compression.reporting.page import figure, interval, render
-from page_data import sample
+from page_data import DEVICES, sample
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -274,3 +274,14 @@ def test_dark_plots_have_light_ink_and_200_evil_rows_work(tmp_path):
     assert shown["plain"]["ink"] == "rgb(230, 234, 238)"
     assert shown["pressed"]["printed"]["ink"] == "rgb(27, 32, 38)", "paper is white"
     assert shown["plain"]["closed"] > shown["pressed"]["printed"]["closed"] == 0
+
+
+@needs_browser
+def test_a_baseline_without_a_score_above_0_has_no_lines_of_what_is_retained(tmp_path):
+    data = sample() | {"baseline_score": dict.fromkeys(DEVICES, 0.0)}
+    data["rows"] = [row | {"score": 0.0, "retained": None, "can_win": False, "on_front": False} for row in data["rows"]]
+    render(data, tmp_path / "report.html")
+    shown = browse(tmp_path / "report.html", {"plain": ("", 1280)})
+    assert shown["console"] == []
+    assert shown["plain"]["points"] == len(data["rows"])
+    assert not [name for name in shown["plain"]["names"] if "of baseline" in name]
