@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from conftest import load_tiny
+from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summarize import summarize
 from encoder_compression.reporting.summary import Table
 from encoder_compression.study import Study
 
 LABELS = np.arange(200) % 2
+DESCRIPTION = {"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}
 COMMIT = {"commit": "a1b2c3d" + "0" * 33, "modified": False}
 MACHINE = {"processor": "Some processor", "cores": 2, "memory_gb": 8.0, "gpus": [], "isa": ["avx2"], "system": "Linux-6.1-x86_64"}
 TORCH, ONNX = "cpu-pytorch", "cpu-onnxruntime"
@@ -76,7 +78,7 @@ class SavedStudy:
     With seed 1 all err on the first 20 of the 200 examples, with seed 2 on the first 21, and so on.
     """
 
-    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",), compare=()):
+    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",), compare=(), task="classification"):
         options = tiny_options()
         devices = {name: options["devices"][TORCH] | device for name, device in DEVICES.items()}
         steps = {name: options["finetune"]["teacher"] for name in finetune}
@@ -84,6 +86,7 @@ class SavedStudy:
             "variants": list(variants),
             "seeds": list(seeds),
             "metric": metric,
+            "task": task,
             "devices": devices,
             "finetune": steps,
             "compare": list(compare),
@@ -114,27 +117,26 @@ class SavedStudy:
         given = {"runtime": DEVICES[device]["runtime"], "wrong": range(19 + seed), "ratios": None if alone else 1.0} | figures
         save_row(Path(self.study.folder(variant, seed, device)), **given)
 
-    def table(self, gate: float = 0.9) -> Table:
-        return Table(experiment="mine", task="classification", metric=self.study.options["metric"], gate=gate, rows=self.study.table_rows())
+    def table(self, gate: float | None = None, points: float = 1, **description) -> Table:
+        named = {name: self.study.options[name] for name in ("task", "metric")} | {"rows": self.study.table_rows()}
+        limits = Limits(points=points, retained=gate)
+        return Table(experiment="mine", limits=limits, description=DESCRIPTION | description, **named)
 
-    def aggregate(self, gate: float = 0.9) -> pd.DataFrame:
-        return self.table(gate).over_seeds.set_index(["variant", "device"])
+    def aggregate(self, gate: float | None = None, points: float = 1) -> pd.DataFrame:
+        return self.table(gate, points).over_seeds.set_index(["variant", "device"])
 
-    def summarize(self, gate: float = 0.9, points: float = 1) -> SimpleNamespace:
+    def summarize(self, gate: float | None = None, points: float = 1, **description) -> SimpleNamespace:
         """Run the whole summary; returns what it wrote and said."""
-        (self.root / "dataset.json").write_text(
-            json.dumps({"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}),
-            encoding="utf-8",
-        )
+        (self.root / "dataset.json").write_text(json.dumps(DESCRIPTION | description), encoding="utf-8")
         _write_provenance(self.root, git=COMMIT, facts={"weights_sha256": "0" * 64, "license": "mit"})
-        rest = {"quality_gate": {"retained": gate}, "budget": {"points": points}, "rows": self.study.table_rows()}
+        rest = {"budget": {"points": points}, "rows": self.study.table_rows()}
+        rest |= {} if gate is None else {"quality_gate": {"retained": gate}}
         options = self.study.options | rest | {"artifacts": self.study.artifacts()}
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
         output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
         facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, output=output)
-        read = {name: pd.read_csv(output[name]) for name in tables} | {
-            name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex")
-        }
+        texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page")}
+        read = {name: pd.read_csv(output[name]) for name in tables} | texts
         return SimpleNamespace(facts=facts, **read)
 
 
@@ -151,7 +153,8 @@ def sample(**changes) -> dict:
         "runtime_alone": False,
     }
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
-    row |= {"passes_gate": True, "seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
+    row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded": "", "why_excluded": ""}
+    row |= {"seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
     row |= dict.fromkeys(("against_control", "against_control_ci_low", "against_control_ci_high", "against_control_p_holm"))
     for name in ("speedup", "speedup_runtime", "speedup_compression"):
@@ -188,7 +191,15 @@ def change(value: float, low: float, high: float, p: float) -> dict:
 
 
 def _write_provenance(folder: Path, *, git: dict, facts: dict) -> None:
-    record = {"git": git, "hardware": MACHINE, "facts": facts, "inputs": {}, "options": {"wildcards": {}}, "seconds": 1.0}
+    record = {
+        "git": git,
+        "hardware": MACHINE,
+        "packages": {"torch": "2.9.0+cpu"},
+        "facts": facts,
+        "inputs": {},
+        "options": {"wildcards": {}},
+        "seconds": 1.0,
+    }
     (folder / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
 
 

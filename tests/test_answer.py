@@ -1,8 +1,9 @@
-"""The engineer's question is answered per device, from rows within the budget that pass the gate."""
+"""The engineer's question is answered per device, from rows within the budget that have learnt something."""
 
 import pandas as pd
 
 from encoder_compression.reporting.answer import answers
+from encoder_compression.reporting.standing import Limits, exclusions
 from saved_rows import change, ratio, sample
 
 BASELINE = sample(variant="teacher", is_baseline=True, agreement=1.0, size_mb=100.0, **ratio("speedup", 1.0, None, None))
@@ -12,7 +13,13 @@ FAST = sample(variant="fast", size_mb=50.0, **ratio("speedup", 4.0, 3.8, 4.2), *
 
 
 def ask(*rows: dict, points: float = 1) -> dict:
-    return answers(pd.DataFrame(rows), points)[0]
+    return answers(judged(rows, points), Limits(points=points, retained=None), {})[0]
+
+
+def judged(rows, points: float) -> pd.DataFrame:
+    """Return a table whose rows can win as the budget and their own "can_win" say."""
+    reasons = [exclusions(row, Limits(points=points, retained=None)) for row in rows]
+    return pd.DataFrame(rows).assign(can_win=[row["can_win"] and not each for row, each in zip(rows, reasons, strict=True)])
 
 
 def test_the_smallest_and_the_fastest_row_are_named_with_their_figures():
@@ -65,12 +72,12 @@ def test_a_row_with_the_baselines_predictions_loses_nothing():
 
 def test_when_nothing_fits_it_says_so():
     answer = ask(SMALL, FAST, points=0.1)
-    assert answer["smallest"] == answer["fastest"] == "none: no variant loses at most 0.1 points and passes the quality gate"
+    assert answer["smallest"] == answer["fastest"] == "none: no variant that has learnt something loses at most 0.1 points"
 
 
 def test_every_device_has_an_answer_of_its_own():
     there = [row | {"device": "cuda-pytorch"} for row in (BASELINE, SMALL)]
-    found = answers(pd.DataFrame([BASELINE, FAST, *there]), 1)
+    found = answers(judged([BASELINE, FAST, *there], 1), Limits(points=1, retained=None), {})
     assert [(one["device"], one["fastest"].split(",")[0]) for one in found] == [("cpu-pytorch", "fast"), ("cuda-pytorch", "small")]
 
 

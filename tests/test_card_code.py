@@ -61,23 +61,96 @@ def run(code: str, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def expected_logits(model: Path, tokenizer: Path, sentence: str) -> torch.Tensor:
-    inputs = encoders.load_tokenizer(tokenizer)(sentence, return_tensors="pt")
+SENTENCES = ["This is an example sentence.", "a dull film", "a fine and funny film that never ends"]
+ASK = f"\nimport json\nprint(json.dumps([classify(text) for text in {SENTENCES}]))"
+THREADS = {
+    "model": "torch.get_num_threads()",
+    "compressed": "torch.get_num_threads()",
+    "onnx": "session.get_session_options().intra_op_num_threads",
+    "openvino": "model.get_property('INFERENCE_NUM_THREADS')",
+}
+
+
+def expected_answers(model: Path, tokenizer: Path) -> list[tuple[str, float]]:
+    """Return the label of each sentence and its probability, as transformers gives them."""
+    read = encoders.load_tokenizer(tokenizer)
     with torch.inference_mode():
-        return encoders.load_model(model).eval()(**inputs).logits[0]
+        logits = [encoders.load_model(model).eval()(**read(sentence, return_tensors="pt")).logits[0] for sentence in SENTENCES]
+    best = [row.softmax(-1).max(0) for row in logits]
+    return [(DATASET["labels"][int(index)], float(probability)) for probability, index in best]
 
 
 @pytest.mark.parametrize("form", ["model", "compressed", "onnx", "openvino"])
 def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answers(folder, options, form):
-    code = code_of(card(folder, options, form))
-    answer, logits = run(code + "\nprint(logits.tolist())", folder)
-    (sentence,) = re.findall(r'^text = "(.*)"$', code, re.MULTILINE)
-    expected = expected_logits(folder / "model", folder / "model", sentence)
-    probability, label = expected.softmax(-1).max(0)
-    assert json.loads(logits) == pytest.approx(expected.tolist(), rel=0, abs=1e-4 if form in ("onnx", "openvino") else 0)
-    name, printed = answer.split(": ")
-    assert name == DATASET["labels"][int(label)]
-    assert float(printed.rstrip("%")) == pytest.approx(100 * float(probability), abs=0.1)
+    printed, answers = run(code_of(card(folder, options, form)) + ASK, folder)
+    expected = expected_answers(folder / "model", folder / "model")
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected, strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, rel=0, abs=1e-4 if form in ("onnx", "openvino") else 0))
+    label, reference = expected[0]
+    assert printed.startswith(f"{label}: ")
+    assert float(printed.removeprefix(f"{label}: ").rstrip("%")) == pytest.approx(100 * reference, abs=0.1)
+
+
+@pytest.mark.parametrize("form", THREADS)
+def test_the_code_runs_with_the_threads_that_the_figures_were_measured_with(folder, options, form):
+    devices = {name: device | {"threads": 1} for name, device in DEVICES.items()}
+    code = code_of(card(folder, options | {"devices": devices}, form))
+    assert run(f"{code}\nprint({THREADS[form]})", folder)[-1] == "1"
+    unmeasured = code_of(card(folder, options, form, rows=[]))
+    assert "threads" not in unmeasured.lower()
+
+
+def test_the_card_names_the_versions_that_the_figures_were_measured_with(folder, options):
+    assert "With `transformers==4.57.6` and `torch==2.9.0`, in the versions of the measurement, run" in card(folder, options).text
+    assert "With `onnxruntime==1.31.1` and `transformers==4.57.6` (for the tokenizer; no `torch`), in" in card(folder, options, "onnx").text
+    assert "With `transformers` and `torch`, run beside" in card(folder, options, rows=[]).text
+
+
+PAIR = {"text": "sentence", "text_pair": "other", "label": "label"}
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+def test_the_code_of_a_pair_task_classifies_two_texts(folder, options, form):
+    source = options["dataset"] | {"columns": PAIR}
+    code = code_of(card(folder, options | {"dataset": source}, form))
+    inputs = encoders.load_tokenizer(folder / "model")("a dull film", "a fine film", return_tensors="pt")
+    with torch.inference_mode():
+        reference = encoders.load_model(folder / "model").eval()(**inputs).logits[0].softmax(-1)
+    answer = run(code + '\nprint(classify("a dull film", "a fine film")[1])', folder)[-1]
+    assert float(answer) == pytest.approx(float(reference.max()), abs=1e-4)
+
+
+HEADS = {  # task: (class of the head, its arguments, what dataset.json says, call of the function)
+    "regression": ("AutoModelForSequenceClassification", {"num_labels": 1}, {"label_range": [0.0, 5.0]}, 'predict("a dull film")'),
+    "question-answering": (
+        "AutoModelForQuestionAnswering",
+        {},
+        {"unanswerable": False, "max_length": 32},
+        'answer("Who?", "Two sisters built it.")',
+    ),
+    "masked-language-modelling": ("AutoModelForMaskedLM", {}, {}, 'fill(f"a {tokenizer.mask_token} film")'),
+}
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+@pytest.mark.parametrize("task", HEADS)
+def test_the_code_of_every_task_offers_a_function_that_gives_the_same_in_every_form(tmp_path, encoder, tiny, options, task, form):
+    auto_class, head, described, call = HEADS[task]
+    torch.manual_seed(0)
+    encoders.save(encoders.add_head(encoder, auto_class, head), encoders.load_tokenizer(encoder), tmp_path / "model")
+    onnx_graph.export(model=tmp_path / "model", options=tiny.options["export"], output=tmp_path / "onnx")
+    changed = options | {"task": task, "dataset": options["dataset"] | {"stride": 8}}
+    dataset = {"rows": DATASET["rows"], "dropped": {}} | described
+    rows = [row | {"metric": "pearson"} for row in (TORCH_ROW, ONNX_ROW)]
+    answers = {
+        each: run(f"{code_of(card(tmp_path, changed, each, rows=rows, dataset=dataset))}\nprint(repr({call}))", tmp_path)
+        for each in ("model", form)
+    }
+    assert len(answers["model"]) == 2
+    if task == "regression":
+        assert float(answers[form][1]) == pytest.approx(float(answers["model"][1]), abs=1e-4)
+    else:
+        assert answers[form] == answers["model"]
 
 
 @pytest.mark.parametrize("form", ["model", "onnx"])
@@ -118,7 +191,6 @@ def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_th
     step = options | {"lora": {"lora4": options["lora"]["lora4"] | {"qlora": qlora}}}
     written = card(folder, step, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}])
     assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 0.75 | 22.7 | 16.3 |" in written.text
-    answer, logits = run(code_of(written) + "\nprint(logits.tolist())", folder)
-    expected = expected_logits(folder / "model", below, "This is an example sentence.")
-    assert json.loads(logits) == pytest.approx(expected.tolist(), abs=1e-5)
-    assert answer.split(":")[0] == DATASET["labels"][int(expected.argmax())]
+    _, answers = run(code_of(written) + ASK, folder)
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(folder / "model", below), strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, abs=1e-5))

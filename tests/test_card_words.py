@@ -2,7 +2,7 @@
 
 import pytest
 
-from written_cards import DEVICES, card, empty_artifacts
+from written_cards import DEVICES, ONNX_ROW, TORCH_ROW, card, empty_artifacts
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,32 @@ def test_a_model_that_learnt_with_rounding_says_for_how_many_bits_and_its_contro
     step = options["qat"]["aware8"] | {"bits": 32}
     control = options | {"qat": {"aware8-control": step}}
     assert "answers, without rounding: a control" in card(folder, control, variant="teacher+aware8-control", rows=[]).text
+
+
+UNTRAINED = {"training": {"epochs": 0}}
+
+
+def untrained(options: dict) -> dict:
+    """Return options whose teacher keeps the head that its encoder came with."""
+    return options | {"finetune": {"teacher": options["finetune"]["teacher"] | UNTRAINED}}
+
+
+@pytest.mark.parametrize(("form", "variant"), [("model", "teacher"), ("onnx", "teacher+int8")])
+def test_the_card_of_a_model_that_was_only_measured_does_not_speak_of_its_training(folder, options, form, variant):
+    hub = {"id": "org/name", "revision": "a" * 40, "name": "sst2", "splits": {"train": "train", "test": "validation"}}
+    given = untrained(options) | {"dataset": options["dataset"] | {"hub": hub}}
+    written = card(folder, given, form, variant, rows=[ONNX_ROW | {"variant": variant}] if form == "onnx" else (TORCH_ROW,))
+    assert "1. **teacher**: the encoder with the head that it came with.\n" in written.text
+    assert "No weight of this artifact was trained on these data" in written.text
+    assert "7,940 sentences of the split for training" in written.text
+    assert "- Tested on this one data set" in written.text
+    assert "- No training run of this study: the interval of the score says what other test texts could change.\n" in written.text
+    assert written.data.datasets is None
+    for claim in ("## Training data", "Trained", "trained on the labels", "training run, with", "new head"):
+        assert claim not in written.text
+
+
+def test_a_step_that_fits_weights_makes_the_data_training_data_again(folder, options):
+    written = card(folder, untrained(options), variant="teacher+even1", rows=[])
+    assert "## Training data" in written.text and "- Trained on this one data set" in written.text
+    assert "One training run, with seed 1" in written.text

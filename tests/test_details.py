@@ -11,7 +11,7 @@ LENGTHS = np.random.default_rng(4).integers(5, 40, 200)
 
 
 def slices(study: SavedStudy):
-    return details.slices(study.table(), {"labels": ["bad", "good"]})
+    return details.slices(study.table())
 
 
 def save_lengths(study: SavedStudy, tokens: np.ndarray, **figures) -> None:
@@ -60,6 +60,20 @@ def test_the_score_of_a_label_is_its_recall_with_wilsons_interval(tmp_path):
     bounds = (center - half) / (1 + z**2 / 100), (center + half) / (1 + z**2 / 100)
     assert tuple(labels.loc["bad", ["score_ci_low", "score_ci_high"]]) == pytest.approx(bounds)
     assert tuple(labels.loc["good", ["score_ci_low", "score_ci_high"]]) == pytest.approx(proportion_confint(100, 100, method="wilson"))
+
+
+def test_a_row_with_pieces_of_its_own_has_the_slices_of_the_others_with_the_same_examples(tmp_path):
+    """A pruned vocabulary reads the same sentences in more pieces: its buckets must still be those of the data set."""
+    study = SavedStudy(tmp_path, "teacher", "teacher+words100")
+    short = np.quantile(LENGTHS, 0.25) >= LENGTHS
+    for row in study.study.table_rows():
+        tokens = 2 * LENGTHS + LABELS if row["variant"] == "teacher+words100" else LENGTHS
+        study.save(row["variant"], row["device"], tokens=tokens, wrong=np.flatnonzero(short))
+    table = slices(study).query("kind == 'length' and device == @TORCH")
+    by_variant = table.pivot(index="slice", columns="variant", values=["examples", "score"])
+    assert len(by_variant) == 4
+    assert (by_variant["examples"]["teacher+words100"] == by_variant["examples"]["teacher"]).all()
+    assert sorted(by_variant["score"]["teacher+words100"]) == [0, 1, 1, 1]
 
 
 def test_slices_are_means_over_seeds(tmp_path):

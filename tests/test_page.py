@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from encoder_compression.reporting.page import figure, interval, render
-from page_data import sample
+from page_data import DEVICES, sample
 
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -90,17 +90,18 @@ def test_what_was_not_measured_is_a_dash_that_says_why(text):
 
 def test_states_are_words(text):
     rows = sample()["rows"]
-    states = [("passes_gate", False, ">fails the gate<"), ("noisy", True, ">⚠ noisy<"), ("is_baseline", True, ">baseline<")]
+    states = [("can_win", False, ">✗ below the gate<"), ("noisy", True, ">⚠ noisy<"), ("is_baseline", True, ">baseline<")]
     for key, value, words in states:
         assert text.split("<script")[0].count(words) == sum(row[key] is value for row in rows) > 0
 
 
-def test_a_row_that_learnt_nothing_is_marked_like_one_below_the_gate(tmp_path):
+def test_a_row_that_cannot_win_is_marked_with_the_reason(tmp_path):
     data = sample()
-    data["rows"][0] |= {"seeds_of_one_class": 1, "passes_gate": True}
+    data["rows"][0] |= {"can_win": False, "excluded": "one answer only", "why_excluded": "it predicts the same"}
     page = write(data, tmp_path)
     assert '<tbody data-row="0" class="fails">' in page
-    assert re.search(r"one answer only", page[page.index('<tbody data-row="0"') : page.index('<tbody data-row="1"')])
+    first = page[page.index('<tbody data-row="0"') : page.index('<tbody data-row="1"')]
+    assert 'title="cannot win: it predicts the same">✗ one answer only<' in first
 
 
 def test_figures_in_each_format():
@@ -114,7 +115,7 @@ def test_figures_in_each_format():
 def test_empty_parts_are_left_out_and_nan_is_refused(tmp_path):
     data = (
         sample()
-        | dict.fromkeys(("warnings", "answers", "comparisons", "slices", "grid", "curves", "proofs", "provenance"), [])
+        | dict.fromkeys(("warnings", "answers", "comparisons", "data", "slices", "grid", "curves", "proofs", "provenance"), [])
         | {"gate": None}
     )
     headings = re.findall("<h2>(.*?)</h2>", write(data, tmp_path))
@@ -273,3 +274,14 @@ def test_dark_plots_have_light_ink_and_200_evil_rows_work(tmp_path):
     assert shown["plain"]["ink"] == "rgb(230, 234, 238)"
     assert shown["pressed"]["printed"]["ink"] == "rgb(27, 32, 38)", "paper is white"
     assert shown["plain"]["closed"] > shown["pressed"]["printed"]["closed"] == 0
+
+
+@needs_browser
+def test_a_baseline_without_a_score_above_0_has_no_lines_of_what_is_retained(tmp_path):
+    data = sample() | {"baseline_score": dict.fromkeys(DEVICES, 0.0)}
+    data["rows"] = [row | {"score": 0.0, "retained": None, "can_win": False, "on_front": False} for row in data["rows"]]
+    render(data, tmp_path / "report.html")
+    shown = browse(tmp_path / "report.html", {"plain": ("", 1280)})
+    assert shown["console"] == []
+    assert shown["plain"]["points"] == len(data["rows"])
+    assert not [name for name in shown["plain"]["names"] if "of baseline" in name]

@@ -18,7 +18,7 @@ def table(*retained: float) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("share", "drawn"), [(0.95, True), (0.5, False)])
 def test_a_row_far_below_the_others_is_named_under_the_picture(tmp_path, share, drawn):
-    plots._plot_tradeoff(table(1, share, 0.98), "latency_ms_p50", "latency", 0.99, tmp_path / "picture")
+    plots._plot_tradeoff(table(1, share, 0.98), "latency_ms_p50", "latency", tmp_path / "picture")
     text = (tmp_path / "picture.svg").read_text(encoding="utf-8")
     assert ("far below the picture: teacher+even3 (45.0%)" in text) != drawn
     assert ("<!-- even3 -->" in text) == drawn
@@ -27,7 +27,7 @@ def test_a_row_far_below_the_others_is_named_under_the_picture(tmp_path, share, 
 
 def test_points_upon_each_other_are_named_once(tmp_path):
     frame = pd.concat([table(1, 0.95, 0.98), table(1, 0.95, 0.9).assign(device="cpu-onnxruntime")], ignore_index=True)
-    plots._plot_tradeoff(frame, "latency_ms_p50", "latency", 0.99, tmp_path / "picture")
+    plots._plot_tradeoff(frame, "latency_ms_p50", "latency", tmp_path / "picture")
     text = (tmp_path / "picture.svg").read_text(encoding="utf-8")
     assert [text.count(f"<!-- {name} -->") for name in ("teacher", "even3", "control of even3")] == [1, 1, 2]
 

@@ -150,25 +150,26 @@ def test_foreign_load_is_unknown_where_the_calls_took_less_than_a_second(tmp_pat
     assert np.isnan(aggregate.loc["teacher+even1", "foreign_cpu_share"])
 
 
-def test_a_row_that_fails_the_gate_is_never_on_the_front_nor_in_the_answer(tmp_path):
+@pytest.mark.parametrize("limits", [{"points": 29}, {"points": 50, "gate": 0.9}], ids=["budget", "quality gate"])
+def test_a_row_beyond_the_budget_or_below_a_gate_is_never_on_the_front_nor_in_the_answer(tmp_path, limits):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1", "teacher+magnitude60")
     study.save("teacher+even1", TORCH, wrong=range(80), ms=1.0, ratios=10.0, size_mb=0.1)
     study.save("teacher+magnitude60", TORCH, ms=9.0, ratios=1.2)
-    written = study.summarize(gate=0.9, points=50)
+    written = study.summarize(**limits)
     on_torch = written.aggregate[written.aggregate["device"] == TORCH].set_index("variant")
-    assert on_torch["passes_gate"].to_dict() == {"teacher": True, "teacher+even1": False, "teacher+magnitude60": True}
+    assert on_torch["can_win"].to_dict() == {"teacher": True, "teacher+even1": False, "teacher+magnitude60": True}
     assert on_torch["on_front"].to_dict() == {"teacher": False, "teacher+even1": False, "teacher+magnitude60": True}
     answer = next(one for one in written.facts["answers"] if one["device"] == TORCH)
     assert "even1" not in str(answer)
-    assert "teacher+even1" in study.summarize(gate=0.5, points=50).facts["answers"][0]["fastest"]
+    assert "| teacher+even1 ✗ |" in written.markdown and "| teacher+magnitude60 |" in written.markdown
+    assert "teacher+even1" in study.summarize(points=31).facts["answers"][0]["fastest"]
 
 
 def test_a_model_with_one_answer_cannot_win(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "teacher+even1")
     study.save("teacher+even1", TORCH, wrong=range(0, 200, 2), ms=1.0, ratios=10.0)
-    aggregate = study.aggregate(gate=0.5)
+    aggregate = study.aggregate(points=100)
     assert aggregate["can_win"].to_dict() == {index: index != ("teacher+even1", TORCH) for index in aggregate.index}
-    assert aggregate["passes_gate"].all()
 
 
 def test_rows_that_other_tests_make_up_have_the_columns_of_the_table(tmp_path):

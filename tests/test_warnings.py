@@ -25,8 +25,8 @@ def warn(study: SavedStudy, **description) -> list[str]:
 
 
 def every(study: SavedStudy, **description) -> list[str]:
-    table = study.table()
-    return warnings(table, table.over_seeds, description)
+    table = study.table(**description)
+    return warnings(table, table.over_seeds)
 
 
 def test_a_clean_table_has_no_warning(study):

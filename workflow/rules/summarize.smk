@@ -43,8 +43,6 @@ rule plot:
         report(directory("results/{experiment}/plots"), patterns=["{name}.svg"], caption="../report/plots.rst", category="{experiment}"),
     log:
         "logs/{experiment}/plot.log",
-    params:
-        gate=section("quality_gate"),
     script:
         "../scripts/plot.py"
 

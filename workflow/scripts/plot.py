@@ -7,6 +7,5 @@ with job(snakemake) as facts:
     facts |= plot(
         aggregate=snakemake.input.aggregate,
         models=snakemake.input.models,
-        gate=snakemake.params.gate["retained"],
         folder=snakemake.output[0],
     )

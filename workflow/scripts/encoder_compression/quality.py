@@ -1,5 +1,6 @@
 """How good predictions are: scores, their bootstrap, and what else logits tell."""
 
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,11 @@ def require_defined(metric: str, description: dict) -> None:
     classes = description.get("labels", [])
     if metric == "f1" and len(classes) > 2:
         raise UserError(f"metric: f1 is that of the second of two classes, but the data set has {len(classes)}; take macro_f1")
+
+
+def retained(score: float, baseline: float) -> float:
+    """Return a score as a share of the baseline's; NaN where that is not above 0, since then there is nothing to retain."""
+    return score / baseline if baseline > 0 else math.nan
 
 
 def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:
@@ -79,7 +85,7 @@ def divergence(reference: np.ndarray, logits: np.ndarray) -> float:
 
 
 def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[float]:
-    """Return per class the share of its examples that were found."""
+    """Return per class the share of its examples that were found; NaN for a class without examples."""
     from sklearn.metrics import recall_score
 
-    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=0)]
+    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=np.nan)]

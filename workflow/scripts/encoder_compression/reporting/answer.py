@@ -2,26 +2,30 @@
 
 import pandas as pd
 
+from encoder_compression.reporting.standing import Limits, is_better_than_constant
 from encoder_compression.reporting.text import points as in_words
 from encoder_compression.reporting.text import short
+from encoder_compression.reporting.verdicts import ratio_in_words
 
-ROUNDING = 1e-9  # differences of scores are not exact
 SAME_SIZE = 1.01  # files nearer than that differ in headers, not in weights
 
 
-def answers(table: pd.DataFrame, points: float) -> list[dict[str, str]]:
-    """Return per device {"device", "smallest", "fastest"}: sentences from a `summary.Table.over_seeds`.
+def answers(table: pd.DataFrame, limits: Limits, cautions: dict[str, str]) -> list[dict[str, str]]:
+    """Return per device {"device", "smallest", "fastest", "caution"}: sentences from a `summary.Table.over_seeds`.
 
-    A row may lose at most ``points`` hundredths of the score to the baseline, must pass the quality gate and tell classes
-    apart. Of rows whose size or speed cannot be told apart, the one with the best score is taken.
+    Rows that `standing.exclusions` leaves out are no answer. Of rows whose size or speed cannot be told apart, the one with
+    the best score is taken. ``cautions`` are those of `warnings.cautions`, by device.
     """
-    return [{"device": device, **_answer(rows, points)} for device, rows in table.groupby("device", sort=False)]
+    return [
+        {"device": device, **_answer(rows, limits), "caution": cautions.get(device, "")}
+        for device, rows in table.groupby("device", sort=False)
+    ]
 
 
-def _answer(rows: pd.DataFrame, points: float) -> dict[str, str]:
-    fitting = rows[rows["can_win"] & (rows["difference"].astype(float).fillna(0) >= -points / 100 - ROUNDING)]
+def _answer(rows: pd.DataFrame, limits: Limits) -> dict[str, str]:
+    fitting, points = rows[rows["can_win"]], limits.points
     if fitting.empty:
-        nothing = f"none: {_why_none(rows, points)}"
+        nothing = f"none: {_why_none(rows, limits)}"
         return {"smallest": nothing, "fastest": nothing}
     small = fitting[fitting["size_mb"] <= SAME_SIZE * fitting["size_mb"].min()]
     fast = fitting[_fastest_end(fitting) >= fitting["speedup_ci_low"].fillna(fitting["speedup"]).max()]
@@ -32,10 +36,13 @@ def _answer(rows: pd.DataFrame, points: float) -> dict[str, str]:
     }
 
 
-def _why_none(rows: pd.DataFrame, points: float) -> str:
+def _why_none(rows: pd.DataFrame, limits: Limits) -> str:
     if (rows["seeds_of_one_class"] > 0).all():
         return f"every variant predicts the same for every {rows['unit'].iloc[0]}"
-    return f"no variant loses at most {in_words(points)} and passes the quality gate"
+    if not any(map(is_better_than_constant, rows.to_dict("records"))):
+        return f"no variant scores better than {rows['constant'].iloc[0]}"
+    gate = "" if limits.retained is None else f" and retains {100 * limits.retained:g}%"
+    return f"no variant that has learnt something loses at most {in_words(limits.points)}{gate}"
 
 
 def _fastest_end(rows: pd.DataFrame) -> pd.Series:
@@ -45,7 +52,7 @@ def _fastest_end(rows: pd.DataFrame) -> pd.Series:
 def _speed(row: pd.Series) -> str:
     if row["is_baseline"]:
         return "nothing is surely faster"
-    return f"{row['speedup']:.2f}x ({row['speedup_ci_low']:.2f}–{row['speedup_ci_high']:.2f})"
+    return ratio_in_words(row, "speedup")
 
 
 def _loss(row: pd.Series, points: float) -> str:

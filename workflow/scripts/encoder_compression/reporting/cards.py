@@ -11,12 +11,20 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from encoder_compression import tasks
-from encoder_compression.configuration import CONTROL
+from encoder_compression.configuration import CONTROL, trains
 from encoder_compression.errors import UserError
+from encoder_compression.reporting.text import figure
 from encoder_compression.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
 LIBRARIES = {"model": "transformers", "compressed": "safetensors", "adapter": "peft", "onnx": "onnxruntime", "openvino": "openvino"}
+PACKAGES = {  # that the code of a card imports
+    "model": ("transformers", "torch"),
+    "compressed": ("transformers", "torch", "pyarrow"),
+    "adapter": ("transformers", "torch", "peft"),
+    "onnx": ("onnxruntime", "transformers"),
+    "openvino": ("openvino", "transformers"),
+}
 TAGS = {
     "lora": ["lora"],
     "distill": ["knowledge-distillation"],
@@ -38,8 +46,9 @@ def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: 
     ``options`` holds task, encoder, dataset, metric, devices and baseline of the experiment. An artifact has "folder", "form"
     (model, compressed, adapter, onnx or openvino), "variant", "seed" and "steps", each with "step", "technique" and "options". ``rows`` are
     those of the table per seed: scores and shares from 0 to 1, times in ms, sizes in MB, None or NaN where there is no figure, and
-    text in "verdict" and "machine". ``dataset`` is the content of dataset.json, ``base`` holds the facts in the provenance of the
-    encoder. The same arguments give the same bytes. Raises UserError, before any card is written, where a folder is gone.
+    text in "verdict" and "machine", versions in "packages". ``dataset`` is the content of dataset.json, ``base`` holds
+    the facts in the provenance of the encoder. The same arguments give the same bytes. Raises UserError, before any card is
+    written, where a folder is gone.
     """
     gone = [artifact["folder"] for artifact in artifacts if not Path(artifact["folder"]).is_dir()]
     if gone:
@@ -63,7 +72,32 @@ def _render(**facts) -> str:
         unit=tasks.load(facts["options"]["task"]).UNIT,
         command=_command(experiment, artifact),
         kept_in_float=_kept_in_float(Path(artifact["folder"])),
+        needs=_needs(artifact, facts["rows"]),
+        measured=_measured(facts["options"], facts["rows"]),
+        learnt=_learnt(artifact),
         **facts,
+    )
+
+
+def _needs(artifact: dict, rows: list[dict]) -> list[str]:
+    """Return the packages of a card's code, in the versions that its first row was measured with: ``torch==2.9.0``."""
+    names = [*PACKAGES[artifact["form"]]]
+    if artifact["form"] == "adapter" and artifact["steps"][-1]["options"].get("qlora"):
+        names.append("bitsandbytes")
+    versions = rows[0]["packages"] if rows else {}
+    return [f"{name}=={versions[name].partition('+')[0]}" if name in versions else name for name in names]
+
+
+def _measured(options: dict, rows: list[dict]) -> dict | None:
+    """Return the device of an artifact's first row and its threads; None where it was not measured."""
+    return {"device": rows[0]["device"], "threads": options["devices"][rows[0]["device"]]["threads"]} if rows else None
+
+
+def _learnt(artifact: dict) -> bool:
+    """Say whether any step fitted weights to the data set: an encoder that came with its head, quantized, has learnt nothing from it."""
+    as_it_came = ("trim", "quantize")
+    return any(
+        step["technique"] not in as_it_came and (step["technique"] != "finetune" or trains(step["options"])) for step in artifact["steps"]
     )
 
 
@@ -98,7 +132,7 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
         license=base.get("license"),
         pipeline_tag=tasks.load(options["task"]).HUB_NAME,
         tags=_tags(artifact),
-        datasets=[options["dataset"]["hub"]["id"]] if "hub" in options["dataset"] else None,
+        datasets=[options["dataset"]["hub"]["id"]] if "hub" in options["dataset"] and _learnt(artifact) else None,
         metrics=[_hub_metric(options["metric"])],
         model_name=f"{experiment} {artifact['variant']} seed {artifact['seed']}" if results else None,
         eval_results=results or None,
@@ -151,17 +185,14 @@ def _template() -> Template:
     """Return the template of a card with its filters; a name that it misspells is an error."""
     loader = FileSystemLoader(Path(__file__).parent / "card")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"plain": _plain, "figure": _figure, "flat": _flat, "name": lambda path: Path(path).name}
+    environment.filters |= {"plain": _plain, "figure": figure, "flat": _flat, "name": lambda path: Path(path).name}
+    environment.filters["code"] = lambda text: f"`{text}`"
     return environment.get_template("card.md.j2")
 
 
 def _plain(text) -> str:
     """Return text that Markdown shows as it stands, in one line and in the cell of a table too."""
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", " ".join(str(text).split()))
-
-
-def _figure(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _flat(options: dict, prefix: str = "") -> list[str]:

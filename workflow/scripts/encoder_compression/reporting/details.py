@@ -8,35 +8,39 @@ from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.summary import Table
 
 
-def slices(table: Table, description: dict) -> pd.DataFrame:
+def slices(table: Table) -> pd.DataFrame:
     """Return the share of right examples by quarter of their lengths and by kind, with 95 % Wilson intervals; means over seeds.
 
-    ``description`` is dataset.json. Accuracy within a label is its recall, whatever the metric of the study. A task whose
-    predictions are not right or wrong has no slices.
+    Lengths are those that the baseline reads, for every row: a pruned vocabulary has pieces of its own, but slices must hold the
+    same examples. Accuracy within a label is its recall, whatever the metric of the study. A task whose predictions are
+    not right or wrong has no slices.
     """
-    found = (
+    (baseline, *_) = table.saved(table.rows, "baseline")
+    parts = _parts(baseline, table.description)
+    described = (
         {"variant": variant, "device": device, **part}
         for (variant, device), rows in table.groups.items()
-        for part in _slices_of(table.saved(rows), description)
+        for part in _slices_of(table.saved(rows), parts)
     )
     columns = ["variant", "device", "kind", "slice", "examples", "score", "score_ci_low", "score_ci_high"]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(described, columns=columns)
 
 
-def _slices_of(rows: list[Row], description: dict) -> list[dict]:
+def _slices_of(rows: list[Row], parts: list[tuple[str, str, np.ndarray]]) -> list[dict]:
     if rows[0].right is None:
         return []
     right = np.mean([row.right for row in rows], axis=0)
-    return [_describe(kind, name, right[inside]) for kind, name, inside in _parts(rows[0], description) if inside.any()]
+    return [_describe(kind, name, right[inside]) for kind, name, inside in parts if inside.any()]
 
 
-def _parts(row: Row, description: dict) -> list[tuple[str, str, np.ndarray]]:
+def _parts(baseline: Row, description: dict) -> list[tuple[str, str, np.ndarray]]:
     """Return (kind, name, which examples) of every slice."""
-    edges = np.unique(np.quantile(row.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
+    edges = np.unique(np.quantile(baseline.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
     ends = edges[1:] if len(edges) > 1 else edges  # all of one length: one slice
     bounds = list(zip([edges[0] - 1, *ends[:-1]], ends, strict=True))
-    by_length = [("length", _range(low + 1, high), (row.tokens > low) & (row.tokens <= high)) for low, high in bounds]
-    return by_length + [(row.task.SLICED, name, inside) for name, inside in row.task.kinds(row.labels, description).items()]
+    by_length = [("length", _range(low + 1, high), (baseline.tokens > low) & (baseline.tokens <= high)) for low, high in bounds]
+    kinds = baseline.task.kinds(baseline.labels, description)
+    return by_length + [(baseline.task.SLICED, name, inside) for name, inside in kinds.items()]
 
 
 def _range(first: int, last: int) -> str:

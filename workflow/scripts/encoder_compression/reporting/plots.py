@@ -32,17 +32,17 @@ CURVES = {
 TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "eval_loss")
 
 
-def plot(*, aggregate: Path, models: list[Path], gate: float, folder: Path) -> dict:
+def plot(*, aggregate: Path, models: list[Path], folder: Path) -> dict:
     """Draw quality against latency and against size, and the training curves that lie beside ``models``; returns facts.
 
-    ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that retain less than ``gate`` of the baseline's score are
-    grey. Curves are drawn for each step alone, in training_{variant}_{seed}, and over each other, in training.
+    ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that cannot win are grey. Curves are
+    drawn for each step alone, in training_{variant}_{seed}, and over each other, in training.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.read_csv(aggregate)
-    _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", gate, folder / "quality_latency")
-    _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", gate, folder / "quality_size")
+    _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", folder / "quality_latency")
+    _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", folder / "quality_size")
     curves = {(Path(model).parts[-3], Path(model).parts[-2]): pd.read_csv(Path(model).parent / "training.csv") for model in models}
     curves = dict(sorted(curves.items()))
     _plot_curves(curves, folder / "training")
@@ -74,15 +74,16 @@ def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], titl
     _save(figure, path)
 
 
-def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, gate: float, path: Path) -> None:
+def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(12, 8), layout="constrained")
-    hidden = table["retained"] < IN_SIGHT
+    far_below = table["retained"] < IN_SIGHT  # never where no share is defined
+    hidden = far_below & ~far_below.all()
     label += _names_below(table[hidden])
     table = table[~hidden].reset_index(drop=True)
     for number, (device, rows) in enumerate(table.groupby("device", sort=False)):
         style = {"fmt": MARKERS[number % len(MARKERS)], "color": COLORS[number % len(COLORS)], "label": device}
         _plot_points(axes, rows[rows["can_win"]], cost, **style)
-        _plot_points(axes, rows[~rows["can_win"]], cost, **style | {"color": FAILED, "label": f"{device}, cannot win (gate {gate:g})"})
+        _plot_points(axes, rows[~rows["can_win"]], cost, **style | {"color": FAILED, "label": f"{device}, cannot win"})
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")
@@ -108,12 +109,13 @@ def _plot_points(axes, rows: pd.DataFrame, cost: str, **style) -> None:
     if rows.empty:
         return
     spread = [rows["score"] - rows["score_ci_low"], rows["score_ci_high"] - rows["score"]]
-    axes.errorbar(rows[cost], rows["score"] * 100, yerr=np.array(spread) * 100, **style, ecolor="0.85", markersize=8, zorder=3)
+    arms = np.clip(np.array(spread) * 100, 0, None)  # a bootstrap's interval need not hold the score
+    axes.errorbar(rows[cost], rows["score"] * 100, yerr=arms, **style, ecolor="0.85", markersize=8, zorder=3)
 
 
 def _plot_targets(axes, table: pd.DataFrame) -> None:
-    """Draw the lines of MLPerf's targets for the baseline's score."""
-    baseline = table[table["is_baseline"]]
+    """Draw the lines of MLPerf's targets for the baseline's score, where that is above 0."""
+    baseline = table[table["is_baseline"] & (table["score"] > 0)]
     for share, side in zip(MLPERF, ("top", "bottom"), strict=True) if len(baseline) else ():
         height = share * baseline["score"].iloc[0] * 100
         axes.axhline(height, color="0.5", linewidth=0.8, linestyle=":", zorder=1)

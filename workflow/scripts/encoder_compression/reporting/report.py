@@ -4,7 +4,6 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from encoder_compression import provenance
@@ -13,12 +12,9 @@ from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import notes
 
 
-def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame, description: dict, options: dict) -> dict:
-    """Return what `page.render` shows of a table; ``description`` is dataset.json, ``options`` has gate and budget. NaN becomes None."""
+def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame) -> dict:
+    """Return what `page.render` shows of a table. NaN and infinities become None."""
     models = sorted({model for row in table.rows for model in row["trained"]})
-    baselines = {
-        device: np.mean([row.score(table.metric) for row in table.saved(rows, "baseline")]) for (_, device), rows in table.groups.items()
-    }
     return _plain(
         {
             "experiment": table.experiment,
@@ -26,13 +22,13 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "seeds": sorted({row["seed"] for row in table.rows}),
             "test_examples": len(next(iter(table.found.values())).labels),
             "revisions": table.revisions,
-            "gate": {"retained": options["gate"]},
-            "budget_points": options["budget"],
+            "gate": None if table.limits.retained is None else {"retained": table.limits.retained},
+            "budget_points": table.limits.points,
             "unit": table.task.UNIT,
             "right": table.task.RIGHT,
-            "columns": columns.of_table(aggregate, description.get("labels", [])),
+            "columns": columns.of_table(aggregate, table.description.get("labels", [])),
             "rows": aggregate.to_dict("records"),
-            "baseline_score": baselines,
+            "baseline_score": table.baseline_scores,
             "slices": slices.to_dict("records"),
             "grid": grid.to_dict("records"),
             "curves": [_curve(Path(model)) for model in models],
@@ -70,10 +66,10 @@ def _origin(folder: Path) -> dict:
 
 
 def _plain(value):
-    """Return the value with plain Python numbers, and None for NaN, which JSON does not know."""
+    """Return the value with plain Python numbers, and None for NaN and infinities, which JSON does not know."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

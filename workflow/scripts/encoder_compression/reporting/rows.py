@@ -21,7 +21,7 @@ class Row:
         self.folder, self.task = Path(folder), task
         self.measurement = json.loads((self.folder / "measurement.json").read_text(encoding="utf-8"))
         origin = provenance.read(self.folder)
-        self.revision, self.hardware = origin["git"], origin["hardware"]
+        self.revision, self.hardware, self.packages = (origin[name] for name in ("git", "hardware", "packages"))
         table = pd.read_parquet(self.folder / "predictions.parquet")
         self.labels, self.predictions, self.tokens = (table[name].to_numpy() for name in ("label", "prediction", "tokens"))
         self.groups = table["group"].to_numpy() if "group" in table and table["group"].nunique() > 1 else None

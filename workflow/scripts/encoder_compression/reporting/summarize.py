@@ -8,37 +8,42 @@ import pandas as pd
 from encoder_compression import provenance
 from encoder_compression.reporting import answer, details, page, pairs, report, text, verdicts
 from encoder_compression.reporting.cards import write_cards
+from encoder_compression.reporting.latex import latex
 from encoder_compression.reporting.pareto import pareto_front
+from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summary import Table
-from encoder_compression.reporting.warnings import of_encoder, warnings
+from encoder_compression.reporting.warnings import cautions, of_encoder, warnings
 from encoder_compression.search import space
 
 
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
     """Write the tables, the report and a card beside each artifact; returns facts.
 
-    ``options`` holds task, metric, quality_gate, budget, compare, encoder and dataset of the experiment, its "rows" and "artifacts"
-    (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
+    ``options`` holds task, metric, budget, quality_gate if one is set, compare, encoder and dataset of the experiment, its "rows"
+    and "artifacts" (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
     """
-    gate, budget = options["quality_gate"]["retained"], options["budget"]["points"]
+    limits = Limits(points=options["budget"]["points"], retained=options.get("quality_gate", {}).get("retained"))
     description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
     base = provenance.read_facts(encoder)
-    table = Table(experiment=experiment, task=options["task"], metric=options["metric"], gate=gate, rows=options["rows"])
+    learnt = {name: options[name] for name in ("task", "metric", "rows")}
+    table = Table(experiment=experiment, limits=limits, description=description, **learnt)
     aggregate = _judge(table)
-    frames = {"aggregate": aggregate, "slices": details.slices(table, description), "grid": details.grid(table)}
+    frames = {"aggregate": aggregate, "slices": details.slices(table), "grid": details.grid(table)}
     compared = pairs.pairs(table, aggregate, options["compare"])
     for name, frame in ({"summary": table.by_seed, "pairs": compared} | frames).items():
         frame.to_csv(output[name], index=False, float_format="%.6g")
     findings = {
         "machine": _machines(table),
-        "warnings": warnings(table, aggregate, description) + of_encoder(base),
-        "answers": answer.answers(aggregate, budget),
+        "warnings": warnings(table, aggregate) + of_encoder(base),
+        "answers": answer.answers(aggregate, limits, cautions(table)),
         "comparisons": pairs.sentences(compared),
     }
-    Path(output["markdown"]).write_text(text.markdown(experiment=experiment, budget=budget, table=aggregate, **findings), encoding="utf-8")
-    Path(output["latex"]).write_text(text.latex(aggregate), encoding="utf-8")
-    data = report.collect(table=table, **frames, description=description, options={"gate": gate, "budget": budget})
-    page.render(data | findings, output["page"])
+    data = text.splits(description)
+    Path(output["markdown"]).write_text(
+        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **findings), encoding="utf-8"
+    )
+    Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
+    page.render(report.collect(table=table, **frames) | {"data": data} | findings, output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,
@@ -77,8 +82,9 @@ def _machines(table: Table) -> str:
 
 def _rows_of_cards(table: Table, aggregate: pd.DataFrame) -> list[dict]:
     verdict = aggregate[["variant", "device", "verdict"]]
-    machines = [row.machine for row in table.saved(table.rows)]
-    return table.by_seed.assign(machine=machines).merge(verdict, on=["variant", "device"]).to_dict("records")
+    measured = table.saved(table.rows)
+    origins = {"machine": [row.machine for row in measured], "packages": [row.packages for row in measured]}
+    return table.by_seed.assign(**origins).merge(verdict, on=["variant", "device"]).to_dict("records")
 
 
 def collect_summaries(*, summaries: list[Path], output: Path) -> dict:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from encoder_compression import intervals, provenance, quality, tasks
 from encoder_compression.configuration import CONTROL
-from encoder_compression.reporting import comparison
+from encoder_compression.reporting import comparison, standing
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
+from encoder_compression.reporting.standing import Limits
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
@@ -23,10 +24,13 @@ MEANS = [
 
 
 class Table:
-    """The rows of an experiment, as `study.Study.table_rows` names them, with everything that was saved about them."""
+    """The rows of an experiment, as `study.Study.table_rows` names them, with everything that was saved about them.
 
-    def __init__(self, *, experiment: str, task: str, metric: str, gate: float, rows: list[dict]):
-        self.experiment, self.metric, self.gate, self.rows = experiment, metric, gate, rows
+    ``description`` is dataset.json; ``limits`` say which rows can win.
+    """
+
+    def __init__(self, *, experiment: str, task: str, metric: str, limits: Limits, description: dict, rows: list[dict]):
+        self.experiment, self.metric, self.limits, self.description, self.rows = experiment, metric, limits, description, rows
         self.task = tasks.load(task)
         folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
         self.found = {folder: Row(folder, self.task) for folder in folders}
@@ -42,11 +46,28 @@ class Table:
 
     @cached_property
     def over_seeds(self) -> pd.DataFrame:
-        """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline."""
-        table = pd.DataFrame([self._group(rows) for rows in self.groups.values()])
+        """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline; NaN where there is no figure."""
+        groups = [self._group(rows) for rows in self.groups.values()]
+        table = pd.DataFrame([{name: math.nan if value is None else value for name, value in row.items()} for row in groups])
         for name in ("p_value", "speedup_p_value", "against_control_p_value"):
             table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
-        return table.assign(can_win=table["passes_gate"] & (table["seeds_of_one_class"] == 0))
+        constant_score, constant = self.best_constant
+        table = table.assign(constant_score=constant_score, constant=constant)
+        reasons = [standing.exclusions(row, self.limits) for row in table.to_dict("records")]
+        texts = {"excluded": [", ".join(each) for each in reasons], "why_excluded": ["; ".join(each.values()) for each in reasons]}
+        return table.assign(can_win=[not each for each in reasons], **texts)
+
+    @cached_property
+    def best_constant(self) -> tuple[float, str]:
+        """The score that the best constant prediction reaches on the labels of the test split, and that prediction in words."""
+        labels = self.saved(self.rows)[0].labels
+        return self.task.best_constant(labels, self.metric, self.description)
+
+    @cached_property
+    def baseline_scores(self) -> dict[str, float]:
+        """The baseline's score by device, the mean over seeds; the baseline need not be a row."""
+        scores = {device: [row.score(self.metric) for row in self.saved(rows, "baseline")] for (_, device), rows in self.groups.items()}
+        return {device: float(np.mean(each)) for device, each in scores.items()}
 
     @cached_property
     def trained_models(self) -> list[str]:
@@ -81,7 +102,7 @@ class Table:
             "score": this.score(self.metric),
             "score_ci_low": low,
             "score_ci_high": high,
-            "retained": _share(this.score(self.metric), baseline.score(self.metric)),
+            "retained": quality.retained(this.score(self.metric), baseline.score(self.metric)),
             **comparison.changes(this, baseline),
             **{metric: this.score(metric) for metric in self.task.SHOWN if metric != self.metric},
             **(_of_classes(this) if this.logits is not None else {}),
@@ -114,7 +135,6 @@ class Table:
             **self._quality(rows, is_baseline),
             "technique": rows[0]["chain"][variant],
             **self._against_control(rows),
-            "passes_gate": bool(each["retained"].mean() >= self.gate),
             **self.speed.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
             "speedup_length": length_factor(self.found[rows[0]["folder"]]),
@@ -143,9 +163,9 @@ class Table:
         return {f"against_control_{name}".replace("_difference", ""): value for name, value in found.items()}
 
 
-def _share(score: float, of: float) -> float:
-    """Return the score as a share of the baseline's; NaN where that is 0 and nothing can be retained."""
-    return score / of if of else math.nan
+def _share(part: float, whole: float) -> float:
+    """Return a part of a whole as a share; NaN where there is no whole."""
+    return part / whole if whole else math.nan
 
 
 def _training(row: dict) -> dict:
@@ -180,7 +200,7 @@ def _contents(measured: dict) -> dict:
         | tuned
         | {
             "nonzero_parameters": measured["parameters"] - measured["zeros"],
-            "matrix_zeros_share": measured["matrix_zeros"] / measured["matrices"],
-            "integer_products_share": products.get("int8", 0) / sum(products.values()),
+            "matrix_zeros_share": _share(measured["matrix_zeros"], measured["matrices"]),
+            "integer_products_share": _share(products.get("int8", 0), sum(products.values())),
         }
     )

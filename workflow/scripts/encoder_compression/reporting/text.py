@@ -1,14 +1,19 @@
-"""The summary as text: Markdown for people, LaTeX for papers."""
+"""The summary as Markdown, and how figures are written in words."""
+
+import math
 
 import pandas as pd
 
+ABSENT = "–"  # where there is no figure
 _NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
-baseline's. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline, from alternating rounds of
-freshly started processes on the same {unit}s, and is the product of what the runtime and what the compression bring. The p50 of
+baseline's, a dash where that is not above 0. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline,
+from alternating rounds of freshly started processes on the same {unit}s, and is the product of what the runtime and what the
+compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
 while running above the imported runtime; size is weights and graph on disk, and after zstd. Training counts every step of the chain.
-✗ fails the quality gate or predicts the same for every {unit}, and never wins; ~ was measured while other programs kept the machine busy.
+✗ cannot win, and its verdict says why: beyond the budget, below the quality gate where one is set, or no better than a constant prediction.
+~ was measured while other programs kept the machine busy.
 p-values are corrected for the rows of the table (Holm)."""
 
 
@@ -32,18 +37,35 @@ def markdown(
     warnings: list[str],
     answers: list[dict],
     comparisons: list[str],
+    data: list[dict],
     budget: float,
     table: pd.DataFrame,
 ) -> str:
-    """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"."""
-    wins = [f"- {one['device']}: smallest {one['smallest']}. Fastest {one['fastest']}." for one in answers]
+    """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"; ``data`` is what `splits` returns."""
+    wins = [f"- {caution}" for caution in dict.fromkeys(answer["caution"] for answer in answers) if caution]
+    wins += [f"- {answer['device']}: smallest {answer['smallest']}. Fastest {answer['fastest']}." for answer in answers]
     sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
     parts = [f"# {experiment}", machine, _table(table), notes(table)]
     parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
     parts += ["## Compared with each other", "\n".join(f"- {sentence}" for sentence in comparisons)] if comparisons else []
     parts += ["## What it shows", "\n".join(sentences)]
+    parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
+
+
+def splits(description: dict) -> list[dict]:
+    """Return per split of dataset.json its name, its number of "rows", and in words which rows were "left_out" and why."""
+    dropped = description["dropped"]
+    return [
+        {"split": name, "rows": rows, "left_out": ", ".join(f"{n:,} ({why})" for why, n in dropped.get(name, {}).items() if n)}
+        for name, rows in description["rows"].items()
+    ]
+
+
+def _describe_split(split: dict, unit: str) -> str:
+    left_out = f"; left out: {split['left_out']}" if split["left_out"] else ""
+    return f"- {split['split']}: {split['rows']:,} {unit}{'s' if split['rows'] != 1 else ''}{left_out}"
 
 
 def _table(table: pd.DataFrame) -> str:
@@ -60,11 +82,11 @@ def _cells(row, others: list[str]) -> list[str]:
     return [
         row.variant + ("" if row.can_win else " ✗"),
         row.device + (" ~" if row.noisy else ""),
-        f"{_score(row)} ({row.score_ci_low:.1%}–{row.score_ci_high:.1%})",
-        *(f"{getattr(row, name):.1%}" for name in others),
-        f"{row.retained:.1%}",
+        f"{_score(row)}{interval(row.score_ci_low, row.score_ci_high, '.1%')}",
+        *(figure(getattr(row, name), ".1%") for name in others),
+        figure(row.retained, ".1%"),
         f"{row.latency_ms_p50:.2f}",
-        "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x ({row.speedup_ci_low:.2f}–{row.speedup_ci_high:.2f})",
+        "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x{interval(row.speedup_ci_low, row.speedup_ci_high, '.2f')}",
         f"{row.speedup_runtime:.2f} × {row.speedup_compression:.2f}",
         f"{row.throughput_per_s:.0f}",
         f"{row.memory_run_mb:.0f}",
@@ -72,6 +94,19 @@ def _cells(row, others: list[str]) -> list[str]:
         f"{short(row.parameters / 1e6)} ({short(row.nonzero_parameters / 1e6)})",
         short(row.training_seconds),
     ]
+
+
+def figure(value: float | None, form: str) -> str:
+    """Return a number in a format, or a dash where there is none: None, NaN and infinities are no figures."""
+    return ABSENT if value is None or not math.isfinite(value) else format(value, form)
+
+
+def interval(low: float | None, high: float | None, form: str) -> str:
+    """Return `` (low–high)``, with "to" where an end is negative, or nothing where an end is not known."""
+    first, last = figure(low, form), figure(high, form)
+    if ABSENT in (first, last):
+        return ""
+    return f" ({first} to {last})" if low < 0 else f" ({first}–{last})"
 
 
 def short(value: float) -> str:
@@ -86,29 +121,3 @@ def points(number: float) -> str:
 
 def _score(row) -> str:
     return f"{row.score:.1%}" if row.seeds == 1 else f"{row.score:.1%} ± {row.score_sd * 100:.1f}"
-
-
-def latex(table: pd.DataFrame) -> str:
-    """Return the table for a paper, with booktabs' rules; ± is the standard deviation over seeds, brackets hold 95 % intervals."""
-    columns = {
-        "Variant": [row.variant for row in table.itertuples()],
-        "Device": [row.device + (" (noisy)" if row.noisy else "") for row in table.itertuples()],
-        f"{table['metric'][0].replace('_', ' ').capitalize()} (%)": [_latex_score(row) for row in table.itertuples()],
-        "Retained": [f"{row.retained:.1%}" for row in table.itertuples()],
-        "Gate": ["passes" if row.can_win else "fails" for row in table.itertuples()],
-        "Speed-up": [_latex_speed(row) for row in table.itertuples()],
-        "Latency (ms)": [f"{row.latency_ms_p50:.2f}" for row in table.itertuples()],
-        "Memory (MB)": [f"{row.memory_run_mb:.0f}" for row in table.itertuples()],
-        "Size (MB)": [short(row.size_mb) for row in table.itertuples()],
-    }
-    styler = pd.DataFrame(columns).style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    return "% needs \\usepackage{booktabs}\n" + styler.to_latex(hrules=True, column_format="ll" + "r" * (len(columns) - 2))
-
-
-def _latex_speed(row) -> str:
-    return "1" if row.is_baseline else f"{row.speedup:.2f} [{row.speedup_ci_low:.2f}, {row.speedup_ci_high:.2f}]"
-
-
-def _latex_score(row) -> str:
-    spread = "" if row.seeds == 1 else f" ± {row.score_sd * 100:.1f}"
-    return f"{row.score * 100:.1f}{spread} [{row.score_ci_low * 100:.1f}, {row.score_ci_high * 100:.1f}]"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from encoder_compression.intervals import ALPHA
+from encoder_compression.reporting.text import interval
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
@@ -32,15 +33,6 @@ def is_different(p: float) -> bool:
 def baseline(row: dict, rows: list[dict]) -> str | None:
     """Name the row that all others are compared with."""
     return "The baseline: all other rows are compared with it." if row["is_baseline"] else None
-
-
-def one_class(row: dict, rows: list[dict]) -> str | None:
-    """Warn of a model that gives every example the same answer."""
-    seeds = row["seeds_of_one_class"]
-    if not seeds:
-        return None
-    where = "It predicts" if row["seeds"] == 1 else f"With {seeds} of {row['seeds']} seeds it predicts"
-    return f"{where} the same for every {row['unit']}: it has learnt nothing, and its score says nothing."
 
 
 def quality(row: dict, rows: list[dict]) -> str | None:
@@ -74,9 +66,9 @@ def how_clear(found: dict, name: str, p: float, more: str, less: str, reference:
     return f"not distinguishable{reference}"
 
 
-def gate(row: dict, rows: list[dict]) -> str | None:
-    """Say of a row below the quality gate that it cannot win."""
-    return None if row["passes_gate"] else f"It fails the quality gate: it retains {row['retained']:.2%} of the baseline's {row['metric']}."
+def standing(row: dict, rows: list[dict]) -> str | None:
+    """Say of a row that cannot win why, by `standing.exclusions`."""
+    return f"It cannot win: {row['why_excluded']}." if row["why_excluded"] else None
 
 
 def speed(row: dict, rows: list[dict]) -> str | None:
@@ -100,14 +92,14 @@ def speed(row: dict, rows: list[dict]) -> str | None:
 
 
 def ratio_in_words(row: dict, name: str) -> str:
-    """Return a ratio with its interval: ``1.94x (1.88–2.01)``."""
-    return f"{row[name]:.2f}x ({row[name + '_ci_low']:.2f}–{row[name + '_ci_high']:.2f})"
+    """Return a ratio with its interval, if it has one: ``1.94x (1.88–2.01)``."""
+    return f"{row[name]:.2f}x{interval(row[name + '_ci_low'], row[name + '_ci_high'], '.2f')}"
 
 
 def zeros(row: dict, rows: list[dict]) -> str | None:
     """Say what zeros bring: a smaller file only when it is compressed, and no time on dense kernels where that is measured."""
     share = row["matrix_zeros_share"]
-    if share < MANY_ZEROS:
+    if not share >= MANY_ZEROS:  # nor where there is no matrix to have a share of
         return None
     file = f"the file shrinks only when compressed (to {row['compressed_mb']:.3g} MB of {row['size_mb']:.3g})"
     return f"{share:.0%} of the weights of its layers are zero; {file}{_time_of_zeros(row)}."
@@ -124,7 +116,7 @@ def _time_of_zeros(row: dict) -> str:
 def integer(row: dict, rows: list[dict]) -> str | None:
     """Say how much of a quantized graph really runs in integers."""
     share = row["integer_products_share"]
-    return f"{share:.0%} of its matrix products run in INT8." if share else None
+    return f"{share:.0%} of its matrix products run in INT8." if share > 0 else None
 
 
 def beaten(row: dict, rows: list[dict]) -> str | None:
@@ -151,7 +143,7 @@ def noise(row: dict, rows: list[dict]) -> str | None:
 
 
 Rule = Callable[[dict, list[dict]], str | None]
-RULES: tuple[Rule, ...] = (baseline, one_class, quality, against_control, gate, speed, zeros, integer, beaten, noise)
+RULES: tuple[Rule, ...] = (baseline, quality, against_control, standing, speed, zeros, integer, beaten, noise)
 
 
 def _title(row: dict) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from encoder_compression import provenance
 from encoder_compression.configuration import CONTROL
 from encoder_compression.quantization import kernels
+from encoder_compression.reporting.standing import compared_with_constant, is_below_constant, is_better_than_constant
 from encoder_compression.reporting.summary import Table
 
 FEW_EXAMPLES = 200
@@ -16,11 +17,13 @@ FEW_GROUPS = 10
 HOPELESS = 0.5
 
 
-def warnings(table: Table, aggregate: pd.DataFrame, description: dict) -> list[str]:
-    """Return sentences about what a reader of the table could be misled by; ``description`` is dataset.json."""
+def warnings(table: Table, aggregate: pd.DataFrame) -> list[str]:
+    """Return sentences about what a reader of the table could be misled by, those of dataset.json among them."""
     found = [
+        *dict.fromkeys(cautions(table).values()),
         _revisions(table),
-        _cut_texts(description),
+        *table.description.get("warnings", []),
+        _cut_texts(table.description),
         _one_class(aggregate),
         _disturbed(aggregate),
         _too_short(aggregate),
@@ -39,6 +42,26 @@ def of_encoder(base: dict) -> list[str]:
         f"Settings of the encoder's files that were set to their defaults for all rows: {len(settings)} ({'; '.join(settings)}). "
         "The original encoder still has them."
     ]
+
+
+def cautions(table: Table) -> dict[str, str]:
+    """Return per device a sentence on a baseline that scores no better than the best constant prediction."""
+    constant_score, constant = table.best_constant
+    compared = {
+        device: {"score": score, "constant_score": constant_score, "constant": constant} for device, score in table.baseline_scores.items()
+    }
+    return {device: _caution(table, device, row) for device, row in compared.items() if not is_better_than_constant(row)}
+
+
+def _caution(table: Table, device: str, row: dict) -> str:
+    """Say of a baseline below a constant what may be wrong with the data, and of one that is a constant that it has learnt nothing."""
+    baselines = [saved for (_, place), rows in table.groups.items() if place == device for saved in table.saved(rows, "baseline")]
+    name = baselines[0].folder.parts[-3]
+    score = f"The baseline {name} scores {row['score']:.1%}, {compared_with_constant(row)}"
+    learnt = not any(table.task.is_constant(saved.labels, saved.predictions) for saved in baselines)
+    if learnt and is_below_constant(row):
+        return f"{score}: check {table.task.SUSPECT} before trusting any row."
+    return f"{score}: it has learnt nothing, so no row can show what compression costs; train it longer or with another learning rate."
 
 
 def _revisions(table: Table) -> str | None:
@@ -141,6 +164,6 @@ def _ranking(table: Table, aggregate: pd.DataFrame) -> list[str]:
 def _unranked(rows: pd.DataFrame) -> str:
     """Name the rows that two intervals of the usual width, √2 apart, cannot tell from each other."""
     names = rows["runtime_alone"].map({True: "speedup_runtime", False: "speedup_compression"})
-    ratios = [row[f"{name}_ci_high"] / row[f"{name}_ci_low"] for name, (_, row) in zip(names, rows.iterrows(), strict=True)]
-    closest = math.sqrt(2) * (math.sqrt(np.median(ratios)) - 1)
+    ratios = np.array([row[f"{name}_ci_high"] / row[f"{name}_ci_low"] for name, (_, row) in zip(names, rows.iterrows(), strict=True)])
+    closest = math.sqrt(2) * (math.sqrt(np.median(np.nan_to_num(ratios, nan=1.0))) - 1)  # without any spread there is no interval
     return "its rows at all" if closest > HOPELESS else f"rows closer than {closest:.0%}"

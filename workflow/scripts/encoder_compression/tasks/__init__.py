@@ -17,6 +17,8 @@ is_tuned      dataset.json -> whether predictions depend on a threshold that val
 tune          predictions of a split and of validation -> final predictions, and the threshold
 SHOWN         metrics that tables show beside the one that heads them
 is_constant   labels and predictions -> whether every example gets the same
+best_constant labels, metric and dataset.json -> score of the constant prediction that scores best, and that prediction in words
+SUSPECT       what to check where a model scores below that
 right         labels and predictions -> whether each example is right; None where that is no yes or no
 RIGHT         what the share of right examples is called
 kinds         labels and dataset.json -> name of a kind of example -> which examples are of it; SLICED names the kinds

@@ -19,6 +19,7 @@ HUB_NAME = "text-classification"
 UNIT = "sentence"
 SHOWN = ("macro_f1",)
 RIGHT, SLICED = "accuracy", "label"
+SUSPECT = "the labels' order (dataset.label_map)"
 TARGETS = {"label": "labels"}
 ONCE = True
 THRESHOLDS = 200  # that are tried between two classes
@@ -155,6 +156,14 @@ def _best_threshold(log_odds: np.ndarray, labels: np.ndarray, metric: str) -> fl
 def is_constant(labels, predictions) -> bool:
     """Say whether every example gets the same prediction."""
     return len(set(predictions)) == 1
+
+
+def best_constant(labels: np.ndarray, metric: str, description: dict) -> tuple[float, str]:
+    """Return the score of the class that scores best when every example gets it, and that in words."""
+    score = CREDITS.get(metric) or SCORES[metric]
+    scores = {name: float(np.mean(score(labels, np.full(len(labels), index)))) for index, name in enumerate(description["labels"])}
+    best = max(scores, key=scores.get)
+    return scores[best], f"always predicting '{best}'"
 
 
 def right(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

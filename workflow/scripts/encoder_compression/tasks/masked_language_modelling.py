@@ -25,6 +25,7 @@ HUB_NAME = "fill-mask"
 UNIT = "block"
 SHOWN = ("masked_accuracy",)
 RIGHT, SLICED = "", ""
+SUSPECT = "the tokenizer of the encoder"
 TARGETS = {"labels": "labels"}
 ONCE = False  # a repeated document is known by more than its rows
 TITLE = r"= (?!=).*(?<!=) ="  # of an article of WikiText; sections have more signs of equality
@@ -164,6 +165,13 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
 def is_constant(labels, predictions) -> bool:
     """Say whether the same token was guessed everywhere."""
     return len({token for block in predictions for token in block}) == 1
+
+
+def best_constant(labels, metric: str, description: dict) -> tuple[float, str]:
+    """Return the score of predicting the commonest of the masked tokens everywhere."""
+    commonest = np.bincount(np.concatenate([np.asarray(block) for block in labels])).argmax()
+    predictions = [np.full(len(block), commonest) for block in labels]
+    return float(np.mean(CREDITS[metric](labels, predictions))), "always predicting the commonest token"
 
 
 def right(labels, predictions) -> None:

@@ -21,6 +21,7 @@ HUB_NAME = "question-answering"
 UNIT = "question"
 SHOWN = ("f1", "exact_match")
 RIGHT, SLICED = "exact match", "answer"
+SUSPECT = "the column of the answers (dataset.columns.answers)"
 TARGETS = {"start_position": "start_positions", "end_position": "end_positions"}
 ROLES = ("id", "question", "context", "answers", "group")
 ONCE = False
@@ -166,6 +167,11 @@ def tune(predictions: dict, validation: dict, metric: str) -> tuple[dict, dict]:
 def is_constant(labels, predictions) -> bool:
     """Say whether every example gets the same prediction."""
     return len(set(predictions)) == 1
+
+
+def best_constant(labels: list, metric: str, description: dict) -> tuple[float, str]:
+    """Return the score of answering nothing: what the questions without an answer bring."""
+    return float(np.mean(CREDITS[metric](labels, [""] * len(labels)))), "answering nothing"
 
 
 def right(labels: list, predictions: list) -> np.ndarray:

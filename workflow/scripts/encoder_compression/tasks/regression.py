@@ -17,6 +17,7 @@ HUB_NAME = "text-classification"  # so the hub calls it; a head of one output
 UNIT = "sentence"
 SHOWN = ("pearson", "spearman")
 RIGHT, SLICED = "", ""
+SUSPECT = "the column of the labels (dataset.columns.label)"
 TARGETS = {"label": "labels"}
 ONCE = True
 
@@ -78,6 +79,11 @@ def is_constant(labels: np.ndarray, predictions: np.ndarray) -> bool:
     return bool(np.ptp(predictions) <= np.ptp(labels) / 100)
 
 
+def best_constant(labels: np.ndarray, metric: str, description: dict) -> tuple[float, str]:
+    """Return 0, as a constant has no correlation with anything."""
+    return 0.0, "always predicting the same number"
+
+
 def right(labels: np.ndarray, predictions: np.ndarray) -> None:
     """No number is right or wrong."""
     return
@@ -88,16 +94,21 @@ def kinds(labels: np.ndarray, description: dict) -> dict[str, np.ndarray]:
     return {}
 
 
+def _has_no_spread(labels: np.ndarray, predictions: np.ndarray) -> bool:
+    """Say whether labels or predictions are constant, so that no correlation is defined; a resample of few labels can be."""
+    return np.ptp(labels) == 0 or is_constant(labels, predictions)
+
+
 def _pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
     from scipy.stats import pearsonr
 
-    return 0.0 if is_constant(labels, predictions) else pearsonr(labels, predictions).statistic
+    return 0.0 if _has_no_spread(labels, predictions) else pearsonr(labels, predictions).statistic
 
 
 def _spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return 0.0 if is_constant(labels, predictions) else spearmanr(labels, predictions).statistic
+    return 0.0 if _has_no_spread(labels, predictions) else spearmanr(labels, predictions).statistic
 
 
 CREDITS: dict = {}

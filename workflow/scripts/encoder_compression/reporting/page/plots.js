@@ -60,7 +60,7 @@ function hoverText(row, key, label) {
   return [`<b>${plain(row.variant)}</b>`, ...[row.device, score, cost, ...states].map(plain)].join("<br>");
 }
 
-/** Later devices are smaller, so that equal points (one file on two devices) stay visible; what fails the gate is hollow and grey. */
+/** Later devices are smaller, so that equal points (one file on two devices) stay visible; what cannot win is hollow and grey. */
 function marker(device, fails) {
   const number = devices.indexOf(device);
   const paint = fails ? color("--failed") : deviceColor(device);
@@ -69,12 +69,12 @@ function marker(device, fails) {
   return { size: Math.max(16 - 5 * number, 7), symbol, color: paint, line };
 }
 
-/** One device's points, those that fail the gate in a trace of their own so that the legend names them. */
+/** One device's points, those that cannot win in a trace of their own so that the legend names them. */
 function points(rows, device, fails, key, label) {
   const look = marker(device, fails);
   const bars = { color: look.color + "99" };
   return {
-    type: "scatter", mode: "markers", name: plain(device) + (fails ? ", fails the gate" : ""), marker: look,
+    type: "scatter", mode: "markers", name: plain(device) + (fails ? ", cannot win" : ""), marker: look,
     x: rows.map((row) => row[key]), y: rows.map((row) => row.score * 100), customdata: rows,
     error_x: { ...arms(rows, key), ...bars }, error_y: { ...arms(rows, "score", 100), ...bars },
     text: rows.map((row) => hoverText(row, key, label)), hovertemplate: "%{text}<extra></extra>",
@@ -92,8 +92,8 @@ function costAxis(label, rows, key) {
   return axis(label, { type: "log", tickvals, ticktext: tickvals.map((value) => String(+value.toPrecision(2))), range });
 }
 
-/** A row that may not be called best: below the quality gate, or without a thing learnt. */
-const cannotWin = (row) => row.passes_gate === false || row.can_win === false;
+/** A row that may not be called best; its tag says why. */
+const cannotWin = (row) => row.can_win === false;
 
 /** The rows that no other beats in both cost and score, cheapest first. */
 function frontOf(rows, key) {
@@ -108,9 +108,10 @@ function frontLine(front, key) {
   return { type: "scatter", mode: "lines", name: "Pareto front", x, y, line, hoverinfo: "skip" };
 }
 
-/** Lines at shares of the baseline's score, each share named once in the right margin. Devices whose baselines agree have one line. */
+/** Lines at shares of the baseline's score, each share named once in the right margin. Devices whose baselines agree have one line,
+ * and those whose baseline scores 0 or less have none: there is nothing to retain. */
 function gateLines(rows, narrow) {
-  const known = [...new Set(rows.map((row) => row.device))].filter((device) => data.baseline_score[device] != null);
+  const known = [...new Set(rows.map((row) => row.device))].filter((device) => data.baseline_score[device] > 0);
   const own = [...new Map(known.map((device) => [data.baseline_score[device].toFixed(4), device])).values()];
   const shares = [...new Set([0.99, 0.999, ...(data.gate ? [data.gate.retained] : [])])].sort();
   return own.flatMap((device, number) => shares.map((share) => ({
