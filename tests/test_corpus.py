@@ -13,7 +13,7 @@ import corpora
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.features import IGNORED
-from encoder_compression.sources.formats import Table
+from encoder_compression.sources.batches import Table
 from encoder_compression.sources.table import open_tables
 from encoder_compression.tasks import masked_language_modelling as task
 from encoder_compression.tasks.blocks import pack

@@ -166,7 +166,7 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
         path.write_text(json.dumps(record), encoding="utf-8")
     table = study.table()
     sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
-    assert [one for one in warnings(table, table.over_seeds, {}) if "searched" in one] == [sentence]
+    assert [one for one in warnings(table, table.over_seeds) if "searched" in one] == [sentence]
     assert dict(zip(table.by_seed["variant"], table.by_seed["search_seconds"], strict=True)) == {
         "teacher": 0,
         "teacher+even1": 1234.4,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from encoder_compression.errors import UserError
-from encoder_compression.sources import formats
+from encoder_compression.sources import batches
 from encoder_compression.sources.table import open_tables
 
 COLUMNS = {"text": "text", "label": "label"}
@@ -142,7 +142,7 @@ def test_a_table_is_the_same_in_however_many_batches(tmp_path, monkeypatch, suff
     frame = pd.DataFrame({"text": [f"text {zlib.crc32(bytes([number]))}" for number in range(50)], "label": ["a", "b"] * 25})
     writers = {"csv": lambda path: frame.to_csv(path, index=False), "jsonl": lambda path: frame.to_json(path, orient="records", lines=True)}
     (writers | {"parquet": frame.to_parquet})[suffix](tmp_path / f"table.{suffix}")
-    monkeypatch.setattr(formats, "BATCH", 7)
+    monkeypatch.setattr(batches, "BATCH", 7)
     rows = read(tmp_path / f"table.{suffix}")
     assert rows.index.tolist() == list(range(50))
     pd.testing.assert_frame_equal(rows, frame, check_dtype=False)

@@ -210,8 +210,8 @@ def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
     workspace.edit(TINY, "files: {train: tests/data/tiny.csv}", "files: {train: tests/data/tiny.csv}\n  columns: {label: lable}")
     done = workspace.run("--cores", "2", "results/tiny/dataset")
     assert done.returncode != 0
-    line = "Error: dataset: split 'train' has no column 'lable' for the label; did you mean 'label'?"
-    assert f"{line} (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
+    line = "Error: dataset: split 'train' (tests/data/tiny.csv) has no column 'lable' for the label; did you mean 'label'?"
+    assert f"{line}; columns.label names the column (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
     assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text(encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from encoder_compression import tasks
 from encoder_compression.encoder_facts import classification_head, load_tokenizer, positions, token_types
 from encoder_compression.errors import UserError
-from encoder_compression.sources.formats import Table
+from encoder_compression.sources.batches import Table
 from encoder_compression.sources.table import open_tables
 from encoder_compression.spool import Rows, Spool
 from encoder_compression.tasks.labels import require_map

@@ -17,8 +17,9 @@ OF_STORAGE = ("bits", "block")  # of a qat step: what the quantize step behind i
 def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file: str) -> None:
     """Raise UserError, in one line with the remedy, where a search of the experiment in ``file`` cannot work.
 
-    Every choice and both ends of every range are put into the step in turn, and the least weights of the loss together;
-    ``validate`` sees the whole options. Ranges of numbers that need not be whole become floats, in place: ``{low: 1, high: 8}``
+    Every choice and both ends of every range are put into the step in turn, and the least choices of the loss's weights together,
+    as a range never gives exactly its end. ``validate`` sees the whole options. Ranges of numbers that need not be whole become
+    floats, in place: ``{low: 1, high: 8}``
     of a temperature has 2.5 in it.
     """
     for step, search in options["search"].items():
@@ -29,7 +30,8 @@ def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file
             _check_settled(name, technique, options[technique][step], where)
             for value in tried_values(tried):
                 _try(options, technique, step, {name: value}, validate, where)
-        least = {name: min(tried_values(tried)) for name, tried in search["space"].items() if name.startswith("loss.")}
+        weights = {name: tried for name, tried in search["space"].items() if name.startswith("loss.")}
+        least = {name: min(tried["choices"]) if "choices" in tried else tried["high"] for name, tried in weights.items()}
         if len(least) > 1:
             _try(options, technique, step, least, validate, f"{file}: search.{step}.space")
     _refuse_circles(options["search"], file)

@@ -10,7 +10,9 @@ import pandas as pd
 
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.sources import hub, package
-from encoder_compression.sources.formats import BATCH, SEPARATORS, Table, as_objects, open_table
+from encoder_compression.sources.batches import BATCH, Table, as_objects
+from encoder_compression.sources.formats import open_table
+from encoder_compression.sources.separated import SEPARATORS
 
 
 def open_tables(section: dict, name: str) -> dict[str, Table]:

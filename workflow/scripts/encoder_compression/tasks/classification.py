@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.errors import UserError
-from encoder_compression.sources.formats import Table
+from encoder_compression.sources.batches import Table
 from encoder_compression.spool import Faults, Rows
 from encoder_compression.tasks import sentences
 from encoder_compression.tasks.labels import Classes, find_classes
@@ -59,20 +59,15 @@ def _cut_in_two(rows: pd.DataFrame, threshold: float, dropped: Counter) -> pd.Da
     return rows.assign(label=rating.gt(threshold).astype(int).astype("str"))[usable].reset_index(drop=True)
 
 
-def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, **reading) -> dict:
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:
     """Write the splits with labels 0…n-1, in the order of the encoder's own head where that has the same classes; returns facts."""
     counts = {name: rows.count_labels() for name, rows in splits.items()}
     labels = {label for split in counts.values() for label, count in split.items() if count}
     classes = find_classes(labels, label_map=options.get("label_map"), names=options.get("label_names"), head=head)
     _require_classes(classes, labels, options)
     number = classes.index_of.__getitem__
-    written = {
-        name: sentences.write(
-            name, rows, folder, label=lambda column: column.map(number).astype("int32"), max_length=options["max_length"], **reading
-        )
-        for name, rows in splits.items()
-    }
-    described, warnings = sentences.describe(written, {name: len(rows) for name, rows in splits.items()})
+    reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "told_apart": told_apart}
+    described, warnings = sentences.write(splits, folder, label=lambda column: column.map(number).astype("int32"), **reading)
     warnings = [*_foreign(head, classes), *_lacking(counts, classes), *warnings]
     tuned = {"tuned": True} if options.get("tune_threshold") else {}
     kept_head = {"head": classes.head} if classes.head else {}

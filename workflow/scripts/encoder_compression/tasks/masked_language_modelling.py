@@ -14,7 +14,7 @@ from pyarrow import parquet
 from encoder_compression import features
 from encoder_compression.errors import UserError
 from encoder_compression.features import IGNORED
-from encoder_compression.sources.formats import BATCH, Table
+from encoder_compression.sources.batches import BATCH, Table
 from encoder_compression.spool import Rows
 from encoder_compression.tasks import sentences
 from encoder_compression.tasks.blocks import Blocks, pack

@@ -12,7 +12,7 @@ from pyarrow import compute, parquet
 
 from encoder_compression import features
 from encoder_compression.errors import UserError
-from encoder_compression.sources.formats import Table
+from encoder_compression.sources.batches import Table
 from encoder_compression.spool import Faults, Rows
 from encoder_compression.tasks import sentences, spans, squad, windows
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression.sources.formats import Table
+from encoder_compression.sources.batches import Table
 from encoder_compression.spool import Faults, Rows
 from encoder_compression.tasks import sentences
 from encoder_compression.tasks.labels import as_text as labels_as_text
@@ -33,15 +33,13 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
     sentences.require_labels(faults, split, table.name, "a regression needs a number in every row")
 
 
-def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, **reading) -> dict:
+def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:
     """Write the splits; there is nothing more to know about the labels than their range on train."""
-    written = {
-        name: sentences.write(name, rows, folder, label=lambda column: column, max_length=options["max_length"], **reading)
-        for name, rows in splits.items()
-    }
-    described, warnings = sentences.describe(written, {name: len(rows) for name, rows in splits.items()})
+    reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "told_apart": told_apart}
+    described, warnings = sentences.write(splits, folder, label=lambda column: column, **reading)
     numbers = [number for number, count in splits["train"].count_labels().items() if count]
-    return {"label_range": [float(min(numbers)), float(max(numbers))]} | described | {"warnings": warnings}
+    foreign = [f"The encoder's own head is for the classes {', '.join(head)}: it is left out, and models get a new one."] if head else []
+    return {"label_range": [float(min(numbers)), float(max(numbers))]} | described | {"warnings": foreign + warnings}
 
 
 def head(description: dict) -> dict:

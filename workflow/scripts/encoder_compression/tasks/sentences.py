@@ -14,7 +14,7 @@ from pyarrow import compute, parquet
 from tokenizers import Encoding
 
 from encoder_compression import features
-from encoder_compression.sources.formats import BATCH, Table
+from encoder_compression.sources.batches import BATCH, Table
 from encoder_compression.spool import Faults, Rows
 
 SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
@@ -58,11 +58,16 @@ def stripped(column: pd.Series) -> pd.Series:
         return pd.Series(whole, dtype="str").str.strip()
 
 
-def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], pd.Series], **reading) -> Counter:
-    """Write what `encode` returns of the rows of a split, in their order; returns the counts of `encode` for the split.
+def write(splits: dict[str, Rows], folder: Path, *, label: Callable[[pd.Series], pd.Series], **reading) -> tuple[dict, list[str]]:
+    """Write what `encode` returns of the rows of each split, in their order; returns how many were cut, and what a reader should know.
 
     ``label`` makes numbers of a batch of labels as they were read.
     """
+    counts = {name: _write(rows, folder / f"{name}.parquet", label, reading) for name, rows in splits.items()}
+    return {"cut": {name: noticed["cut"] for name, noticed in counts.items()}}, _describe(counts, splits)
+
+
+def _write(rows: Rows, path: Path, label: Callable[[pd.Series], pd.Series], reading: dict) -> Counter:
     counts: Counter = Counter()
 
     def tables() -> Iterator[pa.Table]:
@@ -71,7 +76,7 @@ def write(name: str, rows: Rows, folder: Path, *, label: Callable[[pd.Series], p
             counts.update(noticed)
             yield encoded
 
-    features.write_tables(tables(), folder / f"{name}.parquet")
+    features.write_tables(tables(), path)
     return counts
 
 
@@ -132,19 +137,18 @@ def _known_tokens(ids: pa.ListArray, tokenizer) -> np.ndarray:
     return np.diff(np.concatenate([[0], known.cumsum()])[ids.offsets.to_numpy()])
 
 
-def describe(counts: dict[str, Counter], sizes: dict[str, int]) -> tuple[dict, list[str]]:
-    """Return how many rows of each split were cut, and a sentence for each split where texts were damaged or unknown."""
-    sentences = {
+def _describe(counts: dict[str, Counter], splits: dict[str, Rows]) -> list[str]:
+    """Return a sentence for each split where texts were damaged or unknown."""
+    effects = {
         "damaged": f"hold '{DAMAGE}', which stands for bytes that are no UTF-8: name the encoding of the file in dataset.format.encoding.",
         "unknown": "have no token that the tokenizer knows: the model sees nothing of them.",
     }
-    warnings = [
-        f"{noticed[what]:,} of {sizes[name]:,} texts of {name} {sentence}"
-        for what, sentence in sentences.items()
+    return [
+        f"{noticed[what]:,} of {len(splits[name]):,} texts of {name} {effect}"
+        for what, effect in effects.items()
         for name, noticed in counts.items()
         if noticed[what]
     ]
-    return {"cut": {name: noticed["cut"] for name, noticed in counts.items()}}, warnings
 
 
 def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:

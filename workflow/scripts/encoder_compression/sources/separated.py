@@ -1,0 +1,125 @@
+"""Tables of text with a separator between the fields, and lines of text."""
+
+import codecs
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO, TextIO
+
+import pandas as pd
+
+from encoder_compression.errors import UserError
+from encoder_compression.sources import batches
+from encoder_compression.sources.batches import Table
+
+SEPARATORS = (",", ";", "\t", "|")
+SEPARATOR_OF_SUFFIX = {".tsv": "\t"}
+csv.field_size_limit(2**31 - 1)  # a text may be longer than csv's own limit
+
+
+def decoded(file: BinaryIO, format: dict, newline: str | None) -> TextIO:
+    """Return a file as text; bytes that are none become U+FFFD, which whoever uses the text counts."""
+    beginning = file.read(2)
+    file.seek(0)
+    encoding = format.get("encoding") or ("utf-16" if beginning in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8")
+    signed = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    return io.TextIOWrapper(file, encoding=signed, errors="replace", newline=newline)
+
+
+def open_separated(name: str, open_file: Callable[[], BinaryIO], suffix: str, format: dict, wanted: list[str]) -> Table:
+    """Return a table with a separator, or the lines of a text as the column "text" where the separator is empty."""
+    if format.get("separator") == "":
+        return Table(name, ["text"], lambda columns: _frames(["text"], _lines(open_file, format), columns))
+    with decoded(open_file(), format, newline="") as text:
+        first = _first_line(name, text)
+    separator = format.get("separator") or SEPARATOR_OF_SUFFIX.get(suffix) or _recognize(first, format, wanted)
+    source = _Separated(name, open_file, format, separator, quoting=format.get("quoting", suffix != ".tsv"))
+    columns = _column_names(name, next(source.rows())[1], format)
+    return Table(name, columns, lambda chosen: _frames(columns, source.body(len(columns)), chosen))
+
+
+def _lines(open_file: Callable[[], BinaryIO], format: dict) -> Iterator[list[str]]:
+    with decoded(open_file(), format, newline=None) as lines:
+        yield from ([line.rstrip("\n")] for line in lines)
+
+
+@dataclass(frozen=True)
+class _Separated:
+    """A file of fields with a separator, read from its beginning as often as asked."""
+
+    name: str
+    open_file: Callable[[], BinaryIO]
+    format: dict
+    separator: str
+    quoting: bool
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the number of the line at which each row ends, and its fields; UserError where quotation marks do not match."""
+        quoting = csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE
+        with decoded(self.open_file(), self.format, newline="") as text:
+            reader = csv.reader(text, delimiter=self.separator, quoting=quoting, strict=True)
+            try:
+                yield from ((reader.line_num, row) for row in reader)
+            except csv.Error as error:
+                remedy = "double the quotation marks inside a quoted text, or set format.quoting to false"
+                raise UserError(f"{self.name}, line {reader.line_num}: {error}; {remedy}") from None
+
+    def body(self, width: int) -> Iterator[list[str]]:
+        """Yield the rows behind the header that are not empty; UserError where some have more or fewer fields than ``width``.
+
+        Empty fields at the end of a line are none: spreadsheets write them.
+        """
+        rows = islice(self.rows(), int(self.format.get("header", True)), None)
+        for line, row in rows:
+            while len(row) > width and not row[-1]:
+                row.pop()
+            if len(row) == width:
+                yield row
+            elif row:
+                count = 1 + sum(1 for _, other in rows if other and len(other) != width)
+                remedy = f"put a text that holds {self.separator!r} into double quotes, or name another format.separator"
+                raise UserError(f"{self.name}, line {line}: {len(row)} fields, but the header has {width} ({count} such rows); {remedy}")
+
+
+def _first_line(name: str, text: TextIO) -> str:
+    line = text.readline()
+    if not line.strip():
+        raise UserError(f"{name}: its first line is empty; the first line names the columns, or set format.header to false")
+    if "\0" in line:
+        raise UserError(f"{name}: it holds NUL characters and is no UTF-8; name its encoding, such as 'format: {{encoding: utf-16-le}}'")
+    return line
+
+
+def _recognize(line: str, format: dict, wanted: list[str]) -> str:
+    """Return the separator by which the first line has the wanted columns, or as many fields as there are names; else a comma."""
+
+    def fits(separator: str) -> bool:
+        fields = [field.strip() for field in next(csv.reader([line], delimiter=separator))]
+        return set(wanted) <= set(fields) if format.get("header", True) else len(fields) == len(format.get("names", ()))
+
+    return next(filter(fits, SEPARATORS), ",")
+
+
+def _column_names(name: str, first: list[str], format: dict) -> list[str]:
+    """Return the names of the columns: those of the header, those given, or numbers from 0."""
+    if not format.get("header", True):
+        names = format.get("names") or [str(number) for number in range(len(first))]
+        if len(names) != len(first):
+            raise UserError(f"{name}: format.names has {len(names)} names, but the first line has {len(first)} fields; make them agree")
+        return names
+    names = [field.strip() for field in first]
+    while names and not names[-1]:
+        names.pop()  # of a separator at the end of every line
+    repeated = [column for column in names if names.count(column) > 1]
+    if repeated:
+        raise UserError(f"{name}: the header names the column '{repeated[0]}' twice; rename one")
+    return names
+
+
+def _frames(columns: list[str], rows: Iterator[list], chosen: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield the chosen columns of rows in batches."""
+    places = [columns.index(column) for column in chosen]
+    while batch := list(islice(rows, batches.BATCH)):
+        yield pd.DataFrame({columns[place]: [row[place] for row in batch] for place in places}, dtype=object)
