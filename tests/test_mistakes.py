@@ -24,7 +24,7 @@ def load(folder, experiment: dict) -> dict:
         ),
         (
             {"distill": {"even1": {"gate": 70}}},
-            "distill.even1.gate: 70 is greater than the maximum of 1; give at least -1 and at most 1 (60 % is",
+            "distill.even1.gate: 70 is greater than the maximum of 1; give at least -1 and at most 1 (70 % is 0.7)",
         ),
         ({"distill": {"even1": {"gate": -0.5}}}, "distill.even1.gate: accuracy is from 0 to 1, so -0.5 keeps nothing out; give 0 where"),
         (

@@ -95,7 +95,8 @@ def _bounds(error: ValidationError) -> str:
     schema = error.schema
     ends = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
     allowed = " and ".join(f"{words} {schema[end]}" for end, words in ends.items() if end in schema)
-    percentage = " (60 % is 0.6)" if 1 in (schema.get("maximum"), schema.get("exclusiveMaximum")) else ""
+    is_share = 1 in (schema.get("maximum"), schema.get("exclusiveMaximum")) and 1 < error.instance <= 100
+    percentage = f" ({error.instance:g} % is {error.instance / 100:g})" if is_share else ""
     return f"{error.message}; give {allowed}{percentage}"
 
 
