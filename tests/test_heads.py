@@ -80,7 +80,7 @@ def test_numbers_keep_their_numbers_and_are_called_by_the_heads_names(tmp_path):
     ("labels", "message"),
     [
         (["spam", "ham"], r"classes \['pos', 'neg'\], but the data set has the labels \['ham', 'spam'\]; .*label_map: {ham: pos"),
-        (["a", "b", "c"], r"classes \['pos', 'neg'\], but the data set has the labels \['a', 'b', 'c'\]"),
+        (["a", "b", "c"], r"classes \['pos', 'neg'\], but the data set has the labels \['a', 'b', 'c'\]: 2 and 3 classes; name"),
         ([1, 2], r"classes \['pos', 'neg'\], but the data set has the labels \['1', '2'\]"),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_map_of_labels_makes_it_the_head_for_them(tmp_path):
 def test_a_label_that_is_mapped_to_no_class_of_the_head_is_told_before_the_table_is_read(tmp_path):
     base = tuned(tmp_path)
     with pytest.raises(UserError, match=r"label_map calls a label 'poz', but the encoder's head has the classes \['pos', 'neg'\]"):
-        prepare(tmp_path, base, [[]], label_map={"1": "neg", "2": "poz"})
+        prepare(tmp_path, base, ["1"], label_map={"1": "neg", "2": "poz"})
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_a_label_is_text_without_blanks_whatever_its_type_and_a_list_is_none(lab
         (["-1", "0", "1"], ["-1", "0", "1"]),
         (["10", "9", "8"], ["8", "9", "10"]),  # by number and not by letter
         (["0", "1", "unsure"], ["0", "1", "unsure"]),
+        (["0", "1.0", "1", "unsure"], ["0", "1", "unsure"]),
         (["007", "008"], ["007", "008"]),  # codes
         (["nan", "inf"], ["inf", "nan"]),
         (["true", "false"], ["false", "true"]),
@@ -45,6 +46,13 @@ def test_a_label_is_text_without_blanks_whatever_its_type_and_a_list_is_none(lab
 )
 def test_labels_are_numbers_where_all_of_them_are_whole_else_names(labels, names):
     assert classes(labels).names == names
+
+
+@pytest.mark.parametrize("labels", [["True", "TRUE", "False"], ["Negative", "negative"], ["very good", "Very  good"]])
+def test_labels_that_differ_in_case_or_blanks_alone_are_told_to_be_one_class(labels):
+    with pytest.raises(UserError, match="differ in case or blanks alone; write them alike, or name one class for both in label_map"):
+        classes(labels)
+    assert classes(labels, label_map=dict.fromkeys(labels, "one")).names == ["one"]
 
 
 def test_fractions_are_no_classes():
@@ -134,7 +142,8 @@ def test_blanks_around_labels_make_no_further_classes(tmp_path, encoder):
 
 def test_a_list_of_labels_is_one_line(tmp_path, encoder):
     with pytest.raises(
-        UserError, match=r"60 rows .* have more than one label, but a classification needs one class a text: train-0 \(\['a'\]\)"
+        UserError,
+        match=r"60 rows .* have a list or record as their label, but a classification needs one class a text: train-0 \(\['a'\]\)",
     ):
         prepare(tmp_path, encoder, {"train": table([["a"], ["a", "b"]])})
 
@@ -146,6 +155,30 @@ def test_a_label_of_another_kind_in_one_split_is_a_class_and_told_to_be_lacking_
     assert "train has no row of class 'unsure': no model can learn it." in described["warnings"]
     test = pd.read_parquet(tmp_path / "dataset" / "test.parquet")
     assert test["label"].value_counts().to_dict() == {0: 10, 1: 10, 2: 10}
+
+
+def test_a_rating_that_is_no_number_stops_where_a_threshold_needs_one(tmp_path, encoder):
+    """Half marks with a decimal comma would be lost, and no others."""
+    with pytest.raises(UserError, match=r"30 rows .* have a label that is no number, which 'threshold' needs: train-1 \(2,5\), train-3"):
+        prepare(tmp_path, encoder, {"train": table(["1", "2,5"])}, threshold=2)
+
+
+def test_rows_that_two_stray_quotation_marks_swallow_are_told(tmp_path, encoder):
+    rows = [
+        f"{chr(34) if number == 5 else ''}film {number}{chr(34) if number == 9 else ''},{'pos' if number % 2 else 'neg'}"
+        for number in range(60)
+    ]
+    (tmp_path / "table.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    options = {"files": {"train": str(tmp_path / "table.csv")}, "format": {}, "columns": {"text": "text", "label": "label"}}
+    options |= {"split": {"validation": 0.2, "test": 0.2}, "max_length": 32}
+    with pytest.raises(UserError, match="1 rows .* have a text that holds other rows, between two quotation marks: train-5"):
+        prepare_dataset(options=options, task="classification", encoder=encoder, output=tmp_path / "dataset")
+
+
+def test_numbers_that_are_taken_for_the_outputs_of_a_head_are_told_with_its_names():
+    assert classes(["0", "1"], head=["positive", "negative"]).numbered
+    assert not classes(["0", "1"], head=["LABEL_0", "LABEL_1"]).numbered
+    assert not classes(["neg", "pos"], head=["pos", "neg"]).numbered
 
 
 def test_minus_one_is_a_class_unless_a_whole_split_has_no_other(tmp_path, encoder):

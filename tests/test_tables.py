@@ -37,6 +37,8 @@ def test_a_text_of_digits_or_words_that_look_like_values_stays_as_it_is_written(
         "text,label\nfine,1,\nbad,0,\n",  # a separator at the end of every row, as spreadsheets write it
         "text,label,\nfine,1,\nbad,0,\n",
         "text,label,,\nfine,1,,\n\nbad,0\n",
+        "text,label\nfine,1\n   \nbad,0\n",
+        "sep=;\ntext;label\nfine;1\nbad;0\n",
         " text , label\nfine,1\nbad,0\n",
         "\ufefftext,label\r\nfine,1\r\nbad,0\r\n",
         'text,label\n"fine",1\n"bad",0',
@@ -50,12 +52,15 @@ def test_how_programs_write_a_csv_makes_no_difference(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("text,label\nfine,1\ntext,label\nbad,0\n", "table.csv, line 3: the row holds the names of the columns; take it out"),
+        ('text,label\nfine,1\n"bad,0\nnew,1\n', "row from line 3: unexpected end of data; double the quotation marks"),
+        ("PK\x03\x04rubbish", "it is a zip archive or a workbook of Excel; save it as CSV in UTF-8"),
         (
             "text,label\nwell, fine,1\nwell, bad,0\n",
-            "table.csv, line 2: 3 fields, but the header has 2 (2 such rows); put a text that holds ','",
+            "table.csv, line 2: 3 fields, but the header has 2 (2 such rows); give each column a name, put a text that holds ','",
         ),
         ("text,label\nfine,1\nalone\nbad,0\n", "table.csv, line 3: 1 fields, but the header has 2 (1 such rows)"),
-        ('text,label\n"fine" film,1\n', "table.csv, line 2: ',' expected after '\"'; double the quotation marks"),
+        ('text,label\n"fine" film,1\n', "table.csv, row from line 2: ',' expected after '\"'; double the quotation marks"),
         ('text,label\n"fine,1\nbad,0\n', "unexpected end of data; double the quotation marks"),
         ("text,text,label\na,b,1\n", "the header names the column 'text' twice"),
         ("", "its first line is empty"),

@@ -26,7 +26,8 @@ def read(folder: Path, text: str) -> dict:
         ("a: 1\n'a': 2\n", "line 2: 'a' is given twice, first in line 1; "),
         ("x: &x {a: 1}\ny: {<<: *x, b: 1, b: 2}\n", "line 2: 'b' is given twice, first in line 2; "),
         ("prune:\n  on: {}\n", "line 2: the key 'on' is no text to YAML; write the key in quotes"),
-        ("1: 2\n", "line 1: the key '1' is no text to YAML; write the key in quotes"),
+        ("1.5: 2\n", "line 1: the key '1.5' is no text to YAML; write the key in quotes"),
+        ("a: {1: b, '1': c}\n", "line 1: '1' is given twice, first in line 1"),
         ("[a]: 2\n", "line 1: a key of several values is no text to YAML; write the key in quotes"),
         ("a:\n\tb: 1\n", "line 2: not valid YAML, found character '.+t' that cannot start any token; indent by spaces and not by tabs"),
         ("a: b: c\n", "line 1: not valid YAML, mapping values are not allowed here; put a text with ': ' in it in quotes"),
@@ -69,3 +70,8 @@ def test_a_file_that_is_none_is_told(tmp_path):
 )
 def test_every_yaml_file_that_comes_along_gives_a_key_once(path):
     assert yaml_files.read(path)
+
+
+def test_a_whole_number_as_a_key_is_the_text_of_its_digits_as_labels_are(tmp_path):
+    (tmp_path / "study.yaml").write_text("dataset: {label_map: {1: bad, -1: 5}}\n", encoding="utf-8")
+    assert read(tmp_path / "study.yaml") == {"dataset": {"label_map": {"1": "bad", "-1": 5}}}

@@ -8,6 +8,7 @@ from encoder_compression.errors import UserError
 
 MERGE = "tag:yaml.org,2002:merge"
 TEXT = "tag:yaml.org,2002:str"
+WHOLE = "tag:yaml.org,2002:int"
 
 
 class _Loader(yaml.SafeLoader):
@@ -21,6 +22,7 @@ class _Loader(yaml.SafeLoader):
             if key.tag == MERGE:
                 continue
             line = key.start_mark.line + 1
+            key.tag = TEXT if key.tag == WHOLE else key.tag  # a label, such as 1, is the text of its digits
             if key.tag != TEXT:
                 raise _Mistake(line, f"{_shown(key)} is no text to YAML; write the key in quotes")
             if key.value in lines:

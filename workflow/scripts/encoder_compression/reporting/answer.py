@@ -14,18 +14,19 @@ def answers(table: pd.DataFrame, limits: Limits, cautions: dict[str, str]) -> li
     """Return per device {"device", "smallest", "fastest", "caution"}: sentences from a `summary.Table.over_seeds`.
 
     Rows that `standing.exclusions` leaves out are no answer. Of rows whose size or speed cannot be told apart, the one with
-    the best score is taken. ``cautions`` are those of `warnings.cautions`, by device.
+    the best score is taken. ``cautions`` are those of `warnings.cautions`, by device: without a baseline that is better than a
+    constant there is no answer.
     """
     return [
-        {"device": device, **_answer(rows, limits), "caution": cautions.get(device, "")}
+        {"device": device, **_answer(rows, limits, device in cautions), "caution": cautions.get(device, "")}
         for device, rows in table.groupby("device", sort=False)
     ]
 
 
-def _answer(rows: pd.DataFrame, limits: Limits) -> dict[str, str]:
+def _answer(rows: pd.DataFrame, limits: Limits, lacks_baseline: bool) -> dict[str, str]:
     fitting, points = rows[rows["can_win"]], limits.points
-    if fitting.empty:
-        nothing = f"none: {_why_none(rows, limits)}"
+    if fitting.empty or lacks_baseline:
+        nothing = f"none: {_why_none(rows, limits) if fitting.empty else 'the baseline is no better than a constant'}"
         return {"smallest": nothing, "fastest": nothing}
     small = fitting[fitting["size_mb"] <= SAME_SIZE * fitting["size_mb"].min()]
     fast = fitting[_fastest_end(fitting) >= fitting["speedup_ci_low"].fillna(fitting["speedup"]).max()]

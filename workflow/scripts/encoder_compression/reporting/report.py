@@ -34,7 +34,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "curves": [_curve(Path(model)) for model in models],
             "proofs": details.proofs(table),
             "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
-            "method": [["how to read it", " ".join(notes(aggregate).split())]],
+            "method": [["how to read it", " ".join(notes(aggregate).replace("*", "").removeprefix("How to read it: ").split())]],
         }
     )
 

@@ -30,7 +30,8 @@ def _record(name: str, number: int, line: str) -> dict:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise UserError(f"{name}, line {number}: no valid JSON ({error}); write one record in braces a line") from None
+        remedy = "a list of records is for .json" if line.lstrip().startswith("[") else "write one record in braces a line"
+        raise UserError(f"{name}, line {number}: no valid JSON ({error}); {remedy}") from None
     if not isinstance(record, dict):
         raise UserError(f'{name}, line {number}: no record with names, such as {{"text": …, "label": …}}; write one a line')
     return record
@@ -48,7 +49,7 @@ def open_json(name: str, open_file: Callable[[], BinaryIO], suffix: str, format:
             content = json.load(file)
         except ValueError:
             return open_jsonl(name, open_file, ".jsonl", format, wanted)
-    if isinstance(content, dict) and "data" in content:
-        content = squad_json.questions(content["data"])
+    if isinstance(content, dict) and isinstance(content.get("data"), list):
+        content = squad_json.questions(content["data"]) if squad_json.is_of_squad(content["data"]) else content["data"]
     frame = pd.DataFrame(content, dtype=object)
     return Table(name, [str(column) for column in frame], lambda columns: iter([frame[columns].astype(object)]))

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -34,10 +35,13 @@ def open_separated(name: str, open_file: Callable[[], BinaryIO], suffix: str, fo
         return Table(name, ["text"], lambda columns: _frames(["text"], _lines(open_file, format), columns))
     with decoded(open_file(), format, newline="") as text:
         first = _first_line(name, text)
-    separator = format.get("separator") or SEPARATOR_OF_SUFFIX.get(suffix) or _recognize(first, format, wanted)
-    source = _Separated(name, open_file, format, separator, quoting=format.get("quoting", suffix != ".tsv"))
+        said = re.fullmatch(r"sep=(.)\s*", first)  # so Excel names the separator
+        first = _first_line(name, text) if said else first
+    separator = format.get("separator") or (said and said[1]) or SEPARATOR_OF_SUFFIX.get(suffix) or _recognize(first, format, wanted)
+    quoting = format.get("quoting", suffix != ".tsv")
+    source = _Separated(name, open_file, format, separator, quoting=quoting, skipped=int(bool(said)))
     columns = _column_names(name, next(source.rows())[1], format)
-    return Table(name, columns, lambda chosen: _frames(columns, source.body(len(columns)), chosen))
+    return Table(name, columns, lambda chosen: _frames(columns, source.body(columns), chosen))
 
 
 def _lines(open_file: Callable[[], BinaryIO], format: dict) -> Iterator[list[str]]:
@@ -54,39 +58,58 @@ class _Separated:
     format: dict
     separator: str
     quoting: bool
+    skipped: int  # lines before the header
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the number of the line at which each row ends, and its fields; UserError where quotation marks do not match."""
         quoting = csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE
         with decoded(self.open_file(), self.format, newline="") as text:
+            for _ in range(self.skipped):
+                text.readline()
             reader = csv.reader(text, delimiter=self.separator, quoting=quoting, strict=True)
+            begins = self.skipped + 1
             try:
-                yield from ((reader.line_num, row) for row in reader)
+                for row in reader:
+                    yield begins, row
+                    begins = self.skipped + reader.line_num + 1
             except csv.Error as error:
                 remedy = "double the quotation marks inside a quoted text, or set format.quoting to false"
-                raise UserError(f"{self.name}, line {reader.line_num}: {error}; {remedy}") from None
+                raise UserError(f"{self.name}, row from line {begins}: {error}; {remedy}") from None
 
-    def body(self, width: int) -> Iterator[list[str]]:
-        """Yield the rows behind the header that are not empty; UserError where some have more or fewer fields than ``width``.
+    def body(self, columns: list[str]) -> Iterator[list[str]]:
+        """Yield the rows behind the header that are not empty; UserError where one repeats the header or has other fields than it.
 
         Empty fields at the end of a line are none: spreadsheets write them.
         """
+        width = len(columns)
         rows = islice(self.rows(), int(self.format.get("header", True)), None)
         for line, row in rows:
             while len(row) > width and not row[-1]:
                 row.pop()
+            if row == columns and width > 1:
+                raise UserError(
+                    f"{self.name}, line {line}: the row holds the names of the columns; take it out, or set format.header to true"
+                )
             if len(row) == width:
                 yield row
-            elif row:
-                count = 1 + sum(1 for _, other in rows if other and len(other) != width)
-                remedy = f"put a text that holds {self.separator!r} into double quotes, or name another format.separator"
-                raise UserError(f"{self.name}, line {line}: {len(row)} fields, but the header has {width} ({count} such rows); {remedy}")
+            elif "".join(row).strip():
+                self._refuse(line, row, rows, width)
+
+    def _refuse(self, line: int, row: list[str], others: Iterator[tuple[int, list[str]]], width: int) -> None:
+        count = 1 + sum(1 for _, other in others if other and len(other) != width)
+        remedy = (
+            f"give each column a name, put a text that holds {self.separator!r} into double quotes, right behind the separator, or name"
+        )
+        fields = f"{len(row)} fields, but the header has {width} ({count} such rows)"
+        raise UserError(f"{self.name}, line {line}: {fields}; {remedy} another format.separator")
 
 
 def _first_line(name: str, text: TextIO) -> str:
     line = text.readline()
     if not line.strip():
         raise UserError(f"{name}: its first line is empty; the first line names the columns, or set format.header to false")
+    if line.startswith("PK\x03\x04"):
+        raise UserError(f"{name}: it is a zip archive or a workbook of Excel; save it as CSV in UTF-8, or take the table out of it")
     if "\0" in line:
         raise UserError(f"{name}: it holds NUL characters and is no UTF-8; name its encoding, such as 'format: {{encoding: utf-16-le}}'")
     return line

@@ -3,6 +3,11 @@
 TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False, "none": False}
 
 
+def is_of_squad(articles: list) -> bool:
+    """Say whether these are articles with paragraphs, and not records of another kind."""
+    return any(isinstance(article, dict) and "paragraphs" in article for article in articles)
+
+
 def questions(articles: list[dict]) -> list[dict]:
     """Return id, context, question and answers of each question, and the title of the article where there are titles.
 

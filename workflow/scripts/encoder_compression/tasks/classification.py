@@ -1,5 +1,6 @@
 """One class out of two or more for a sentence or a pair of sentences."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,10 +42,11 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
     for rows in sentences.read(table, split, options["columns"], dropped):
         raw, text = rows["label"], labels_as_text(rows["label"])
         examples = rows["id"] + " (" + raw.map(repr) + ")"
-        faults.add("more than one label, but a classification needs one class a text", text.isna(), examples)
+        faults.add("a list or record as their label, but a classification needs one class a text", text.isna(), examples)
         faults.add("no label", text.eq(""), examples)
         rows = rows.assign(label=text.fillna(""))
-        rows = _cut_in_two(rows, options["threshold"], dropped) if "threshold" in options else rows
+        faults.add("a text that holds other rows, between two quotation marks", _holds_rows(rows), rows["id"])
+        rows = _cut_in_two(rows, options["threshold"], dropped, faults) if "threshold" in options else rows
         labels.update(rows["label"])
         yield rows
     sentences.require_labels(faults, split, table.name, "mend the rows or take them out")
@@ -52,8 +54,19 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
         raise UserError(f"dataset: all labels of split '{split}' ({table.name}) are -1; {REMEDY}")
 
 
-def _cut_in_two(rows: pd.DataFrame, threshold: float, dropped: Counter) -> pd.DataFrame:
+def _holds_rows(rows: pd.DataFrame) -> pd.Series:
+    """Return which texts hold a line that ends with a separator and a label, as a row of a table does."""
+    inside = rows["text"].str.contains("\n", regex=False)
+    if not inside.any():
+        return inside
+    labels = "|".join(map(re.escape, sorted(set(rows["label"]) - {""})))
+    return inside & rows["text"].str.contains(rf"[,;|\t]\"?(?:{labels})\"?[ \t]*\r?\n", regex=True)
+
+
+def _cut_in_two(rows: pd.DataFrame, threshold: float, dropped: Counter, faults: Faults) -> pd.DataFrame:
     rating = pd.to_numeric(rows["label"], errors="coerce")
+    no_number = rating.isna() & rows["label"].ne("")
+    faults.add("a label that is no number, which 'threshold' needs", no_number, rows["id"] + " (" + rows["label"] + ")")
     usable = rating.notna() & rating.ne(threshold)
     dropped["label is the threshold or no number"] += int((~usable).sum())
     return rows.assign(label=rating.gt(threshold).astype(int).astype("str"))[usable].reset_index(drop=True)
@@ -68,7 +81,7 @@ def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[st
     number = classes.index_of.__getitem__
     reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "told_apart": told_apart}
     described, warnings = sentences.write(splits, folder, label=lambda column: column.map(number).astype("int32"), **reading)
-    warnings = [*_foreign(head, classes), *_lacking(counts, classes), *warnings]
+    warnings = [*_foreign(head, classes), *_numbered(classes), *_lacking(counts, classes), *warnings]
     tuned = {"tuned": True} if options.get("tune_threshold") else {}
     kept_head = {"head": classes.head} if classes.head else {}
     return {"labels": classes.names} | kept_head | described | tuned | {"warnings": warnings}
@@ -86,7 +99,15 @@ def _foreign(head: list[str] | None, classes: Classes) -> list[str]:
     if head is None or classes.head:
         return []
     others, names = ", ".join(head), ", ".join(classes.names)
-    return [f"The encoder's own head is for the classes {others} and not for {names}: it is left out, and models get a new one."]
+    return [f"The encoder's own head is for the classes {others} and not for {names}: it is left out, and steps that train get a new one."]
+
+
+def _numbered(classes: Classes) -> list[str]:
+    """Say which classes of the head numbers were taken for."""
+    if not classes.numbered:
+        return []
+    pairs = ", ".join(f"{number} = {name}" for number, name in enumerate(classes.head))
+    return [f"The labels are numbers and were taken for outputs of the encoder's own head: {pairs}. dataset.label_map says otherwise."]
 
 
 def _lacking(counts: dict[str, dict[str, int]], classes: Classes) -> list[str]:

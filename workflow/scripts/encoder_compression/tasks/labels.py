@@ -20,11 +20,13 @@ class Classes:
     """What the classes are called, in the order of the model's outputs, and which class each label of the source is.
 
     ``head`` holds what the encoder's own head calls the same classes in the same order; None where it has no such head.
+    ``numbered`` says whether labels that are numbers were taken for numbers of its outputs, as they share no names.
     """
 
     names: list[str]
     index_of: dict[str, int]
     head: list[str] | None
+    numbered: bool
 
 
 def as_text(labels: pd.Series) -> pd.Series:
@@ -54,17 +56,19 @@ def find_classes(labels: Iterable[str], *, label_map: dict[str, str] | None, nam
     """
     called = {label: _mapped(label, label_map) for label in labels}
     values = _values(sorted(set(called.values())))
+    _require_distinct(sorted(set(values.values()), key=str))
     order = sorted(set(values.values()))
     if names is not None and len(names) != len(order):
         raise UserError(f"dataset: 'label_names' has {len(names)} names for {len(order)} labels {order}; give one for each, in this order")
     shown = names or [str(value) for value in order]
     places = match(shown, head, values=order if names is None or _is_generic(head) else None)
+    numbered = places is not None and not _is_generic(head) and match(shown, head, values=None) is None
     if places is None:
         places, head = list(range(len(order))), None
     elif names is None and not _is_generic(head):
         shown = [head[place] for place in places]
     index_of = {label: places[order.index(values[name])] for label, name in called.items()}
-    return Classes([name for _, name in sorted(zip(places, shown, strict=True))], index_of, head)
+    return Classes([name for _, name in sorted(zip(places, shown, strict=True))], index_of, head, numbered)
 
 
 def require_map(label_map: dict[str, str], head: list[str]) -> None:
@@ -96,7 +100,19 @@ def _values(labels: list[str]) -> dict[str, int] | dict[str, str]:
             f"dataset: labels such as {', '.join(fractions[:SHOWN])} are no classes, which are whole numbers or names; "
             "set 'threshold' to cut a rating in two, or 'task: regression'"
         )
-    return {label: label for label in labels}
+    return {label: label.partition(".")[0] if WHOLE.fullmatch(label) else label for label in labels}
+
+
+def _require_distinct(values: list) -> None:
+    """Raise UserError where two classes differ in case or blanks alone, which is one class written in two ways."""
+    seen: dict[str, str] = {}
+    for value in map(str, values):
+        other = seen.setdefault(" ".join(value.casefold().split()), value)
+        if other != value:
+            raise UserError(
+                f"dataset: the labels '{other}' and '{value}' differ in case or blanks alone; write them alike, or name one class for both "
+                f"in label_map, which then names all labels: {{'{other}': {other}, '{value}': {other}, …}}"
+            )
 
 
 def match(names: list[str], head: list[str] | None, *, values: list | None) -> list[int] | None:
@@ -112,6 +128,11 @@ def match(names: list[str], head: list[str] | None, *, values: list | None) -> l
     if len(set(wanted)) == len(head) and set(plain) == set(wanted):
         return [wanted.index(name) for name in plain]
     return list(range(len(head))) if values == list(range(len(head))) else None
+
+
+def is_among(name: str, names: list[str]) -> bool:
+    """Say whether a name is one of others, without case and blanks."""
+    return _plain(name) in map(_plain, names)
 
 
 def _is_generic(head: list[str] | None) -> bool:

@@ -38,7 +38,11 @@ def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[st
     reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "told_apart": told_apart}
     described, warnings = sentences.write(splits, folder, label=lambda column: column, **reading)
     numbers = [number for number, count in splits["train"].count_labels().items() if count]
-    foreign = [f"The encoder's own head is for the classes {', '.join(head)}: it is left out, and models get a new one."] if head else []
+    foreign = (
+        [f"The encoder's own head is for the classes {', '.join(head)}: it is left out, and steps that train get a new one."]
+        if head
+        else []
+    )
     return {"label_range": [float(min(numbers)), float(max(numbers))]} | described | {"warnings": foreign + warnings}
 
 

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel, set_seed
 from encoder_compression import encoders, tasks
 from encoder_compression.encoder_facts import classification_head, head_outputs
 from encoder_compression.errors import UserError
-from encoder_compression.tasks.labels import match
+from encoder_compression.tasks.labels import is_among, match
 from encoder_compression.training.train import Goal
 
 
@@ -50,7 +50,10 @@ def _mismatch(encoder: Path, description: dict) -> str:
     if "labels" not in description or names is None:
         asked = f"{len(description['labels'])} classes" if "labels" in description else "a number"
         return f"the encoder's head has {head_outputs(encoder)} outputs, but the data set asks for {asked}; name another encoder."
-    return (
-        f"the encoder's head is for the classes {names}, but the data set has the labels {description['labels']}; map each label to a "
-        f"class, 'dataset: {{label_map: {{{description['labels'][0]}: {names[0]}, …}}}}'."
-    )
+    labels = description["labels"]
+    said = f"the encoder's head is for the classes {names}, but the data set has the labels {labels}"
+    strange = [label for label in labels if not is_among(label, names)]
+    lacking = [name for name in names if not is_among(name, labels)]
+    if len(labels) != len(names) or not strange or not lacking:
+        return f"{said}: {len(names)} and {len(labels)} classes; name an encoder with a head for the classes of the data."
+    return f"{said}; say which class each label is, such as 'dataset: {{label_map: {{{strange[0]}: {lacking[0]}, …}}}}'."
