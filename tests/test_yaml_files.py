@@ -74,4 +74,4 @@ def test_every_yaml_file_that_comes_along_gives_a_key_once(path):
 
 def test_a_whole_number_as_a_key_is_the_text_of_its_digits_as_labels_are(tmp_path):
     (tmp_path / "study.yaml").write_text("dataset: {label_map: {1: bad, -1: 5}}\n", encoding="utf-8")
-    assert read(tmp_path / "study.yaml") == {"dataset": {"label_map": {"1": "bad", "-1": 5}}}
+    assert yaml_files.read(tmp_path / "study.yaml") == {"dataset": {"label_map": {"1": "bad", "-1": 5}}}
