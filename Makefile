@@ -9,13 +9,13 @@ CORES ?= all
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
 
-COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
 
 # For make plan and make slurm: another experiment than config.yaml names, and for plan the profile.
 EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
-MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
+MODULE := $(BIN)/python -m encoder_compression.
 
 .PHONY: run results tiny plan test test-long test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
@@ -85,11 +85,12 @@ lock: $(READY)  ## requirements.in -> requirements.txt; the same with the pins o
 clean:
 	rm -rf $(VENV) $(NEXT)
 
-# An environment, complete once its file 'ready' is there.
-$(READY): requirements.txt
-$(NEXT)/ready: requirements-next.txt
+# An environment with the pins and this checkout's package, complete once its file 'ready' is there.
+$(READY): requirements.txt pyproject.toml
+$(NEXT)/ready: requirements-next.txt pyproject.toml
 %/ready:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	"$(PYTHON)" -m venv $*
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $^
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(filter requirements%,$^)
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

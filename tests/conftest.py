@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from encoder_compression import environment
 from encoder_compression.configuration import load_experiments
 from encoder_compression.dataset import prepare_dataset
+from encoder_compression.errors import UserError
 from encoder_compression.sources.encoder import prepare_encoder
 from encoder_compression.study import Study
 
@@ -23,7 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let what has no counterpart in transformers 5 skip the test that comes to it."""
+    """Test this checkout's package and no other; let what has no counterpart in transformers 5 skip the test that comes to it."""
+    try:
+        environment.require_package_of(ROOT)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error
     if not config.getoption("transformers5"):
         return
     from encoder_compression.pruning import structure

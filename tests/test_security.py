@@ -27,7 +27,6 @@ from own_experiments import TINY, load_options
 UNPICKLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 PICKLERS = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 LOADERS = {"torch.load", "torch.jit.load", "pd.read_pickle", "pandas.read_pickle"}
-SCRIPTS = ROOT / "workflow" / "scripts"
 
 
 class Hostile:
@@ -54,8 +53,9 @@ def test_a_hostile_rng_state_runs_no_code(tmp_path, monkeypatch):
 
 
 def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
-    return subprocess.run([sys.executable, "-c", code, *arguments], env=variables, capture_output=True, encoding="utf-8", timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=120
+    )
 
 
 def test_a_job_drops_the_switch_that_lets_torch_unpickle(tmp_path):
@@ -78,8 +78,8 @@ def test_kernels_is_not_installed():
 
 
 def nodes(kind: type) -> list[tuple[str, ast.AST]]:
-    """Return the name of the file and the node, for every node of a kind in the workflow's Python files."""
-    files = sorted((ROOT / "workflow").rglob("*.py"))
+    """Return the name of the file and the node, for every node of a kind in the Python files of package and workflow."""
+    files = sorted(file for folder in ("src", "workflow") for file in (ROOT / folder).rglob("*.py"))
     return [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, kind)]
 
 

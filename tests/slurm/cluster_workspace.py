@@ -46,9 +46,8 @@ class ClusterWorkspace(Workspace):
 
     def module(self, name: str) -> subprocess.CompletedProcess:
         """Run a module of the package in the folder, as the Makefile does."""
-        library = {"PYTHONPATH": str(ROOT / "workflow/scripts"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
         command = [sys.executable, "-m", f"encoder_compression.{name}"]
-        return subprocess.run(command, cwd=self.folder, env=library, capture_output=True, encoding="utf-8")
+        return subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8")
 
     def jobs(self, state: str) -> list[str]:
         """Return the numbers of this folder's jobs in a state."""

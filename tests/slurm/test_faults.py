@@ -142,9 +142,8 @@ def test_a_run_that_waits_on_nothing_is_ended(workspace):
     """By sacct the plugin never sees a cancelled job and waits for ever: that is why the profile asks squeue."""
     workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", f"teacher: {{training: {{epochs: {LONG},")
     workspace.edit(PROFILE, "slurm-status-command: squeue", "slurm-status-command: sacct")
-    guard = ROOT / "workflow/scripts/encoder_compression/cluster/guard.py"
-    library = f"PYTHONPATH={ROOT / 'workflow/scripts'}"
-    run = workspace.start(TRAINED, before=("env", library, sys.executable, str(guard), "--idle-minutes", "0.5", "--"))
+    guard = ROOT / "src/encoder_compression/cluster/guard.py"
+    run = workspace.start(TRAINED, before=(sys.executable, str(guard), "--idle-minutes", "0.5", "--"))
     workspace.wait_for_step(5, run)
     cluster.insist("scancel", *workspace.jobs("RUNNING"))
     assert run.wait(timeout=900) != 0

@@ -73,8 +73,7 @@ def join(folder: Path, nodes: int, processes: int) -> None:
 
 def _run(command: list[str], *, threads: int) -> int:
     """Run a command to its end and return its exit code; the SIGTERM that this process gets goes to it, too."""
-    library = str(Path(__file__).parents[2])
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": library})
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         return process.wait()

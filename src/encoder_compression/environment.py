@@ -1,5 +1,6 @@
 """What a result depends on besides its options: the machine, the packages, the revision, the process settings."""
 
+import filecmp
 import os
 import platform
 import shlex
@@ -118,6 +119,22 @@ def require_linux() -> None:
     """Raise UserError on other systems: measuring reads /proc and binds processes to cores."""
     if sys.platform != "linux":
         raise UserError(f"this workflow runs on Linux alone, and this is {sys.platform}; run it in the container that Dockerfile makes")
+
+
+def require_package_of(root: Path) -> None:
+    """Raise UserError where the installed package differs from the one that the checkout in ``root`` holds.
+
+    Rules and options of one revision would be read by the code of another, such as where two checkouts share an environment.
+    """
+    installed, held = Path(__file__).parent, root / "src" / "encoder_compression"
+    if held.exists() and not _holds_the_same(filecmp.dircmp(installed, held, ignore=["__pycache__"])):
+        remedy = "pip install --no-deps --no-build-isolation --editable ."
+        raise UserError(f"{held}: this environment runs another encoder_compression, {installed}; install the one of this folder: {remedy}")
+
+
+def _holds_the_same(folders: filecmp.dircmp) -> bool:
+    differing = folders.left_only + folders.right_only + folders.diff_files + folders.funny_files + folders.common_funny
+    return not differing and all(map(_holds_the_same, folders.subdirs.values()))
 
 
 def quote_interpreter() -> None:
