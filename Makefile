@@ -15,7 +15,6 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --no-header 
 EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
-MODULE := $(BIN)/python -m encoder_compression.
 
 .PHONY: run results tiny plan test test-long test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
@@ -30,16 +29,16 @@ tiny: $(READY)  ## every path of the pipeline in about three minutes
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
 
 plan: $(READY)  ## what a run would do and cost: make plan, make plan PROFILE=profiles/slurm EXPERIMENTS=tiny
-	$(MODULE)plan $(if $(PROFILE),--profile $(PROFILE) --cores 1024,--cores $(CORES)) $(CHOSEN)
+	$(BIN)/encoder-compression plan $(if $(PROFILE),--profile $(PROFILE) --cores 1024,--cores $(CORES)) $(CHOSEN)
 
 slurm: $(READY)  ## the study as SLURM jobs, ended if it waits ten minutes on nothing
-	$(MODULE)cluster.guard --idle-minutes 10 -- $(BIN)/snakemake --profile profiles/slurm $(CHOSEN)
+	$(BIN)/encoder-compression slurm guard --idle-minutes 10 -- $(BIN)/snakemake --profile profiles/slurm $(CHOSEN)
 
 slurm-check: $(READY)  ## look at the cluster and say what profiles/slurm/config.yaml needs
-	$(MODULE)cluster.check
+	$(BIN)/encoder-compression slurm check
 
 slurm-clean: $(READY)  ## cancel the SLURM jobs that a killed run left working in this folder
-	$(MODULE)cluster.clean
+	$(BIN)/encoder-compression slurm clean
 
 test: $(READY)
 	$(BIN)/python -m pytest

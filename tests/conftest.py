@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from encoder_compression.study import Study
 
 ROOT = Path(__file__).parent.parent
 TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
+COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"
 PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
 
 
@@ -93,6 +95,26 @@ def exported(request, tmp_path_factory, tiny) -> tuple[Path, dict]:
     encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")
     facts = onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder, facts
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built of the checkout's files by the pinned backend, without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--check-build-dependencies"]
+    done = subprocess.run([*pip, "--wheel-dir", str(folder / "built"), str(folder)], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (folder / "built").iterdir()
+    return path
+
+
+def bare_environment(folder: Path) -> Path:
+    """Make an environment with nothing in it, not even pip; return its Python."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder / "bin" / "python"
 
 
 class Workspace:

@@ -3,36 +3,20 @@
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import encoder_compression
-from conftest import ROOT
+from conftest import ROOT, bare_environment
 from encoder_compression import environment
 from encoder_compression.errors import UserError
 
 PACKAGE = ROOT / "src" / "encoder_compression"
 PATCHED = re.compile(r"\bsys\.path\b|from sys import .*\bpath\b|PYTHONPATH|addsitedir")
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel, built of the checkout's files by the pinned backend, without the network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--check-build-dependencies"]
-    done = subprocess.run([*pip, "--wheel-dir", str(folder / "built"), str(folder)], capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = (folder / "built").iterdir()
-    return path
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
@@ -98,7 +82,7 @@ def test_a_run_by_the_package_of_another_checkout_is_one_line(workspace):
 
 def test_a_run_without_the_package_is_one_line(workspace, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
-    python = _environment(folder)
+    python = bare_environment(folder)
     library = sysconfig.get_path(
         "purelib"
     )  # a path that a .pth file names is not searched for more of them, so not for the editable install
@@ -109,12 +93,6 @@ def test_a_run_without_the_package_is_one_line(workspace, tmp_path_factory):
     assert done.returncode
     assert "Error: this environment has no package encoder_compression; run 'make .venv/ready', or in another" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _environment(folder: Path) -> Path:
-    """Make an environment with nothing in it; return its Python."""
-    venv.create(folder, with_pip=False, symlinks=True)
-    return folder / "bin" / "python"
 
 
 def _site_packages(python: Path) -> Path:
