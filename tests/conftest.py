@@ -16,6 +16,8 @@ from encoder_compression.errors import UserError
 from encoder_compression.sources.encoder import prepare_encoder
 from encoder_compression.study import Study
 
+environment.block_imports()  # as the frame of a job does, before any test imports what would load them
+
 ROOT = Path(__file__).parent.parent
 TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
 COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"

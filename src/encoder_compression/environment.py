@@ -42,6 +42,10 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
 CACHE = Path(".snakemake/cache")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")
 
+# Packages that no process of a study imports by chance. OpenVINO and NNCF would tell a server what is converted and quantized; without
+# openvino_telemetry they use a stub of their own. peft would load bitsandbytes with every Trainer, which takes seconds.
+BLOCKED = ("openvino_telemetry", "bitsandbytes")
+
 
 def cpu_has_bfloat16() -> bool:
     """Say whether the processor multiplies matrices of bfloat16 by instructions of its own."""
@@ -149,6 +153,18 @@ def quote_interpreter() -> None:
 def tokenize_in_parallel() -> None:
     """Let tokenizers use every core; for a process that starts no others."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+
+def block_imports() -> None:
+    """Keep the packages of `BLOCKED` out of this process; call before transformers, peft, openvino or nncf is imported."""
+    for name in BLOCKED:
+        sys.modules.setdefault(name, None)
+
+
+def allow_import(name: str) -> None:
+    """Let this process import a package that may be blocked."""
+    if name in sys.modules and sys.modules[name] is None:
+        del sys.modules[name]
 
 
 def allow_network() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from encoder_compression import environment
 from encoder_compression.errors import UserError
 
 CALL, ANSWER = "call.json", "answer.json"
@@ -83,6 +84,7 @@ def _run(command: list[str], *, threads: int) -> int:
 
 def serve(folder: Path) -> None:
     """Answer the call in ``folder`` as one of its processes; the first one writes what it returns."""
+    environment.block_imports()
     import torch
     from accelerate import PartialState
 
