@@ -23,16 +23,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="encoder-compression", description=__doc__)
     parser.set_defaults(passes_on=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    plan = _add(commands, "plan", _plan, "tell what a run would do and cost; takes the arguments of snakemake")
+    plan = _add(commands, "plan", _plan, "tell what a run would cost; takes the arguments of snakemake")
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
     slurm = _add(commands, "slurm", None, "look at a SLURM cluster, clean it up, guard a run on it")
     of_slurm = slurm.add_subparsers(required=True, metavar="COMMAND")
-    _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm/config.yaml needs")
-    _add(of_slurm, "clean", _clean, "cancel the SLURM jobs that a killed run left working in this folder")
-    guard = _add(of_slurm, "guard", _guard, "run a command, such as snakemake, and end it when it waits on nothing")
+    _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm needs")
+    _add(of_slurm, "clean", _clean, "cancel the jobs that a killed run left working in this folder")
+    guard = _add(of_slurm, "guard", _guard, "run a command and end it when it waits on nothing")
     guard.add_argument("--idle-minutes", type=float, required=True, metavar="MINUTES", help="how long the run may wait on nothing")
-    guard.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, after --")
+    guard.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, such as snakemake, after --")
     return parser
 
 

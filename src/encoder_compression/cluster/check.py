@@ -23,7 +23,7 @@ PROBE_SECONDS = 120
 PROBE = """
 import importlib.util, pathlib, socket, sys
 print('folder', pathlib.Path(sys.argv[1]).exists())
-print('environment', all(importlib.util.find_spec(name) for name in ('snakemake', 'torch')))
+print('environment', all(importlib.util.find_spec(name) for name in ('snakemake', 'torch', 'encoder_compression')))
 try:
     socket.create_connection(('pypi.org', 443), timeout=5)
     print('internet', True)
