@@ -5,5 +5,6 @@ WORKDIR /study
 COPY requirements.txt .
 RUN pip install --no-cache-dir --requirement requirements.txt
 COPY . .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
 ENTRYPOINT ["snakemake"]
 CMD ["--cores", "all"]

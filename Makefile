@@ -9,13 +9,12 @@ CORES ?= all
 PYTHON ?= $(shell for name in python3.11 python3.12 python3 python; do \
   $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
 
-COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --strip-extras --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate
 
 # For make plan and make slurm: another experiment than config.yaml names, and for plan the profile.
 EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
-MODULE := PYTHONPATH=workflow/scripts $(BIN)/python -m encoder_compression.
 
 .PHONY: run results tiny plan test test-long test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
@@ -30,16 +29,16 @@ tiny: $(READY)  ## every path of the pipeline in about three minutes
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'
 
 plan: $(READY)  ## what a run would do and cost: make plan, make plan PROFILE=profiles/slurm EXPERIMENTS=tiny
-	$(MODULE)plan $(if $(PROFILE),--profile $(PROFILE) --cores 1024,--cores $(CORES)) $(CHOSEN)
+	$(BIN)/encoder-compression plan $(if $(PROFILE),--profile $(PROFILE) --cores 1024,--cores $(CORES)) $(CHOSEN)
 
 slurm: $(READY)  ## the study as SLURM jobs, ended if it waits ten minutes on nothing
-	$(MODULE)cluster.guard --idle-minutes 10 -- $(BIN)/snakemake --profile profiles/slurm $(CHOSEN)
+	$(BIN)/encoder-compression slurm guard --idle-minutes 10 -- $(BIN)/snakemake --profile profiles/slurm $(CHOSEN)
 
 slurm-check: $(READY)  ## look at the cluster and say what profiles/slurm/config.yaml needs
-	$(MODULE)cluster.check
+	$(BIN)/encoder-compression slurm check
 
 slurm-clean: $(READY)  ## cancel the SLURM jobs that a killed run left working in this folder
-	$(MODULE)cluster.clean
+	$(BIN)/encoder-compression slurm clean
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -85,11 +84,12 @@ lock: $(READY)  ## requirements.in -> requirements.txt; the same with the pins o
 clean:
 	rm -rf $(VENV) $(NEXT)
 
-# An environment, complete once its file 'ready' is there.
-$(READY): requirements.txt
-$(NEXT)/ready: requirements-next.txt
+# An environment with the pins and this checkout's package, complete once its file 'ready' is there.
+$(READY): requirements.txt pyproject.toml
+$(NEXT)/ready: requirements-next.txt pyproject.toml
 %/ready:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	"$(PYTHON)" -m venv $*
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $^
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(filter requirements%,$^)
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

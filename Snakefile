@@ -29,6 +29,7 @@ include: "workflow/rules/summarize.smk"
 
 
 rule all:
+    """Make the report, tables and plots of every experiment that the run names."""
     default_target: True
     input:
         expand("results/{experiment}/{result}", experiment=reported, result=["report.html", "plots"]),

@@ -9,13 +9,10 @@ NCCL on GPUs. Validation and checkpoints are not counted.
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 
 from encoder_compression import environment
 from encoder_compression.techniques.finetune import finetune

@@ -10,7 +10,6 @@ a step are counted by torch as it runs, and the peak is the best that torch reac
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -22,8 +21,6 @@ import torch
 from pyarrow import parquet
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForMaskedLM
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 
 from encoder_compression import encoders, environment
 from encoder_compression.tasks import masking

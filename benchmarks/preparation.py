@@ -18,8 +18,6 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
-
 from encoder_compression import environment
 
 OPTIONS = {"format": {}, "columns": {"text": "text", "label": "label"}, "split": {"validation": 0.1, "test": 0.15}, "max_length": 128}

@@ -21,8 +21,6 @@ from datasets import Dataset
 from pyarrow import parquet
 from transformers import Trainer, TrainingArguments
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
-
 from encoder_compression import encoders, environment
 from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import objectives

@@ -10,13 +10,10 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
 from pyarrow import parquet
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "workflow" / "scripts"))
 
 from encoder_compression import environment
 from encoder_compression.tasks import windows

@@ -3,18 +3,24 @@
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 import yaml
 
+from encoder_compression import environment
 from encoder_compression.configuration import load_experiments
 from encoder_compression.dataset import prepare_dataset
+from encoder_compression.errors import UserError
 from encoder_compression.sources.encoder import prepare_encoder
 from encoder_compression.study import Study
 
+environment.block_imports()  # as the frame of a job does, before any test imports what would load them
+
 ROOT = Path(__file__).parent.parent
 TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
+COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"
 PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
 
 
@@ -23,7 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let what has no counterpart in transformers 5 skip the test that comes to it."""
+    """Test this checkout's package and no other; let what has no counterpart in transformers 5 skip the test that comes to it."""
+    try:
+        environment.require_package_of(ROOT)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error
     if not config.getoption("transformers5"):
         return
     from encoder_compression.pruning import structure
@@ -87,6 +97,26 @@ def exported(request, tmp_path_factory, tiny) -> tuple[Path, dict]:
     encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")
     facts = onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder, facts
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built of the checkout's files by the pinned backend, without the network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation", "--check-build-dependencies"]
+    done = subprocess.run([*pip, "--wheel-dir", str(folder / "built"), str(folder)], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (folder / "built").iterdir()
+    return path
+
+
+def bare_environment(folder: Path) -> Path:
+    """Make an environment with nothing in it, not even pip; return its Python."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder / "bin" / "python"
 
 
 class Workspace:

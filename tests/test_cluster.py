@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -113,16 +112,6 @@ def test_a_run_with_jobs_or_without_an_answer_is_left_alone(program, answer):
     program("squeue", answer)
     command = [sys.executable, "-c", "import time; time.sleep(3)"]
     assert guard.run(command, idle_seconds=0.5, every_seconds=0.2) == 0
-
-
-def test_the_exit_status_of_a_run_is_kept(program):
-    program("squeue", "true")
-    done = subprocess.run([sys.executable, guard.__file__, "--idle-minutes", "5", "--", "sh", "-c", "exit 9"], env=_environment())
-    assert done.returncode == 9
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(guard.__file__).parents[2])}
 
 
 def test_what_fits_has_no_problem():

@@ -1,7 +1,6 @@
 """Several processes train what one would: the same batches, the same losses, and nothing is written twice."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler
 
-from conftest import ROOT
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques.finetune import finetune
@@ -122,9 +120,8 @@ def test_sigterm_stops_all_at_one_step_and_the_next_attempt_goes_on_to_the_same_
     )
     arguments = call(plain, dataset, tmp_path / "job", **long)
     goal = vars(arguments["goal"]) | {"dataset": str(dataset)}
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")}
     command = [sys.executable, "-c", program, json.dumps(arguments | {"goal": goal})]
-    job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "job/checkpoints").glob("checkpoint-*"))) < 1 and time.monotonic() < deadline:
         time.sleep(0.05)

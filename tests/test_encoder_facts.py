@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from conftest import ROOT, make_encoder
+from conftest import make_encoder
 from encoder_compression import encoder_facts, encoders, layers
 from encoder_compression.errors import UserError
 from test_refused_encoders import change
@@ -106,7 +106,7 @@ def test_what_a_measured_process_asks_imports_neither_torch_nor_transformers(mad
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from encoder_compression import encoder_facts as facts; "
         f"print(facts.positions({str(made)!r}), facts.depth({str(made)!r}), facts.pruned_heads({str(made)!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow" / "scripts", capture_output=True, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.stdout.split()[1:] == ["2", "{}"], done.stderr
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from conftest import ROOT, TINY_CSV, Workspace, make_encoder
+from conftest import TINY_CSV, Workspace, make_encoder
 from encoder_compression.environment import PROCESS_SETTINGS
 from encoder_compression.provenance import fingerprint
 from hub_server import HubServer, serve
@@ -47,7 +47,7 @@ for kind, hub in json.loads(sys.argv[1]):
 def ask(address: str, folder: Path, *calls: tuple, network: str = NETWORK, **environment: str) -> list:
     """Return what the pipeline makes of hub sources, in a process as the workflow starts it; ``folder`` has its cache."""
     address = {"HF_ENDPOINT": address, "HF_HOME": str(folder / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}
-    variables = os.environ | PROCESS_SETTINGS | {"PYTHONPATH": str(ROOT / "workflow" / "scripts")} | address | environment
+    variables = os.environ | PROCESS_SETTINGS | address | environment
     command = [sys.executable, "-c", network + JOB, json.dumps(calls), str(folder / "base")]
     done = subprocess.run(command, env=variables, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

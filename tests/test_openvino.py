@@ -1,9 +1,6 @@
 """OpenVINO's form equals the model, its INT8 keeps zeros, and its runtime computes in the precision that the device names."""
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,6 @@ import openvino
 import pytest
 import torch
 
-import encoder_compression
 from conftest import load_tiny, make_encoder
 from encoder_compression import consistency, encoders
 from encoder_compression.errors import UserError
@@ -21,6 +17,7 @@ from encoder_compression.measurement.openvino_runtime import MULTIPLE, Runtime
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.measurement.workload import Workload
 from encoder_compression.techniques import onnx_graph, openvino_model
+from job_frames import printed_in_a_job
 
 DEVICE = {"runtime": "openvino", "hardware": "cpu", "threads": 1, "precision": "float32"}
 BFLOAT16 = DEVICE | {"precision": "bfloat16"}
@@ -149,14 +146,24 @@ class Incapable:
         return ["FP32", "INT8"]
 
 
-def test_nothing_is_reported_to_a_server(tmp_path):
-    """Both packages leave a file in the user's folder before they send anything."""
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """A home directory in which the packages of OpenVINO leave the folder intel before they send anything."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    return tmp_path
+
+
+def test_nothing_is_reported_to_a_server(home):
     code = "from encoder_compression.techniques import openvino_model; import sys; print('nncf' in sys.modules)"
-    library = str(Path(encoder_compression.__file__).parent.parent)
-    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path), "PYTHONPATH": library}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8")
-    assert done.stdout.split() == ["True"], done.stderr
-    assert not (tmp_path / "intel").exists()
+    assert printed_in_a_job(code, home / "log").split() == ["True"]
+    assert not (home / "intel").exists()
+
+
+def test_a_measured_process_reports_nothing_either(home, artifacts, dataset):
+    with RemoteWorker(artifact=artifacts / "openvino", dataset=dataset, split="test", device=DEVICE) as worker:
+        worker.wait_until_loaded()
+    assert not (home / "intel").exists()
 
 
 @pytest.mark.parametrize(

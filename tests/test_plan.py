@@ -1,7 +1,6 @@
 """What a run would cost is told from what earlier artifacts recorded, and said to be unknown where none did."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,14 +70,3 @@ def test_downloads_are_named_with_their_pinned_version(tmp_path):
     }
     jobs = [job(tmp_path, rule=rule, experiment=name) for name in experiments for rule in ("prepare_encoder", "prepare_dataset", "measure")]
     assert plan.downloads(jobs, experiments) == ["mine: encoder of the hub, google/bert abc", "other: dataset of the package, vader 3"]
-
-
-def test_the_plan_of_a_fresh_study_names_what_is_unknown(workspace):
-    command = workspace.command("--cores", "2")
-    library = {"PYTHONPATH": str(Path(plan.__file__).parents[1]), "PATH": "/usr/bin:/bin"}
-    arguments = [command[0], "-m", "encoder_compression.plan", *command[3:]]
-    done = subprocess.run(arguments, cwd=workspace.folder, env=library, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    assert "No earlier artifact tells of: 1 prepare_encoder, 1 prepare_dataset, " in done.stdout
-    assert "1 prepare_unlabelled" in done.stdout
-    assert done.stdout.endswith("Downloads:\n  none\n")

@@ -1,23 +1,19 @@
 """Frozen weights in 4 bits take an eighth of the memory; the merged model is a plain one that answers as the updates on them do."""
 
-import os
-import subprocess
-import sys
-
 import peft
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import ROOT, make_encoder
+from conftest import make_encoder
 from encoder_compression import encoders
 from encoder_compression.errors import UserError
 from encoder_compression.techniques import lora as module
+from job_frames import printed_in_a_job
 from trained_updates import answers, run_lora
 
 four_bits = module._four_bits()
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
-SCRIPTS = str(ROOT / "workflow" / "scripts")
 WIDE = {"hidden_size": 64, "intermediate_size": 128}
 
 
@@ -108,9 +104,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(wide, dataset, tmp_path, optio
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_training_that_holds_nothing_in_four_bits_does_not_load_their_library():
+def test_a_training_that_holds_nothing_in_four_bits_does_not_load_their_library(tmp_path):
     code = (
         "import sys; from encoder_compression.techniques import finetune, lora; print(sys.modules['bitsandbytes'], 'peft' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SCRIPTS}, capture_output=True, encoding="utf-8")
-    assert found.stdout.split() == ["None", "True"], found.stderr
+    assert printed_in_a_job(code, tmp_path / "log").split() == ["None", "True"]

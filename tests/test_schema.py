@@ -10,7 +10,7 @@ from conftest import ROOT
 from encoder_compression.targets import LARGEST_SEED
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
-LIBRARY = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/scripts/encoder_compression").rglob("*.py"))
+LIBRARY = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/encoder_compression").rglob("*.py"))
 
 
 def properties(schema: dict) -> set[str]:

@@ -22,12 +22,12 @@ from encoder_compression.environment import PROCESS_SETTINGS
 from encoder_compression.errors import UserError
 from encoder_compression.provenance import fingerprint
 from encoder_compression.sources import package
+from job_frames import printed_in_a_job
 from own_experiments import TINY, load_options
 
 UNPICKLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 PICKLERS = {"_pickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 LOADERS = {"torch.load", "torch.jit.load", "pd.read_pickle", "pandas.read_pickle"}
-SCRIPTS = ROOT / "workflow" / "scripts"
 
 
 class Hostile:
@@ -53,17 +53,13 @@ def test_a_hostile_rng_state_runs_no_code(tmp_path, monkeypatch):
     assert marker.exists()
 
 
-def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    variables = os.environ | {"PYTHONPATH": str(SCRIPTS)} | environment
-    return subprocess.run([sys.executable, "-c", code, *arguments], env=variables, capture_output=True, encoding="utf-8", timeout=120)
+def run(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def test_a_job_drops_the_switch_that_lets_torch_unpickle(tmp_path):
-    code = (
-        "import os, sys; from types import SimpleNamespace; from encoder_compression.jobs import job\n"
-        f"with job(SimpleNamespace(log=[sys.argv[1]])): os._exit(3 if {UNPICKLE!r} in os.environ else 0)"
-    )
-    assert run(code, str(tmp_path / "log"), **{UNPICKLE: "1"}).returncode == 0
+    code = f"import os; print({UNPICKLE!r} in os.environ)"
+    assert printed_in_a_job(code, tmp_path / "log", env=os.environ | {UNPICKLE: "1"}).split() == ["False"]
 
 
 def test_no_conversion_script_of_x_clip_is_installed():
@@ -78,8 +74,8 @@ def test_kernels_is_not_installed():
 
 
 def nodes(kind: type) -> list[tuple[str, ast.AST]]:
-    """Return the name of the file and the node, for every node of a kind in the workflow's Python files."""
-    files = sorted((ROOT / "workflow").rglob("*.py"))
+    """Return the name of the file and the node, for every node of a kind in the Python files of package and workflow."""
+    files = sorted(file for folder in ("src", "workflow") for file in (ROOT / folder).rglob("*.py"))
     return [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, kind)]
 
 

@@ -146,7 +146,7 @@ def _is_text(call: ast.Call) -> bool:
 
 def test_every_text_is_read_and_written_with_its_encoding():
     """Also where ruff cannot tell that a name is a path."""
-    folders = ("workflow", "tests", "benchmarks", "docs")
+    folders = ("src", "workflow", "tests", "benchmarks", "docs")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 150
     assert not {str(file): lines for file in files if (lines := _without_encoding(file))}

@@ -44,5 +44,5 @@ from encoder_compression import tasks
 for name in tasks.NAMES: tasks.load(name)
 print([name for name in ("torch", "transformers", "sklearn") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=ROOT / "workflow/scripts")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.stdout.strip() == "[]", done.stderr

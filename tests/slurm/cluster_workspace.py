@@ -3,13 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import cluster
 import pytest
 
-from conftest import ROOT, Workspace
+from conftest import COMMAND, ROOT, Workspace
 
 TRAINED = "results/cluster/teacher/seed1/model"
 # The block "yours" of the profile, for the cluster of cluster.py: training on GPUs, measuring on quiet nodes.
@@ -44,11 +43,9 @@ class ClusterWorkspace(Workspace):
             command, cwd=self.folder, stdout=self.log.open("a", encoding="utf-8"), stderr=subprocess.STDOUT, start_new_session=True
         )
 
-    def module(self, name: str) -> subprocess.CompletedProcess:
-        """Run a module of the package in the folder, as the Makefile does."""
-        library = {"PYTHONPATH": str(ROOT / "workflow/scripts"), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
-        command = [sys.executable, "-m", f"encoder_compression.{name}"]
-        return subprocess.run(command, cwd=self.folder, env=library, capture_output=True, encoding="utf-8")
+    def slurm(self, name: str) -> subprocess.CompletedProcess:
+        """Run the command encoder-compression slurm check or clean in the folder, as the Makefile does."""
+        return subprocess.run([str(COMMAND), "slurm", name], cwd=self.folder, capture_output=True, encoding="utf-8")
 
     def jobs(self, state: str) -> list[str]:
         """Return the numbers of this folder's jobs in a state."""

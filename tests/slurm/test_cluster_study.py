@@ -91,6 +91,6 @@ def test_a_second_run_has_nothing_to_do_within_ten_seconds(study):
 
 
 def test_the_look_at_the_cluster_finds_that_the_profile_fits(study):
-    looked = study.module("cluster.check")
+    looked = study.slurm("check")
     assert looked.returncode == 0, looked.stdout + looked.stderr
     assert looked.stdout.endswith("The profile fits.\n")

@@ -2,13 +2,12 @@
 
 import signal
 import subprocess
-import sys
 
 import cluster
 import pytest
 from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 
-from conftest import ROOT
+from conftest import COMMAND
 from encoder_compression.cluster import check
 
 # Epochs of a training that is to be disturbed: a minute of it, as SLURM signals late and a busy machine is slow.
@@ -111,7 +110,7 @@ def test_a_run_outlives_the_controller(workspace, training):
 
 def test_after_a_kill_nothing_runs_twice_and_nothing_is_lost(workspace, training):
     workspace.wait_for_step(10, training)
-    refused = workspace.module("cluster.clean")
+    refused = workspace.slurm("clean")
     assert refused.returncode == 1 and refused.stderr.startswith("Error: a run may still live"), "the run is no orphan"
     training.kill()
     training.wait()
@@ -123,7 +122,7 @@ def test_after_a_kill_nothing_runs_twice_and_nothing_is_lost(workspace, training
         in workspace.log.read_text(encoding="utf-8")
     )
     assert workspace.jobs("RUNNING") == [orphan]
-    cleaned = workspace.module("cluster.clean")
+    cleaned = workspace.slurm("clean")
     assert cleaned.returncode == 0 and cleaned.stdout.startswith("1 SLURM jobs cancelled"), cleaned.stderr
     workspace.finish(workspace.start(TRAINED))
     assert workspace.facts()["resumed"]
@@ -142,9 +141,7 @@ def test_a_run_that_waits_on_nothing_is_ended(workspace):
     """By sacct the plugin never sees a cancelled job and waits for ever: that is why the profile asks squeue."""
     workspace.edit("config/experiments/cluster.yaml", "teacher: {training: {epochs: 1,", f"teacher: {{training: {{epochs: {LONG},")
     workspace.edit(PROFILE, "slurm-status-command: squeue", "slurm-status-command: sacct")
-    guard = ROOT / "workflow/scripts/encoder_compression/cluster/guard.py"
-    library = f"PYTHONPATH={ROOT / 'workflow/scripts'}"
-    run = workspace.start(TRAINED, before=("env", library, sys.executable, str(guard), "--idle-minutes", "0.5", "--"))
+    run = workspace.start(TRAINED, before=(str(COMMAND), "slurm", "guard", "--idle-minutes", "0.5", "--"))
     workspace.wait_for_step(5, run)
     cluster.insist("scancel", *workspace.jobs("RUNNING"))
     assert run.wait(timeout=900) != 0

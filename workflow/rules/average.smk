@@ -7,6 +7,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 
 
 rule average:
+    """Average the weights of models that began alike: a model soup."""
     input:
         parent=parent_model,
         others=averaged_models,

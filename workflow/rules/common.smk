@@ -1,14 +1,16 @@
 """
 The studies of this run, read and checked once, and the functions of wildcards that all rules use.
 
-Logic lives in the package workflow/scripts/encoder_compression; here wildcards become its arguments.
+Logic lives in the package src/encoder_compression; here wildcards become its arguments.
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+if find_spec("encoder_compression") is None:
+    remedy = "pip install --no-deps --no-build-isolation --editable ."
+    sys.exit(f"Error: this environment has no package encoder_compression; run 'make .venv/ready', or in another one: {remedy}")
 
 from encoder_compression import environment, frozen, locks, yaml_files
 from encoder_compression.cluster.queue import refuse_orphans
@@ -17,6 +19,8 @@ from encoder_compression.errors import UserError
 from encoder_compression.study import Study
 from encoder_compression.targets import check_references, check_target
 from encoder_compression.targets import quantized_pattern, searched_pattern, steps_pattern, unlabelled_pattern, weights_pattern
+
+ROOT = Path(workflow.basedir)
 
 # Inherited by every job; C libraries read them when a process starts.
 environment.apply_process_settings()
@@ -33,6 +37,7 @@ def read_experiments():
 
 try:
     environment.require_linux()
+    environment.require_package_of(ROOT)
     experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     check_references(studies)

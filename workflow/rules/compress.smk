@@ -9,6 +9,7 @@ Part of every run for the variants that end in a prune step; any other with weig
 
 
 rule compress:
+    """Compress the weights of a model losslessly with zstd."""
     input:
         model="results/{experiment}/{variant}/seed{seed}/model",
     output:

@@ -12,6 +12,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its 
 
 
 rule predict_soft_targets:
+    """Write a teacher's logits on train, the soft targets of its students."""
     input:
         teacher="results/{experiment}/{variant}/seed{seed}/model",
         dataset="results/{experiment}/dataset",
@@ -26,6 +27,7 @@ rule predict_soft_targets:
 
 
 rule predict_top_logits:
+    """Write a teacher's largest logits at the masked tokens of a corpus."""
     input:
         teacher="results/{experiment}/{variant}/seed{seed}/model",
         dataset="results/{experiment}/dataset",
@@ -42,6 +44,7 @@ rule predict_top_logits:
 
 
 rule predict_unlabelled_targets:
+    """Write a teacher's logits on unlabeled text."""
     input:
         teacher="results/{experiment}/{variant}/seed{seed}/model",
         dataset="results/{experiment}/unlabelled",
@@ -56,6 +59,7 @@ rule predict_unlabelled_targets:
 
 
 rule average_soft_targets:
+    """Average the soft targets of all seeds of a teacher: an ensemble."""
     input:
         targets_of_every_seed,
     output:
@@ -69,6 +73,7 @@ rule average_soft_targets:
 
 
 rule distill:
+    """Train a student with fewer layers by knowledge distillation."""
     input:
         parent=parent_model,
         teacher=teacher_of("model"),

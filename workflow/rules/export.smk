@@ -8,6 +8,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/
 
 
 rule export:
+    """Export a model as an ONNX graph whose logits equal PyTorch's."""
     input:
         model="results/{experiment}/{variant}/seed{seed}/model",
     output:
@@ -24,6 +25,7 @@ rule export:
 
 
 rule export_openvino:
+    """Convert an ONNX graph to OpenVINO."""
     input:
         model="results/{experiment}/{variant}/seed{seed}/model",
         graph="results/{experiment}/{variant}/seed{seed}/onnx",

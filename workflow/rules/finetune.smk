@@ -9,6 +9,7 @@ A killed job goes on from results/{experiment}/{variant}/seed{seed}/checkpoints/
 
 
 rule finetune:
+    """Fine-tune the pretrained encoder on the task: the teacher."""
     input:
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",

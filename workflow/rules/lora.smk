@@ -8,6 +8,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/    a plain model with the 
 
 
 rule lora:
+    """Train LoRA adapters and the head, and merge them into the weights."""
     input:
         parent=parent_model_if_any,
         encoder="results/{experiment}/base",

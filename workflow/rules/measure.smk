@@ -10,6 +10,7 @@ A measurement has the machine to itself: a neighbour would be in the figures.
 
 
 rule measure:
+    """Measure quality, latency, throughput, memory and size on a device."""
     input:
         artifact=measured_artifact,
         partner=partner_artifact,

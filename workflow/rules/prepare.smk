@@ -18,6 +18,7 @@ localrules:
 
 
 rule prepare_encoder:
+    """Fetch the pretrained encoder and check it."""
     input:
         model=encoder_of_other,
     output:
@@ -31,6 +32,7 @@ rule prepare_encoder:
 
 
 rule prepare_dataset:
+    """Fetch the data set, check it, split it and tokenize it."""
     input:
         encoder="results/{experiment}/base",
     output:
@@ -45,6 +47,7 @@ rule prepare_dataset:
 
 
 rule prepare_unlabelled:
+    """Fetch unlabeled text, less what the data set holds."""
     input:
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",

@@ -7,6 +7,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 
 
 rule prune:
+    """Prune weights one by one, unstructured, gradually or one-shot, and fine-tune."""
     input:
         parent=parent_model,
         teacher=teacher_of("model"),

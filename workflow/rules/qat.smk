@@ -7,6 +7,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 
 
 rule qat:
+    """Fine-tune with fake quantization: quantization-aware training."""
     input:
         parent=parent_model,
         teacher=teacher_of("model"),

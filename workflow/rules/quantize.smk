@@ -7,6 +7,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 
 
 rule quantize:
+    """Apply post-training quantization to an ONNX graph: 8 or 4 bits."""
     input:
         parent=parent_in("onnx"),
         dataset=dataset_of_variant,
@@ -24,6 +25,7 @@ rule quantize:
 
 
 rule quantize_openvino:
+    """Apply post-training quantization to an OpenVINO model: INT8."""
     input:
         parent=parent_in("openvino"),
         dataset=dataset_of_variant,

@@ -7,6 +7,7 @@ OUT  results/{experiment}/unlabelled/  as prepare_unlabelled leaves it
 
 
 rule replace_words:
+    """Make unlabeled text from train: a language model replaces words."""
     input:
         model=language_model_of_other,
         dataset="results/{experiment}/dataset",

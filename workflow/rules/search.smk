@@ -16,6 +16,7 @@ include: "common_search.smk"
 
 
 rule search_trials:
+    """Run trials of a hyperparameter search, scored on validation."""
     input:
         unpack(as_searched(read_by_step)),
         encoder="results/{experiment}/base",
@@ -39,6 +40,7 @@ rule search_trials:
 
 
 rule choose_options:
+    """Choose the best trial of a hyperparameter search."""
     input:
         workers_of_search,
     output:

@@ -8,6 +8,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 
 
 rule shrink:
+    """Remove attention heads and FFN neurons by structured pruning, then fine-tune."""
     input:
         parent=parent_model,
         teacher=teacher_of("model"),

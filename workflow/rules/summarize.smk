@@ -12,6 +12,7 @@ OUT  results/{experiment}/summary.csv    a row per variant, seed and device
 
 
 rule summarize:
+    """Write the tables, the report and the model cards of an experiment."""
     input:
         measurements,
         trained_models,
@@ -36,6 +37,7 @@ rule summarize:
 
 
 rule plot:
+    """Draw the plots of an experiment."""
     input:
         models=trained_models,
         aggregate="results/{experiment}/aggregate.csv",
@@ -48,6 +50,7 @@ rule plot:
 
 
 rule collect_summaries:
+    """Write the rows of all experiments of the run into one table."""
     input:
         expand("results/{experiment}/summary.csv", experiment=reported),
     output:

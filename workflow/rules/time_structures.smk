@@ -10,6 +10,7 @@ It has the machine to itself, as every measurement. Only a step with a target of
 
 
 rule time_structures:
+    """Time a model on a device with fewer attention heads and FFN neurons."""
     input:
         model="results/{experiment}/{variant}/seed{seed}/model",
         artifact=measured_artifact,

@@ -7,6 +7,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, dataset/, training.csv
 
 
 rule trim:
+    """Prune the vocabulary to the tokens that the task needs."""
     input:
         parent=parent_model,
         dataset="results/{experiment}/dataset",

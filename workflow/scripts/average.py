@@ -1,9 +1,10 @@
 """Average the weights of the parent and of other models."""
 
 from encoder_compression.jobs import goal, job
-from encoder_compression.techniques.average import average
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.average import average
+
     facts |= average(
         parent=snakemake.input.parent,
         others=snakemake.input.others,

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from encoder_compression.jobs import job
-from encoder_compression.search.choice import choose
 
 with job(snakemake) as facts:
+    from encoder_compression.search.choice import choose
+
     facts |= choose(
         step=snakemake.wildcards.step,
         search=snakemake.params.search,

@@ -1,9 +1,10 @@
 """Distil a student from its chain's teacher."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.distill import distill
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.distill import distill
+
     facts |= train(
         distill,
         snakemake,

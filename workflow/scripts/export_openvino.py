@@ -1,9 +1,10 @@
 """Write an ONNX graph in OpenVINO's form."""
 
 from encoder_compression.jobs import job
-from encoder_compression.techniques.openvino_model import convert
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.openvino_model import convert
+
     facts |= convert(
         model=snakemake.input.model,
         graph=snakemake.input.graph,

@@ -1,9 +1,10 @@
 """Fine-tune the pretrained encoder."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.finetune import finetune
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.finetune import finetune
+
     facts |= train(
         finetune,
         snakemake,

@@ -1,9 +1,10 @@
 """Train low-rank updates and merge them."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.lora import lora
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.lora import lora
+
     facts |= train(
         lora,
         snakemake,

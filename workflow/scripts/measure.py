@@ -1,9 +1,10 @@
 """Measure a variant on a device, in turns with its partner."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.measurement.measure import measure
 
 with job(snakemake) as facts:
+    from encoder_compression.measurement.measure import measure
+
     options = snakemake.params.options
     facts |= measure(
         artifact=snakemake.input.artifact,

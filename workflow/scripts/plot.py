@@ -1,9 +1,10 @@
 """Draw the pictures of an experiment."""
 
 from encoder_compression.jobs import job
-from encoder_compression.reporting.plots import plot
 
 with job(snakemake) as facts:
+    from encoder_compression.reporting.plots import plot
+
     facts |= plot(
         aggregate=snakemake.input.aggregate,
         models=snakemake.input.models,

@@ -1,9 +1,10 @@
 """Compute the teacher's logits on train, or on the texts without labels."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.techniques.soft_targets import predict_soft_targets
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.soft_targets import predict_soft_targets
+
     facts |= predict_soft_targets(
         teacher=snakemake.input.teacher,
         dataset=snakemake.input.dataset,

@@ -1,9 +1,10 @@
 """Compute the teacher's largest logits at the hidden tokens of a corpus."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.techniques.top_logits import predict_top_logits
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.top_logits import predict_top_logits
+
     facts |= predict_top_logits(
         teacher=snakemake.input.teacher,
         dataset=snakemake.input.dataset,

@@ -2,10 +2,12 @@
 
 from encoder_compression.environment import allow_network
 from encoder_compression.jobs import job
-from encoder_compression.sources.encoder import prepare_encoder
 
 with job(snakemake) as facts:
     allow_network()
+
+    from encoder_compression.sources.encoder import prepare_encoder
+
     model = snakemake.input.model  # of another experiment, where it is the source: a folder like any other
     source = {"files": {"folder": model}} if model else snakemake.params.options
     facts |= prepare_encoder(source=source, output=snakemake.output[0])

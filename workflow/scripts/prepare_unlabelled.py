@@ -2,11 +2,13 @@
 
 from encoder_compression.environment import allow_network, tokenize_in_parallel
 from encoder_compression.jobs import job
-from encoder_compression.unlabelled import prepare_unlabelled
 
 with job(snakemake) as facts:
     allow_network()
     tokenize_in_parallel()
+
+    from encoder_compression.unlabelled import prepare_unlabelled
+
     facts |= prepare_unlabelled(
         options=snakemake.params.options,
         dataset=snakemake.input.dataset,

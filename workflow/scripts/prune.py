@@ -1,9 +1,10 @@
 """Prune the parent and train on."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.prune import prune
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.prune import prune
+
     facts |= train(
         prune,
         snakemake,

@@ -1,9 +1,10 @@
 """Train the parent on with the rounding of the quantization that follows."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.qat import qat
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.qat import qat
+
     facts |= train(
         qat,
         snakemake,

@@ -1,9 +1,10 @@
 """Quantize the parent's graph."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.techniques.quantize import quantize
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.quantize import quantize
+
     facts |= quantize(
         parent=snakemake.input.parent,
         dataset=snakemake.input.dataset,

@@ -1,9 +1,10 @@
 """Quantize the parent to INT8 in OpenVINO's form."""
 
 from encoder_compression.jobs import job
-from encoder_compression.techniques.openvino_model import quantize
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.openvino_model import quantize
+
     facts |= quantize(
         parent=snakemake.input.parent,
         dataset=snakemake.input.dataset,

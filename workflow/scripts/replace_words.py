@@ -1,9 +1,10 @@
 """Replace words of train's texts by others that fit."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.techniques.replacement import replace_words
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.replacement import replace_words
+
     facts |= replace_words(
         model=snakemake.input.model,
         dataset=snakemake.input.dataset,

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from encoder_compression.jobs import goal, job
-from encoder_compression.search.trials import work
 
 with job(snakemake) as facts:
+    from encoder_compression.search.trials import work
+
     facts |= work(
         technique=snakemake.params.technique,
         inputs=dict(snakemake.input.items()),

@@ -1,9 +1,10 @@
 """Take heads and neurons out of the parent and train on."""
 
 from encoder_compression.jobs import job, train
-from encoder_compression.techniques.shrink import shrink
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.shrink import shrink
+
     facts |= train(
         shrink,
         snakemake,

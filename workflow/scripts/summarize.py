@@ -1,9 +1,10 @@
 """Write the tables, the report and the model cards of an experiment."""
 
 from encoder_compression.jobs import job
-from encoder_compression.reporting.summarize import summarize
 
 with job(snakemake) as facts:
+    from encoder_compression.reporting.summarize import summarize
+
     facts |= summarize(
         experiment=snakemake.wildcards.experiment,
         options=snakemake.params.options,

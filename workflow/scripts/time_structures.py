@@ -1,9 +1,10 @@
 """Time a model on a device with different numbers of heads and neurons."""
 
 from encoder_compression.jobs import job, title
-from encoder_compression.measurement.structures import time_structures
 
 with job(snakemake) as facts:
+    from encoder_compression.measurement.structures import time_structures
+
     facts |= time_structures(
         model=snakemake.input.model,
         artifact=snakemake.input.artifact,

@@ -1,9 +1,10 @@
 """Keep the part of the parent's vocabulary that the task needs."""
 
 from encoder_compression.jobs import goal, job
-from encoder_compression.techniques.trim import trim
 
 with job(snakemake) as facts:
+    from encoder_compression.techniques.trim import trim
+
     facts |= trim(
         parent=snakemake.input.parent,
         goal=goal(snakemake),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from encoder_compression import environment
 from encoder_compression.errors import UserError
 
 CALL, ANSWER = "call.json", "answer.json"
@@ -73,8 +74,7 @@ def join(folder: Path, nodes: int, processes: int) -> None:
 
 def _run(command: list[str], *, threads: int) -> int:
     """Run a command to its end and return its exit code; the SIGTERM that this process gets goes to it, too."""
-    library = str(Path(__file__).parents[2])
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": library})
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         return process.wait()
@@ -84,6 +84,7 @@ def _run(command: list[str], *, threads: int) -> int:
 
 def serve(folder: Path) -> None:
     """Answer the call in ``folder`` as one of its processes; the first one writes what it returns."""
+    environment.block_imports()
     import torch
     from accelerate import PartialState
 

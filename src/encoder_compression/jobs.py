@@ -11,7 +11,7 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-from encoder_compression import progress, provenance
+from encoder_compression import environment, progress, provenance
 from encoder_compression.configuration import taken
 from encoder_compression.errors import UserError
 from encoder_compression.search.space import apply
@@ -23,12 +23,15 @@ ROOM = 100_000  # bytes; a disk with less is full
 def job(snakemake):
     """Run a script's one call; yields a dict whose entries become the ``facts`` of the artifact.
 
+    Scripts import what they call within the frame, so that it decides what libraries may load, and an import that fails is told, too.
+
     Whatever is printed goes to the log of the rule, bars go to the terminal, and the folder of each output that is or
     holds an artifact gets its provenance.json. A UserError ends the job with its one line, any other error with its
     traceback in the log and one line on the terminal.
     """
     # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    environment.block_imports()
     log = Path(snakemake.log[0])
     _redirect_to(log)
     _say_where()

@@ -1,12 +1,11 @@
 """
-What a run would cost: python -m encoder_compression.plan, with the arguments of snakemake.
+What a run would cost: encoder-compression plan, with the arguments of snakemake.
 
 A dry run tells the jobs. What they cost is told by the provenance of artifacts that are there, each by its own or else by
 the median of the same rule in the same experiment, such as another seed's; where there is none it is said to be unknown.
 """
 
 import statistics
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,12 +97,13 @@ def _name(source: dict) -> str:
     return f"{source.get('id', source.get('name'))} {source.get('revision', source.get('version'))}"
 
 
-def _main(arguments: list[str]) -> None:
+def print_plan(arguments: list[str]) -> None:
+    """Print the jobs that ``snakemake`` with these arguments would run, their cost and what they would download."""
     jobs, groups = list_jobs(arguments)
     if not jobs:
         print("Nothing to be done.")
         return
-    known, _ = list_jobs([*arguments, "--forceall"])
+    known, _ = list_jobs(["--forceall", *arguments])
     experiments = frozen.recall()
     costs = estimate(jobs, known)
     print(*table(costs), sep="\n")
@@ -116,7 +116,3 @@ def _main(arguments: list[str]) -> None:
         print("No earlier artifact tells of:", ", ".join(f"{count} {rule}" for rule, count in unknown.items()))
         print("They are known once one such job has run in the experiment, of any seed or step.")
     print("Downloads:", *(downloads(jobs, experiments) or ["none"]), sep="\n  ")
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """What a result depends on besides its options: the machine, the packages, the revision, the process settings."""
 
+import filecmp
 import os
 import platform
 import shlex
@@ -40,6 +41,10 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
 # Where libraries keep downloads and what they compiled, if the home directory cannot hold a cache: an absolute path, as jobs pass it on.
 CACHE = Path(".snakemake/cache")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")
+
+# Packages that no process of a study imports by chance. OpenVINO and NNCF would tell a server what is converted and quantized; without
+# openvino_telemetry they use a stub of their own. peft would load bitsandbytes with every Trainer, which takes seconds.
+BLOCKED = ("openvino_telemetry", "bitsandbytes")
 
 
 def cpu_has_bfloat16() -> bool:
@@ -120,6 +125,22 @@ def require_linux() -> None:
         raise UserError(f"this workflow runs on Linux alone, and this is {sys.platform}; run it in the container that Dockerfile makes")
 
 
+def require_package_of(root: Path) -> None:
+    """Raise UserError where the installed package differs from the one that the checkout in ``root`` holds.
+
+    Rules and options of one revision would be read by the code of another, such as where two checkouts share an environment.
+    """
+    installed, held = Path(__file__).parent, root / "src" / "encoder_compression"
+    if held.exists() and not _holds_the_same(filecmp.dircmp(installed, held, ignore=["__pycache__"])):
+        remedy = "pip install --no-deps --no-build-isolation --editable ."
+        raise UserError(f"{held}: this environment runs another encoder_compression, {installed}; install the one of this folder: {remedy}")
+
+
+def _holds_the_same(folders: filecmp.dircmp) -> bool:
+    differing = folders.left_only + folders.right_only + folders.diff_files + folders.funny_files + folders.common_funny
+    return not differing and all(map(_holds_the_same, folders.subdirs.values()))
+
+
 def quote_interpreter() -> None:
     """Quote the path of this Python for a shell: Snakemake puts ``sys.executable`` into its commands as it is.
 
@@ -132,6 +153,18 @@ def quote_interpreter() -> None:
 def tokenize_in_parallel() -> None:
     """Let tokenizers use every core; for a process that starts no others."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+
+def block_imports() -> None:
+    """Keep the packages of `BLOCKED` out of this process; call before transformers, peft, openvino or nncf is imported."""
+    for name in BLOCKED:
+        sys.modules.setdefault(name, None)
+
+
+def allow_import(name: str) -> None:
+    """Let this process import a package that may be blocked."""
+    if name in sys.modules and sys.modules[name] is None:
+        del sys.modules[name]
 
 
 def allow_network() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import encoder_compression
 from encoder_compression.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS
 from encoder_compression.errors import UserError
 
@@ -81,7 +80,6 @@ def started(sides: list[tuple[Path, dict, Path]], *, split: str) -> Iterator[lis
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of a measured process: its threads, the library, and the allocator as it comes."""
-    library = str(Path(encoder_compression.__file__).parent.parent)
-    settings = os.environ | PROCESS_SETTINGS | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"PYTHONPATH": library}
+    """Return the environment of a measured process: its threads, and the allocator as it comes."""
+    settings = os.environ | PROCESS_SETTINGS | dict.fromkeys(THREAD_VARIABLES, str(threads))
     return {name: value for name, value in settings.items() if name not in ALLOCATOR_SETTINGS}

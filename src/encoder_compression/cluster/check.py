@@ -1,4 +1,4 @@
-"""Look at the SLURM cluster and say what the block "yours" of profiles/slurm/config.yaml needs: make slurm-check."""
+"""Look at the SLURM cluster and say what the block "yours" of profiles/slurm/config.yaml needs: encoder-compression slurm check."""
 
 import getpass
 import math
@@ -23,7 +23,7 @@ PROBE_SECONDS = 120
 PROBE = """
 import importlib.util, pathlib, socket, sys
 print('folder', pathlib.Path(sys.argv[1]).exists())
-print('environment', all(importlib.util.find_spec(name) for name in ('snakemake', 'torch')))
+print('environment', all(importlib.util.find_spec(name) for name in ('snakemake', 'torch', 'encoder_compression')))
 try:
     socket.create_connection(('pypi.org', 443), timeout=5)
     print('internet', True)
@@ -154,7 +154,7 @@ def _controller_problems() -> list[str]:
     return [f"MinJobAge is {age} s: squeue forgets a job before the plugin looks; run by 'make slurm', which ends a run that hangs"]
 
 
-def main() -> int:
+def check_cluster() -> int:
     """Print what the cluster has and what of the profile does not fit; returns 1 where something does not."""
     answer = ask("sinfo", "--noheader", "--format=%R|%D|%c|%m|%l|%G|%f")
     if answer is None:
@@ -175,7 +175,3 @@ def main() -> int:
         problems += _say_probe(partition, probe(partition))
     print(*[f"! {problem}" for problem in problems] or ["The profile fits."], sep="\n")
     return int(bool(problems))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

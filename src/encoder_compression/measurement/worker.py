@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from encoder_compression import memory, tasks
+from encoder_compression import environment, memory, tasks
 from encoder_compression.errors import UserError
 from encoder_compression.finite import require_finite
 from encoder_compression.measurement.workload import Batch, Workload
@@ -120,6 +120,7 @@ def _pin(threads: int) -> list[int]:
 
 def serve() -> None:
     """Answer commands until standard input closes; a mistake of the user is answered as {"error": …}."""
+    environment.block_imports()
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
     worker = None

@@ -1,14 +1,13 @@
 """Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
 
 import logging
-import sys
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, features
+from encoder_compression import encoders, environment, features
 from encoder_compression.techniques import teaching
 from encoder_compression.techniques.heads import new_model
 from encoder_compression.training import artifacts, processes
@@ -103,8 +102,7 @@ def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool
 
 def _four_bits():
     """Return the module for weights in 4 bits; its library takes seconds to load, and is kept out where nothing asks for it."""
-    if sys.modules["bitsandbytes"] is None:
-        del sys.modules["bitsandbytes"]
+    environment.allow_import("bitsandbytes")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a faster kernel that would come from the network
     from encoder_compression.techniques import four_bits
 

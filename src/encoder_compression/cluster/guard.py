@@ -1,11 +1,10 @@
 """
-Run Snakemake and end it when it waits on nothing: make slurm, or guard.py's command before a command of your own.
+Run Snakemake and end it when it waits on nothing: make slurm, or encoder-compression slurm guard before a command of your own.
 
 The SLURM plugin can lose sight of a job, and then Snakemake waits for ever. The sign is a run without any job in SLURM's
 queue and without any local one. What ends so goes on with the next run, like any run that was stopped.
 """
 
-import argparse
 import signal
 import subprocess
 import sys
@@ -52,16 +51,3 @@ def _end(process: subprocess.Popen) -> int:
     _wait(process, SECONDS_TO_STOP)
     process.kill()
     return process.wait() or 1
-
-
-def _main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--idle-minutes", type=float, required=True, help="how long a run may wait on nothing")
-    parser.add_argument("command", nargs="+")
-    arguments = parser.parse_args()
-    seconds = 60 * arguments.idle_minutes
-    return run(arguments.command, idle_seconds=seconds, every_seconds=min(60, seconds / 5))
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

@@ -1,0 +1,1 @@
+"""Compress transformer encoders and measure, honestly, what it costs and brings."""

@@ -1,0 +1,70 @@
+"""Commands beside snakemake: what a run would cost, and what a SLURM cluster needs."""
+
+import argparse
+from importlib import import_module
+from types import ModuleType
+
+from encoder_compression.errors import UserError
+
+
+def main() -> int | str | None:
+    """Run the command that the command line names; return its exit status, or the one line that says what is wrong."""
+    parser = _parser()
+    options, further = parser.parse_known_args()
+    if further and not options.passes_on:
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    try:
+        return options.run(options, further)
+    except UserError as error:
+        return f"Error: {error}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="encoder-compression", description=__doc__)
+    parser.set_defaults(passes_on=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    plan = _add(commands, "plan", _plan, "tell what a run would cost; takes the arguments of snakemake")
+    plan.set_defaults(passes_on=True)
+    plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
+    slurm = _add(commands, "slurm", None, "look at a SLURM cluster, clean it up, guard a run on it")
+    of_slurm = slurm.add_subparsers(required=True, metavar="COMMAND")
+    _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm needs")
+    _add(of_slurm, "clean", _clean, "cancel the jobs that a killed run left working in this folder")
+    guard = _add(of_slurm, "guard", _guard, "run a command and end it when it waits on nothing")
+    guard.add_argument("--idle-minutes", type=float, required=True, metavar="MINUTES", help="how long the run may wait on nothing")
+    guard.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, such as snakemake, after --")
+    return parser
+
+
+def _add(commands: argparse._SubParsersAction, name: str, run: object, summary: str) -> argparse.ArgumentParser:
+    """Add a command whose help is the line ``summary``; ``run`` is called with its options and the further arguments."""
+    command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    command.set_defaults(run=run)
+    return command
+
+
+def _load(name: str) -> ModuleType:
+    """Import a module of the package when its command is called; UserError where a library is missing that it needs."""
+    try:
+        return import_module(f"encoder_compression.{name}")
+    except ModuleNotFoundError as error:
+        remedy = "install what a run needs: pip install --requirement requirements.txt"
+        raise UserError(f"this environment has no {error.name}; {remedy}") from error
+
+
+def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
+    _load("plan").print_plan(arguments)
+
+
+def _check(*_) -> int:
+    return _load("cluster.check").check_cluster()
+
+
+def _clean(*_) -> None:
+    number = _load("cluster.queue").cancel_orphans()
+    print(f"{number} SLURM jobs cancelled; snakemake --profile profiles/slurm goes on where the run was")
+
+
+def _guard(options: argparse.Namespace, _: list[str]) -> int:
+    seconds = 60 * options.idle_minutes
+    return _load("cluster.guard").run(options.command, idle_seconds=seconds, every_seconds=min(60, seconds / 5))
