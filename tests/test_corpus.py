@@ -27,7 +27,7 @@ def clean(texts) -> tuple[pd.DataFrame, Counter]:
     """Return the rows of a table of these texts, read three at a time, and what was dropped."""
     dropped = Counter()
     parts = [pd.DataFrame({"text": texts[first : first + 3]}, dtype=object) for first in range(0, len(texts), 3)]
-    rows = task.clean(Table("table", ["text"], lambda columns: iter(parts)), "train", COLUMNS, dropped)
+    rows = task.clean(Table("table", ["text"], False, lambda columns: iter(parts)), "train", COLUMNS, dropped)
     return pd.concat(rows, ignore_index=True), dropped
 
 

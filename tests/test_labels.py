@@ -1,6 +1,8 @@
 """A label is one class: read as text, told apart once over all splits, and matched by name with the head that an encoder has."""
 
+import datetime
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ def classes(labels, *, head=None, names=None, label_map=None):
         ([None, np.nan, pd.NA, ""], [""] * 4),
         ([["a"], {"a": 1}, ("a",), np.array(["a"])], [None] * 4),
         ([0.5, "0.50"], ["0.5", "0.50"]),
+        ([datetime.date(2026, 1, 5), np.inf], ["2026-01-05", "inf"]),
     ],
 )
 def test_a_label_is_text_without_blanks_whatever_its_type_and_a_list_is_none(labels, expected):
@@ -73,9 +76,9 @@ def test_fractions_are_no_classes():
     ],
 )
 def test_the_head_of_a_tuned_model_gives_the_order_by_its_names_and_numbers_keep_theirs(labels, head, index_of):
-    found = classes(labels, head=head)
-    assert found.index_of == index_of
-    assert found.head == head
+    matched = classes(labels, head=head)
+    assert matched.index_of == index_of
+    assert matched.head == head
 
 
 def test_classes_are_called_as_the_head_calls_them_unless_it_only_counts():
@@ -86,9 +89,9 @@ def test_classes_are_called_as_the_head_calls_them_unless_it_only_counts():
 
 
 def test_names_that_are_given_for_numbers_are_matched_with_the_head():
-    found = classes(["0", "1"], names=["negative", "positive"], head=["positive", "negative"])
-    assert found.index_of == {"0": 1, "1": 0}
-    assert found.names == ["positive", "negative"]
+    matched = classes(["0", "1"], names=["negative", "positive"], head=["positive", "negative"])
+    assert matched.index_of == {"0": 1, "1": 0}
+    assert matched.names == ["positive", "negative"]
 
 
 @pytest.mark.parametrize(
@@ -102,14 +105,14 @@ def test_names_that_are_given_for_numbers_are_matched_with_the_head():
     ],
 )
 def test_a_head_for_other_classes_is_none_of_theirs(labels, head):
-    found = classes(labels, head=head)
-    assert found.head is None
-    assert found.names == sorted(labels)
+    matched = classes(labels, head=head)
+    assert matched.head is None
+    assert matched.names == sorted(labels)
 
 
 def test_a_map_of_labels_leads_to_the_heads_classes_and_several_may_be_one():
-    found = classes(["1", "2", "4", "5"], label_map={"1": "neg", "2": "neg", "4": "pos", "5": "pos"}, head=["pos", "neg"])
-    assert found.index_of == {"1": 1, "2": 1, "4": 0, "5": 0}
+    matched = classes(["1", "2", "4", "5"], label_map={"1": "neg", "2": "neg", "4": "pos", "5": "pos"}, head=["pos", "neg"])
+    assert matched.index_of == {"1": 1, "2": 1, "4": 0, "5": 0}
     with pytest.raises(UserError, match=r"label_map names \['1'\], but the data set has the label '2'"):
         classes(["1", "2"], label_map={"1": "neg"})
 
@@ -163,16 +166,42 @@ def test_a_rating_that_is_no_number_stops_where_a_threshold_needs_one(tmp_path, 
         prepare(tmp_path, encoder, {"train": table(["1", "2,5"])}, threshold=2)
 
 
-def test_rows_that_two_stray_quotation_marks_swallow_are_told(tmp_path, encoder):
-    rows = [
-        f"{chr(34) if number == 5 else ''}film {number}{chr(34) if number == 9 else ''},{'pos' if number % 2 else 'neg'}"
-        for number in range(60)
-    ]
-    (tmp_path / "table.csv").write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    options = {"files": {"train": str(tmp_path / "table.csv")}, "format": {}, "columns": {"text": "text", "label": "label"}}
-    options |= {"split": {"validation": 0.2, "test": 0.2}, "max_length": 32}
-    with pytest.raises(UserError, match="1 rows .* have a text that holds other rows, between two quotation marks: train-5"):
-        prepare_dataset(options=options, task="classification", encoder=encoder, output=tmp_path / "dataset")
+def swallowing(tmp_path, encoder, name: str, content: str, task: str = "classification") -> list[str]:
+    """Return what is said of texts that hold rows in a file of this name."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    options = {"files": {"train": str(tmp_path / name)}, "format": {}, "columns": {"text": "text", "label": "label"}, "max_length": 32}
+    options |= {"split": {"validation": 0.2, "test": 0.2}}
+    prepare_dataset(options=options, task=task, encoder=encoder, output=tmp_path / "dataset")
+    described = json.loads((tmp_path / "dataset" / "dataset.json").read_text(encoding="utf-8"))
+    return [sentence for sentence in described.get("warnings", []) if "ends as a row of the table does" in sentence]
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"), [(("pos", "neg"), "classification"), (("1", "0"), "classification"), (("2.5", "4"), "regression")]
+)
+def test_rows_that_two_stray_quotation_marks_swallow_are_told(tmp_path, encoder, labels, task):
+    texts = [f"film {number}" for number in range(60)]
+    texts[5], texts[9] = '"' + texts[5], texts[9] + '"'
+    rows = [f"{text},{labels[number % 2]}" for number, text in enumerate(texts)]
+    (sentence,) = swallowing(tmp_path, encoder, "table.csv", "text,label\n" + "\n".join(rows) + "\n", task)
+    assert re.match(r"1 of \d+ texts of \w+ hold a line that ends as a row", sentence)
+
+
+def test_lines_in_a_text_are_no_rows_where_no_quotation_mark_can_swallow_any(tmp_path, encoder):
+    records = [{"text": f"film {number}: acting, 1\nplot, 0\n", "label": number % 2} for number in range(60)]
+    assert swallowing(tmp_path, encoder, "table.jsonl", "\n".join(map(json.dumps, records))) == []
+    rows = [f'"film {number}\nin two lines",{number % 2}' for number in range(60)]
+    assert swallowing(tmp_path, encoder, "table.csv", "text,label\n" + "\n".join(rows) + "\n") == []
+
+
+def test_what_the_user_calls_a_file_or_column_breaks_no_message(tmp_path, encoder):
+    path = tmp_path / "{0} of {x}.jsonl"
+    pd.DataFrame({"{text}": ["a", "b"], "label": [["x"], "y"]}).to_json(path, orient="records", lines=True)
+    options = {"files": {"train": str(path)}, "format": {}, "columns": {"text": "{text}", "label": "label"}, "max_length": 32}
+    with pytest.raises(UserError, match=r"1 rows of split 'train' \(.*\{0\} of \{x\}.jsonl\) have a list or record as their label"):
+        prepare_dataset(
+            options=options | {"split": {"validation": 0.2, "test": 0.2}}, task="classification", encoder=encoder, output=tmp_path
+        )
 
 
 def test_numbers_that_are_taken_for_the_outputs_of_a_head_are_told_with_its_names():

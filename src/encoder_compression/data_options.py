@@ -4,8 +4,6 @@ import codecs
 
 from encoder_compression.errors import UserError
 
-TRUTHS = {True: "true", False: "false"}
-
 
 def check(options: dict, file: str) -> None:
     """Raise UserError, in one line with the remedy, where options of the data set in ``file`` do not fit each other."""
@@ -26,8 +24,4 @@ def _check_encoding(encoding: str, where: str) -> None:
 def text_labels(dataset: dict) -> None:
     """Make texts of what ``label_map`` holds, as all labels are read."""
     if "label_map" in dataset:
-        dataset["label_map"] = {_text(label): _text(name) for label, name in dataset["label_map"].items()}
-
-
-def _text(label: str | int | bool) -> str:
-    return TRUTHS[label] if isinstance(label, bool) else str(label).strip()
+        dataset["label_map"] = {str(label): str(name) for label, name in dataset["label_map"].items()}

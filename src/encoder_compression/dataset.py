@@ -67,7 +67,7 @@ def _spool(kind: ModuleType, tables: dict[str, Table], options: dict, folder: Pa
     for name, table in tables.items():
         dropped: Counter = Counter()
         frames = kind.clean(table, name, options, dropped)
-        spools[name] = Spool(folder / f"{name}.arrow", frames, name=table.name, codes=codes, dropped=dropped)
+        spools[name] = Spool(folder / f"{name}.arrow", table, frames, codes=codes, dropped=dropped)
         if kind.ONCE:
             spools[name].keep_first()
     return spools
@@ -102,7 +102,7 @@ def _require_rows(splits: dict[str, Rows], spools: dict[str, Spool]) -> None:
             spool = spools.get(name, spools["train"])
             lost = ", ".join(f"{count} dropped ({reason})" for reason, count in spool.dropped.items() if count)
             cause = f"{lost}; mend the table" if lost else "change 'split' or give a larger table"
-            raise UserError(f"dataset: split '{name}' is empty: {spool.name} has {len(spool)} usable rows; {cause}")
+            raise UserError(f"dataset: split '{name}' is empty: {spool.table.name} has {len(spool)} usable rows; {cause}")
 
 
 def _overlap(splits: dict[str, Rows]) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from encoder_compression.errors import UserError
+from encoder_compression.sources.batches import Table
 
 SHOWN = 3  # examples of what is wrong with rows
 
@@ -20,11 +21,11 @@ class Spool:
     ``sources`` are the keys of what must not be in two splits, ``groups`` those of what is cut together, both [rows]; without
     a column "group" each source is its own, and "source" itself is not kept.
     ``labels`` are codes [rows] of the labels in ``codes``, which several spools share. ``usable`` says which rows may be in a
-    split, ``dropped`` counts others by the reason, ``name`` is that of the table.
+    split, ``dropped`` counts others by the reason, ``table`` is what they come from.
     """
 
-    def __init__(self, path: Path, frames: Iterator[pd.DataFrame], *, name: str, codes: dict, dropped: Counter):
-        self.path, self.name, self.codes, self.dropped = path, name, codes, dropped
+    def __init__(self, path: Path, table: Table, frames: Iterator[pd.DataFrame], *, codes: dict, dropped: Counter):
+        self.path, self.table, self.codes, self.dropped = path, table, codes, dropped
         parts = [part for frame in self._written(frames) if (part := self._remember(frame))]
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0, np.int64)] * 3
         self.sources, self.groups, self.labels = columns
@@ -122,9 +123,10 @@ def digests(contents: Iterable[bytes]) -> np.ndarray:
 
 
 class Faults:
-    """Rows that stop the preparation, counted by what is wrong, with the first few of each."""
+    """Rows that stop the preparation, counted by what is wrong, with the first few of each; ``rows`` says of what they are."""
 
-    def __init__(self):
+    def __init__(self, rows: str):
+        self.rows = rows
         self.counts: Counter = Counter()
         self.examples: dict[str, list[str]] = {}
 
@@ -135,7 +137,8 @@ class Faults:
             known = self.examples.setdefault(problem, [])
             known += [str(example) for example in examples[wrong].head(SHOWN - len(known))]
 
-    def raise_first(self, sentence: str) -> None:
-        """Raise UserError with ``sentence``, which takes count, examples and problem, for what was wrong first, if anything was."""
-        for problem, count in self.counts.items():
-            raise UserError(sentence.format(count=count, examples=", ".join(self.examples[problem]), problem=problem))
+    def raise_first(self, remedy: str) -> None:
+        """Raise UserError with the count and the first few of what was wrong first, if anything was."""
+        if self.counts:
+            problem, count = next(iter(self.counts.items()))
+            raise UserError(f"dataset: {count} {self.rows} have {problem}: {', '.join(self.examples[problem])}; {remedy}")

@@ -1,4 +1,4 @@
-"""Further texts without labels, for a teacher to label: a data set of one split, train."""
+"""Unlabeled texts, for a teacher to label: a data set of one split, train."""
 
 import json
 from collections import Counter

@@ -13,7 +13,7 @@ SAME_SIZE = 1.01  # files nearer than that differ in headers, not in weights
 def answers(table: pd.DataFrame, limits: Limits, cautions: dict[str, str]) -> list[dict[str, str]]:
     """Return per device {"device", "smallest", "fastest", "caution"}: sentences from a `summary.Table.over_seeds`.
 
-    Rows that `standing.exclusions` leaves out are no answer. Of rows whose size or speed cannot be told apart, the one with
+    Rows that `standing.exclusions` leaves out are no answer. Of rows whose sizes or speeds do not differ beyond noise, the one with
     the best score is taken. ``cautions`` are those of `warnings.cautions`, by device: without a baseline that is better than a
     constant there is no answer.
     """

@@ -11,10 +11,14 @@ BATCH = 20_000  # rows that are held as Python objects at a time
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that are read in batches, as often as asked: a name for messages, the names of the columns, and how to read."""
+    """Rows that are read in batches, as often as asked: a name for messages, the names of the columns, and how to read.
+
+    ``quoted`` says whether a field may stand in quotation marks, so that a stray one can swallow rows.
+    """
 
     name: str
     columns: list[str]
+    quoted: bool
     read: Callable[[list[str]], Iterator[pd.DataFrame]]
 
     def batches(self, columns: Iterable[str]) -> Iterator[pd.DataFrame]:

@@ -41,7 +41,7 @@ def _open_parquet(name: str, open_file: Callable[[], BinaryIO], suffix: str, for
             for batch in parquet.ParquetFile(file).iter_batches(batches.BATCH, columns=chosen):
                 yield as_objects(pa.table(batch))
 
-    return Table(name, columns, read)
+    return Table(name, columns, False, read)
 
 
 OPENERS = {

@@ -23,7 +23,7 @@ def open_jsonl(name: str, open_file: Callable[[], BinaryIO], suffix: str, format
                     yield _record(name, number, line)
 
     columns = list(dict.fromkeys(chain.from_iterable(islice(records(), batches.BATCH))))
-    return Table(name, columns, lambda chosen: _frames_of_records(records(), chosen))
+    return Table(name, columns, False, lambda chosen: _frames_of_records(records(), chosen))
 
 
 def _record(name: str, number: int, line: str) -> dict:
@@ -52,4 +52,4 @@ def open_json(name: str, open_file: Callable[[], BinaryIO], suffix: str, format:
     if isinstance(content, dict) and isinstance(content.get("data"), list):
         content = squad_json.questions(content["data"]) if squad_json.is_of_squad(content["data"]) else content["data"]
     frame = pd.DataFrame(content, dtype=object)
-    return Table(name, [str(column) for column in frame], lambda columns: iter([frame[columns].astype(object)]))
+    return Table(name, [str(column) for column in frame], False, lambda columns: iter([frame[columns].astype(object)]))

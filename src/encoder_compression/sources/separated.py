@@ -32,16 +32,18 @@ def decoded(file: BinaryIO, format: dict, newline: str | None) -> TextIO:
 def open_separated(name: str, open_file: Callable[[], BinaryIO], suffix: str, format: dict, wanted: list[str]) -> Table:
     """Return a table with a separator, or the lines of a text as the column "text" where the separator is empty."""
     if format.get("separator") == "":
-        return Table(name, ["text"], lambda columns: _frames(["text"], _lines(open_file, format), columns))
+        return Table(name, ["text"], False, lambda columns: _frames(["text"], _lines(open_file, format), columns))
     with decoded(open_file(), format, newline="") as text:
         first = _first_line(name, text)
-        said = re.fullmatch(r"sep=(.)\s*", first)  # so Excel names the separator
-        first = _first_line(name, text) if said else first
-    separator = format.get("separator") or (said and said[1]) or SEPARATOR_OF_SUFFIX.get(suffix) or _recognize(first, format, wanted)
+        declared = re.fullmatch(r"sep=(.)\s*", first)  # so Excel names the separator
+        first = _first_line(name, text) if declared else first
+    separator = (
+        format.get("separator") or (declared and declared[1]) or SEPARATOR_OF_SUFFIX.get(suffix) or _recognize(first, format, wanted)
+    )
     quoting = format.get("quoting", suffix != ".tsv")
-    source = _Separated(name, open_file, format, separator, quoting=quoting, skipped=int(bool(said)))
+    source = _Separated(name, open_file, format, separator, quoting=quoting, skipped=int(bool(declared)))
     columns = _column_names(name, next(source.rows())[1], format)
-    return Table(name, columns, lambda chosen: _frames(columns, source.body(columns), chosen))
+    return Table(name, columns, quoting, lambda chosen: _frames(columns, source.body(columns), chosen))
 
 
 def _lines(open_file: Callable[[], BinaryIO], format: dict) -> Iterator[list[str]]:
@@ -61,7 +63,7 @@ class _Separated:
     skipped: int  # lines before the header
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the number of the line at which each row ends, and its fields; UserError where quotation marks do not match."""
+        """Yield the number of the line at which each row begins, and its fields; UserError where quotation marks do not match."""
         quoting = csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE
         with decoded(self.open_file(), self.format, newline="") as text:
             for _ in range(self.skipped):
@@ -95,8 +97,8 @@ class _Separated:
             elif "".join(row).strip():
                 self._refuse(line, row, rows, width)
 
-    def _refuse(self, line: int, row: list[str], others: Iterator[tuple[int, list[str]]], width: int) -> None:
-        count = 1 + sum(1 for _, other in others if other and len(other) != width)
+    def _refuse(self, line: int, row: list[str], rest: Iterator[tuple[int, list[str]]], width: int) -> None:
+        count = 1 + sum(1 for _, fields in rest if fields and len(fields) != width)
         remedy = (
             f"give each column a name, put a text that holds {self.separator!r} into double quotes, right behind the separator, or name"
         )

@@ -61,7 +61,7 @@ def joined(tables: list[Table]) -> Table:
     for table in tables[1:]:
         if table.columns != first.columns:
             raise UserError(f"{table.name} has other columns than {first.name}, with which it is to be one table")
-    return Table(first.name, first.columns, lambda columns: chain.from_iterable(table.batches(columns) for table in tables))
+    return Table(first.name, first.columns, first.quoted, lambda columns: chain.from_iterable(table.batches(columns) for table in tables))
 
 
 def _from_hub(source: dict, format: dict, wanted: list[str]) -> dict[str, Table]:
@@ -91,7 +91,7 @@ def _of_dataset(name: str, split) -> Table:
         arrow = split.select_columns(columns).with_format("arrow")
         return (as_objects(batch) for batch in arrow.iter(BATCH))
 
-    return Table(name, split.column_names, read)
+    return Table(name, split.column_names, False, read)
 
 
 def _from_files(splits: dict, format: dict, wanted: list[str]) -> dict[str, Table]:

@@ -1,6 +1,5 @@
 """One class out of two or more for a sentence or a pair of sentences."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,29 +37,19 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
 
     With ``options["threshold"]`` a numeric label becomes one of two classes, and rows without a side are dropped.
     """
-    faults, labels = Faults(), set()
+    faults, labels = Faults(f"rows of split '{split}' ({table.name})"), set()
     for rows in sentences.read(table, split, options["columns"], dropped):
         raw, text = rows["label"], labels_as_text(rows["label"])
         examples = rows["id"] + " (" + raw.map(repr) + ")"
         faults.add("a list or record as their label, but a classification needs one class a text", text.isna(), examples)
         faults.add("no label", text.eq(""), examples)
         rows = rows.assign(label=text.fillna(""))
-        faults.add("a text that holds other rows, between two quotation marks", _holds_rows(rows), rows["id"])
         rows = _cut_in_two(rows, options["threshold"], dropped, faults) if "threshold" in options else rows
         labels.update(rows["label"])
         yield rows
-    sentences.require_labels(faults, split, table.name, "mend the rows or take them out")
+    faults.raise_first("mend the rows or take them out")
     if labels == {HIDDEN}:
         raise UserError(f"dataset: all labels of split '{split}' ({table.name}) are -1; {REMEDY}")
-
-
-def _holds_rows(rows: pd.DataFrame) -> pd.Series:
-    """Return which texts hold a line that ends with a separator and a label, as a row of a table does."""
-    inside = rows["text"].str.contains("\n", regex=False)
-    if not inside.any():
-        return inside
-    labels = "|".join(map(re.escape, sorted(set(rows["label"]) - {""})))
-    return inside & rows["text"].str.contains(rf"[,;|\t]\"?(?:{labels})\"?[ \t]*\r?\n", regex=True)
 
 
 def _cut_in_two(rows: pd.DataFrame, threshold: float, dropped: Counter, faults: Faults) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def _as_text(label) -> str | None:
         return ""
     if isinstance(label, bool | np.bool_):
         return TRUTHS[bool(label)]
-    return str(int(label)) if float(label).is_integer() else str(label)
+    return str(int(label)) if isinstance(label, Number) and float(label).is_integer() else str(label)
 
 
 def find_classes(labels: Iterable[str], *, label_map: dict[str, str] | None, names: list[str] | None, head: list[str] | None) -> Classes:
@@ -106,12 +107,12 @@ def _values(labels: list[str]) -> dict[str, int] | dict[str, str]:
 def _require_distinct(values: list) -> None:
     """Raise UserError where two classes differ in case or blanks alone, which is one class written in two ways."""
     seen: dict[str, str] = {}
-    for value in map(str, values):
-        other = seen.setdefault(" ".join(value.casefold().split()), value)
-        if other != value:
+    for name in map(str, values):
+        first = seen.setdefault(" ".join(name.casefold().split()), name)
+        if first != name:
             raise UserError(
-                f"dataset: the labels '{other}' and '{value}' differ in case or blanks alone; write them alike, or name one class for both "
-                f"in label_map, which then names all labels: {{'{other}': {other}, '{value}': {other}, …}}"
+                f"dataset: the labels '{first}' and '{name}' differ in case or blanks alone; write them alike, or name one class for both "
+                f"in label_map, which then names all labels: {{'{first}': {first}, '{name}': {first}, …}}"
             )
 
 

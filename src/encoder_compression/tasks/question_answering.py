@@ -36,16 +36,16 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
 
     Nothing is dropped: the official scores count every question. Questions on one text never come into two splits.
     """
-    columns, faults, seen, hidden = options["columns"], Faults(), set(), True
+    columns, faults, seen, hidden = options["columns"], Faults(f"questions of split '{split}' ({table.name})"), set(), True
     for batch in table.batches(columns[role] for role in ROLES):
         rows = pd.DataFrame({role: batch[columns[role]].to_numpy() for role in ROLES}, dtype=object)
         hidden &= rows["answers"].isna().all()
         rows["answers"] = [_read_answers(answers, split) for answers in rows["answers"]]
         rows = rows.assign(id=rows["id"].astype(str), question=sentences.stripped(rows["question"]), context=rows["context"].astype(str))
         ids = rows["id"]
-        faults.add("the id of an earlier one; ids must differ", ids.duplicated() | ids.isin(seen), ids)
-        faults.add("an empty question or context; take them out", rows["question"].eq("") | rows["context"].str.strip().eq(""), ids)
-        faults.add("an answer that is not at its offset in the context; mend the file", ~rows.apply(_has_answers_in_place, axis=1), ids)
+        faults.add("the id of an earlier one", ids.duplicated() | ids.isin(seen), ids)
+        faults.add("an empty question or context", rows["question"].eq("") | rows["context"].str.strip().eq(""), ids)
+        faults.add("an answer that is not at its offset in the context", ~rows.apply(_has_answers_in_place, axis=1), ids)
         seen.update(ids)
         starts = [answers[0][1] if answers else 0 for answers in rows["answers"]]
         texts = [[text for text, _ in answers] for answers in rows["answers"]]
@@ -55,7 +55,7 @@ def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator
         raise UserError(
             f"dataset: split '{split}' ({table.name}) has no answers in '{columns['answers']}', not even empty ones; name another"
         )
-    faults.raise_first(f"dataset: {{count}} questions of split '{split}' (first: {{examples}}) have {{problem}}")
+    faults.raise_first("mend them or take them out")
 
 
 def _read_answers(answers, split: str) -> list[tuple[str, int]]:

@@ -24,13 +24,13 @@ ONCE = True
 
 def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
     """Yield the rows with a text; UserError where a label is no number."""
-    faults = Faults()
+    faults = Faults(f"rows of split '{split}' ({table.name})")
     for rows in sentences.read(table, split, options["columns"], dropped):
         numbers = pd.to_numeric(labels_as_text(rows["label"]), errors="coerce").astype("float64")
         finite = np.isfinite(numbers)
         faults.add("no number as their label", ~finite, rows["id"] + " (" + rows["label"].map(repr) + ")")
         yield rows.assign(label=numbers.astype("float32"))[finite].reset_index(drop=True)
-    sentences.require_labels(faults, split, table.name, "a regression needs a number in every row")
+    faults.raise_first("a regression needs a number in every row")
 
 
 def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:

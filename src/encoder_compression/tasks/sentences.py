@@ -1,6 +1,7 @@
 """Tables of one or two sentences and a label, which classification and regression share."""
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from encoder_compression.spool import Faults, Rows
 SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
 DAMAGE = "\ufffd"  # what stands in place of bytes that are no text
 TEXTS = ("text", "text_pair")
+END_OF_ROW = re.compile(r'[,;|\t]"?([^,;|\t"\n]+)"?[ \t]*\r?\n')
 
 
 def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) -> Iterator[pd.DataFrame]:
@@ -28,7 +30,7 @@ def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) ->
     Where ``columns`` names no label there is none. Every text is its own source.
     """
     roles = [role for role in (*TEXTS, "label") if role in columns]
-    faults = Faults()
+    faults = Faults(f"rows of split '{split}' ({table.name})")
     dropped["empty text"] = 0
     for batch in table.batches(columns[role] for role in roles):
         ids = pd.Series([f"{split}-{row}" for row in batch.index])
@@ -41,7 +43,7 @@ def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) ->
         dropped["empty text"] += int(empty.sum())
         source = texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
         yield rows.assign(source=source)[~empty].reset_index(drop=True)
-    faults.raise_first(f"dataset: {{count}} rows of split '{split}' ({table.name}) have {{problem}}: {{examples}}; give one text a row")
+    faults.raise_first("give one text a row")
 
 
 def _is_scalar(value) -> bool:
@@ -73,11 +75,18 @@ def _write(rows: Rows, path: Path, label: Callable[[pd.Series], pd.Series], read
     def tables() -> Iterator[pa.Table]:
         for batch, encodings in _one_ahead(rows, **reading):
             encoded, noticed = _assemble(batch.assign(label=label(batch["label"])), encodings, **reading)
-            counts.update(noticed)
+            counts.update(noticed, swallowed=_count_with_rows(batch) if rows.spool.table.quoted else 0)
             yield encoded
 
     features.write_tables(tables(), path)
     return counts
+
+
+def _count_with_rows(batch: pd.DataFrame) -> int:
+    """Return how many texts hold a line that ends with a separator and a label, as rows between two stray quotation marks do."""
+    labels = {f"{label:g}" if isinstance(label, float) else str(label) for label in batch["label"].unique()}
+    texts = batch["text"][batch["text"].str.contains("\n", regex=False)]
+    return sum(not labels.isdisjoint(END_OF_ROW.findall(text)) for text in texts)
 
 
 def _one_ahead(rows: Iterable[pd.DataFrame], **reading) -> Iterator[tuple[pd.DataFrame, list[Encoding]]]:
@@ -138,9 +147,11 @@ def _known_tokens(ids: pa.ListArray, tokenizer) -> np.ndarray:
 
 
 def _describe(counts: dict[str, Counter], splits: dict[str, Rows]) -> list[str]:
-    """Return a sentence for each split where texts were damaged or unknown."""
+    """Return a sentence for each split where texts were damaged, or hold other rows, or are unknown."""
     effects = {
         "damaged": f"hold '{DAMAGE}', which stands for bytes that are no UTF-8: name the encoding of the file in dataset.format.encoding.",
+        "swallowed": "hold a line that ends as a row of the table does: look whether a quotation mark opens there by mistake; "
+        "'format: {quoting: false}' reads such marks as letters.",
         "unknown": "have no token that the tokenizer knows: the model sees nothing of them.",
     }
     return [
@@ -186,8 +197,3 @@ def read_labels(dataset: Path, split: str) -> dict[str, list]:
         "label": table["label"].to_pylist(),
         "tokens": compute.list_value_length(table["input_ids"]).to_pylist(),
     }
-
-
-def require_labels(faults: Faults, split: str, table: str, remedy: str) -> None:
-    """Raise UserError with the count and the first ids of the rows whose label was found to be none."""
-    faults.raise_first(f"dataset: {{count}} rows of split '{split}' ({table}) have {{problem}}: {{examples}}; {remedy}")
