@@ -11,17 +11,17 @@ def load(folder, experiment: dict) -> dict:
     return load_options(folder, ["mine"], mine=experiment)["mine"]
 
 
-def extend(tmp_path, own: dict, **others: dict) -> dict:
-    """Return the options of an experiment that says ``own``, beside other experiments of these names."""
+def extend(tmp_path, experiment: dict, **others: dict) -> dict:
+    """Return the options of an experiment that says ``experiment``, beside other experiments of these names."""
     (tmp_path / "experiments").mkdir()
-    for name, other in others.items():
-        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
-    return load(tmp_path, own)
+    for name, content in others.items():
+        (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return load(tmp_path, experiment)
 
 
 def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
-    own = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
-    options = extend(tmp_path, own, study=TINY)
+    experiment = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
+    options = extend(tmp_path, experiment, study=TINY)
     before = TINY["finetune"]["teacher"]["training"]
     training = options["finetune"]["teacher"]["training"]
     assert (training["epochs"], training["learning_rate"]) == (7, before["learning_rate"])
@@ -32,8 +32,8 @@ def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
 
 @pytest.mark.parametrize("length", [{"steps": 7}, {"seconds": 7}])
 def test_another_kind_of_length_takes_the_place_of_the_extended_ones(tmp_path, length):
-    own = {"extends": "study", "finetune": {"teacher": {"training": length}}}
-    training = extend(tmp_path, own, study=TINY)["finetune"]["teacher"]["training"]
+    experiment = {"extends": "study", "finetune": {"teacher": {"training": length}}}
+    training = extend(tmp_path, experiment, study=TINY)["finetune"]["teacher"]["training"]
     assert {name: training[name] for name in ("epochs", "steps", "seconds") if name in training} == length
     assert training["learning_rate"] == TINY["finetune"]["teacher"]["training"]["learning_rate"]
 
@@ -41,8 +41,8 @@ def test_another_kind_of_length_takes_the_place_of_the_extended_ones(tmp_path, l
 def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp_path):
     hub = {"id": "somebody/something", "revision": "0" * 40}
     study = TINY | {"encoder": {"hub": hub}, "dataset": {"hub": hub | {"splits": {"train": "train"}}, "columns": {"text": "sentence"}}}
-    own = {"extends": "study", "encoder": TINY["encoder"], "dataset": TINY["dataset"]}
-    assert extend(tmp_path, own, study=study) == load(tmp_path, TINY)
+    experiment = {"extends": "study", "encoder": TINY["encoder"], "dataset": TINY["dataset"]}
+    assert extend(tmp_path, experiment, study=study) == load(tmp_path, TINY)
 
 
 def test_an_unknown_name_to_extend_is_answered_with_the_nearest(tmp_path):

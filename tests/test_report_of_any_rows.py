@@ -130,9 +130,9 @@ def test_an_interval_that_does_not_hold_its_score_is_drawn(tmp_path):
 
 def test_what_the_preparation_dropped_and_warned_of_is_shown(tmp_path):
     dropped = {"train": {"repeated text": 1234, "empty text": 0}, "test": {"empty text": 3}}
-    told = "Labels of 7 rows were <guessed>."
-    written = SavedStudy(tmp_path, "teacher").summarize(dropped=dropped, warnings=[told])
-    assert f"\n- {told}\n" in written.markdown.partition("## Warnings")[2]
+    sentence = "Labels of 7 rows were <guessed>."
+    written = SavedStudy(tmp_path, "teacher").summarize(dropped=dropped, warnings=[sentence])
+    assert f"\n- {sentence}\n" in written.markdown.partition("## Warnings")[2]
     assert "<li>Labels of 7 rows were &lt;guessed&gt;.</li>" in written.page
     assert "- train: 1 sentence; left out: 1,234 (repeated text)\n- validation: 1 sentence\n" in written.markdown
     cells = [re.sub("<.*?>", "", cell).strip() for cell in re.findall("<td.*?</td>", written.page.partition('id="splits"')[2], re.DOTALL)]

@@ -92,17 +92,17 @@ def confused(tmp_path) -> SavedStudy:
 
 
 def test_a_baseline_below_a_constant_is_called_out_in_the_warnings_and_in_the_answer(confused):
-    told = (
+    sentence = (
         "The baseline teacher scores 10.0%, below the 55.0% of always predicting 'bad': "
         "check the labels' order (dataset.label_map) before trusting any row."
     )
     table = confused.table()
-    assert warnings(table, table.over_seeds)[0] == told
+    assert warnings(table, table.over_seeds)[0] == sentence
     assert set(cautions(table)) == {TORCH, ONNX}
     written = confused.summarize()
     answer = written.markdown.partition("## At most 1 point of loss")[2].partition("##")[0]
-    assert told in answer and "smallest none: no variant scores better than always predicting 'bad'" in answer
-    assert written.page.count(told.replace("'", "&#39;")) == 3  # once among the warnings, and in the answer of both devices
+    assert sentence in answer and "smallest none: no variant scores better than always predicting 'bad'" in answer
+    assert written.page.count(sentence.replace("'", "&#39;")) == 3  # once among the warnings, and in the answer of both devices
     assert "it scores 10.0%, below the 55.0% of always predicting 'bad'" in written.aggregate["verdict"][0]
 
 
@@ -115,9 +115,9 @@ def test_a_baseline_that_is_a_constant_has_learnt_nothing_whatever_the_labels_or
     labels = np.where(np.arange(200) < 120, 0, 1)
     for device in (TORCH, ONNX):
         study.save("teacher", device, labels=labels, wrong=range(120))
-    (told,) = set(cautions(study.table()).values())
-    assert told.startswith("The baseline teacher scores 40.0%, below the 60.0% of always predicting 'bad': it has learnt nothing")
-    assert "label_map" not in told
+    (sentence,) = set(cautions(study.table()).values())
+    assert sentence.startswith("The baseline teacher scores 40.0%, below the 60.0% of always predicting 'bad': it has learnt nothing")
+    assert "label_map" not in sentence
 
 
 def test_the_baseline_is_judged_where_it_is_no_row(tmp_path):

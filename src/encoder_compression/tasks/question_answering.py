@@ -102,11 +102,11 @@ def _windows(rows: Rows, **reading) -> Iterator[pa.Table]:
     for batch in rows:
         for first in range(0, len(batch), CHUNK):
             part = batch.iloc[first : first + CHUNK]
-            found = windows.cut(part["question"].tolist(), part["context"].tolist(), **reading)
+            windows_of_part = windows.cut(part["question"].tolist(), part["context"].tolist(), **reading)
             answers = [answers[0] if len(answers) else "" for answers in part["answers"]]
-            starts, ends = windows.positions(found, answer_starts=part["answer_start"].tolist(), answer_texts=answers)
-            ids = part["id"].to_numpy()[found.pop("example")]
-            yield pa.table({"id": ids, **found, "start_position": starts, "end_position": ends})
+            starts, ends = windows.positions(windows_of_part, answer_starts=part["answer_start"].tolist(), answer_texts=answers)
+            ids = part["id"].to_numpy()[windows_of_part.pop("example")]
+            yield pa.table({"id": ids, **windows_of_part, "start_position": starts, "end_position": ends})
 
 
 def head(description: dict) -> dict:

@@ -88,10 +88,10 @@ def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, go
     """
     student = new_model(folder, goal)
     layers = choose_layers(rule, keep, encoder_facts.depth(parent))
-    found = encoder_facts.depth(folder)
-    if found != len(layers):
+    depth = encoder_facts.depth(folder)
+    if depth != len(layers):
         raise UserError(
-            f"the student starts from {folder}, which has {found} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
+            f"the student starts from {folder}, which has {depth} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
         )
     if encoders.load_tokenizer(folder).get_vocab() != encoders.load_tokenizer(parent).get_vocab():
         raise UserError(
