@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression import environment
+from encoder_compression.run import environment
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal

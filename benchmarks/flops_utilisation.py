@@ -22,11 +22,11 @@ from pyarrow import parquet
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from encoder_compression import encoders, environment
-from encoder_compression.tasks import masking
-from encoder_compression.techniques import teaching
+from encoder_compression.data.tasks import masking
+from encoder_compression.encoders import encoder_facts
+from encoder_compression.run import environment
 from encoder_compression.techniques.distill import take_layers
-from encoder_compression.training.masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMasks
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import Collator
@@ -40,7 +40,7 @@ def main() -> None:
     """Print one JSON object: tokens per second, operations per token, the peak, and the share of it that is used."""
     arguments = _parse()
     torch.set_num_threads(arguments.threads)
-    tokenizer = encoders.load_tokenizer(arguments.encoder)
+    tokenizer = encoder_facts.load_tokenizer(arguments.encoder)
     teacher, student, layers = _models(arguments)
     objective = Distillation(weights=LOSS, temperature=2, teacher=teacher)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def _models(arguments: argparse.Namespace) -> tuple[torch.nn.Module, torch.nn.Mo
     teacher = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(arguments.encoder, **SHAPE))
     student, layers = take_layers(teacher, "even", 6)
     width = teacher.config.hidden_size
-    student.hidden_matcher = teaching.HiddenStateMatcher(student_width=width, teacher_width=width, layer_map=layers)
+    student.hidden_matcher = teacher.HiddenStateMatcher(student_width=width, teacher_width=width, layer_map=layers)
     return teacher, student, layers
 
 

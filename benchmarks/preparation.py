@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from encoder_compression import environment
+from encoder_compression.run import environment
 
 OPTIONS = {"format": {}, "columns": {"text": "text", "label": "label"}, "split": {"validation": 0.1, "test": 0.15}, "max_length": 128}
 CHARACTERS = 165
@@ -55,7 +55,7 @@ def _parse() -> argparse.Namespace:
 
 def _words(encoder: Path) -> list[str]:
     """Return the whole words of the encoder's vocabulary, in alphabetical order."""
-    from encoder_compression.encoder_facts import load_tokenizer
+    from encoder_compression.encoders.encoder_facts import load_tokenizer
 
     return sorted(word for word in load_tokenizer(encoder).get_vocab() if word.isalpha() and word.isascii())
 
@@ -75,7 +75,7 @@ def _write_table(path: Path, rows: int, words: list[str]) -> None:
 def _prepare(encoder: Path, table: Path) -> dict:
     """Prepare a table in this process; returns what it took, the import of the libraries included."""
     start = time.monotonic()
-    from encoder_compression.dataset import prepare_dataset
+    from encoder_compression.data.dataset import prepare_dataset
 
     facts = prepare_dataset(
         options=OPTIONS | {"files": {"train": str(table)}}, task="classification", encoder=encoder, output=table.with_suffix(".prepared")

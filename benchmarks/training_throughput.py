@@ -21,10 +21,11 @@ from datasets import Dataset
 from pyarrow import parquet
 from transformers import Trainer, TrainingArguments
 
-from encoder_compression import encoders, environment
-from encoder_compression.techniques.heads import new_model
+from encoder_compression.encoders import encoder_facts
+from encoder_compression.run import environment
 from encoder_compression.training import objectives
 from encoder_compression.training.examples import of_train
+from encoder_compression.training.heads import new_model
 from encoder_compression.training.train import Goal, train
 
 OPTIONS = {"epochs": 1, "learning_rate": 5e-5, "warmup": 0.1, "weight_decay": 0.01, "patience": 1, "precision": "auto", "accumulation": 1}
@@ -93,7 +94,7 @@ def _ours(arguments: argparse.Namespace, dataset: Path, scratch: Path) -> float:
     goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="this project")
     _, facts = train(
         model=new_model(base, goal),
-        tokenizer=encoders.load_tokenizer(base),
+        tokenizer=encoder_facts.load_tokenizer(base),
         goal=goal,
         options=OPTIONS | {"batch_size": arguments.batch_size},
         objective=objectives.from_labels,
@@ -108,7 +109,7 @@ def _ours(arguments: argparse.Namespace, dataset: Path, scratch: Path) -> float:
 def _plain(arguments: argparse.Namespace, dataset: Path, scratch: Path, *, bf16: bool) -> float:
     """Train as the tutorials do: tokenized with padding to a maximum, shuffled."""
     base = arguments.experiment / "base"
-    tokenizer = encoders.load_tokenizer(base)
+    tokenizer = encoder_facts.load_tokenizer(base)
     rows = parquet.read_table(dataset / "train.parquet", columns=["text", "label"]).to_pydict()
     features = tokenizer(rows["text"], padding="max_length", truncation=True, max_length=128)
     trainer = Trainer(

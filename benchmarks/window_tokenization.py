@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pyarrow import parquet
 
-from encoder_compression import environment
-from encoder_compression.tasks import windows
+from encoder_compression.data.tasks import windows
+from encoder_compression.run import environment
 
 WAYS = {"this project": windows.cut, "the tokenizer itself": lambda *texts, **options: _plain(*texts, **options)}
 

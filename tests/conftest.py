@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from encoder_compression import environment
-from encoder_compression.configuration import load_experiments
-from encoder_compression.dataset import prepare_dataset
+from encoder_compression.config.load import load_experiments
+from encoder_compression.data.dataset import prepare_dataset
+from encoder_compression.data.sources.encoder import prepare_encoder
 from encoder_compression.errors import UserError
-from encoder_compression.sources.encoder import prepare_encoder
-from encoder_compression.study import Study
+from encoder_compression.run import environment
+from encoder_compression.study.study import Study
 
 environment.block_imports()  # as the frame of a job does, before any test imports what would load them
 
@@ -36,8 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     if not config.getoption("transformers5"):
         return
+    from encoder_compression.export import onnx_graph
     from encoder_compression.pruning import structure
-    from encoder_compression.techniques import onnx_graph
 
     onnx_graph.export = lambda **_: pytest.skip("optimum-onnx exports no graphs of transformers 5")
     structure.remove = lambda *_: pytest.skip("transformers 5 does not remove heads")
@@ -86,15 +86,15 @@ def exported(request, tmp_path_factory, tiny) -> tuple[Path, dict]:
     """A folder with a classifier in model/ and its graph in onnx/, and the facts of the export."""
     import torch
 
-    from encoder_compression import encoders
-    from encoder_compression.techniques import onnx_graph
+    from encoder_compression.encoders import encoder_facts, pretrained
+    from encoder_compression.export import onnx_graph
 
     folder = tmp_path_factory.mktemp(request.param)
     encoder = make_encoder(folder / "encoder", request.param, hidden_size=128, intermediate_size=512)
-    model = encoders.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
+    model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     for parameter in model.parameters():  # a fresh model has equal biases, which an exporter merges
         torch.nn.init.normal_(parameter, std=0.02)
-    encoders.save(model, encoders.load_tokenizer(encoder), folder / "model")
+    pretrained.save(model, encoder_facts.load_tokenizer(encoder), folder / "model")
     facts = onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
     return folder, facts
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from conftest import ROOT
-from encoder_compression import provenance
-from encoder_compression.dataset import prepare_dataset
-from encoder_compression.sources.encoder import prepare_encoder
+from encoder_compression.data.dataset import prepare_dataset
+from encoder_compression.data.sources.encoder import prepare_encoder
+from encoder_compression.run import provenance
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training.train import Goal

@@ -8,7 +8,7 @@ from pathlib import Path
 FRAME = """
 import os, sys
 from types import SimpleNamespace
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(SimpleNamespace(log=[sys.argv[1]])):
     exec(sys.argv[2])

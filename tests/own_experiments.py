@@ -5,9 +5,9 @@ from pathlib import Path
 import yaml
 
 from conftest import ROOT
-from encoder_compression.configuration import load_experiments
-from encoder_compression.study import Study
-from encoder_compression.targets import check_references
+from encoder_compression.config.load import load_experiments
+from encoder_compression.study.study import Study
+from encoder_compression.study.targets import check_references
 
 TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8"))
 
@@ -26,3 +26,8 @@ def load_studies(folder: Path, names: list[str], **experiments: dict) -> dict[st
     studies = {name: Study(name, options) for name, options in load_options(folder, names, **experiments).items()}
     check_references(studies)
     return studies
+
+
+def load(tmp_path, experiment: dict, shared: dict | None = None) -> dict:
+    """Return the options of one experiment of a test's own."""
+    return load_options(tmp_path, ["mine"], shared, mine=experiment)["mine"]

@@ -13,7 +13,7 @@ from conftest import load_tiny
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summarize import summarize
 from encoder_compression.reporting.summary import Table
-from encoder_compression.study import Study
+from encoder_compression.study.study import Study
 
 LABELS = np.arange(200) % 2
 DESCRIPTION = {"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}

@@ -2,7 +2,8 @@
 
 import torch
 
-from encoder_compression import encoders, provenance
+from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.run import provenance
 from encoder_compression.techniques.lora import lora
 from encoder_compression.training.train import Goal
 
@@ -25,7 +26,7 @@ def run_lora(encoder, dataset, folder, options, *, parent=None):
 
 
 def answers(model, folder):
-    tokenizer = encoders.load_tokenizer(folder)
+    tokenizer = encoder_facts.load_tokenizer(folder)
     batch = tokenizer(["a good film", "a bad film that was not even funny at all"], padding=True, return_tensors="pt")
     with torch.inference_mode():
-        return encoders.logits(model.eval()(**batch))
+        return pretrained.logits(model.eval()(**batch))

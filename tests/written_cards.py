@@ -4,7 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from encoder_compression.configuration import TECHNIQUES
+from encoder_compression.config.load import TECHNIQUES
 from encoder_compression.reporting.cards import write_cards
 
 DATASET = {"labels": ["dull", "fine"], "rows": {"train": 7940, "validation": 12, "test": 1562}, "dropped": {"train": {"repeated text": 2}}}

@@ -53,7 +53,7 @@ def _load(name: str) -> ModuleType:
 
 
 def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
-    _load("plan").print_plan(arguments)
+    _load("planning.plan").print_plan(arguments)
 
 
 def _check(*_) -> int:

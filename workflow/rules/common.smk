@@ -12,13 +12,14 @@ if find_spec("encoder_compression") is None:
     remedy = "pip install --no-deps --no-build-isolation --editable ."
     sys.exit(f"Error: this environment has no package encoder_compression; run 'make .venv/ready', or in another one: {remedy}")
 
-from encoder_compression import environment, frozen, locks, yaml_files
+from encoder_compression.config import frozen, yaml_files
+from encoder_compression.run import environment, locks
 from encoder_compression.cluster.queue import refuse_orphans
-from encoder_compression.configuration import load_experiments
+from encoder_compression.config.load import load_experiments
 from encoder_compression.errors import UserError
-from encoder_compression.study import Study
-from encoder_compression.targets import check_references, check_target
-from encoder_compression.targets import quantized_pattern, searched_pattern, steps_pattern, unlabelled_pattern, weights_pattern
+from encoder_compression.study.study import Study
+from encoder_compression.study.targets import check_references, check_target
+from encoder_compression.study.targets import quantized_pattern, searched_pattern, steps_pattern, unlabelled_pattern, weights_pattern
 
 ROOT = Path(workflow.basedir)
 

@@ -1,6 +1,6 @@
 """Average the weights of the parent and of other models."""
 
-from encoder_compression.jobs import goal, job
+from encoder_compression.run.jobs import goal, job
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.average import average

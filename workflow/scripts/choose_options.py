@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
     from encoder_compression.search.choice import choose

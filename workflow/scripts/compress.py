@@ -1,8 +1,8 @@
 """Compress the weights of a model into a smaller file."""
 
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
-    from encoder_compression.compressed import compress
+    from encoder_compression.export.compressed import compress
 
     facts |= compress(model=snakemake.input.model, output=snakemake.output[0])

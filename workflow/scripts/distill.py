@@ -1,6 +1,6 @@
 """Distil a student from its chain's teacher."""
 
-from encoder_compression.jobs import job, train
+from encoder_compression.run.jobs import job, train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.distill import distill

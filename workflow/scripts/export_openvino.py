@@ -1,9 +1,9 @@
 """Write an ONNX graph in OpenVINO's form."""
 
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
-    from encoder_compression.techniques.openvino_model import convert
+    from encoder_compression.export.openvino_model import convert
 
     facts |= convert(
         model=snakemake.input.model,

@@ -1,6 +1,6 @@
 """Train low-rank updates and merge them."""
 
-from encoder_compression.jobs import job, train
+from encoder_compression.run.jobs import job, train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.lora import lora

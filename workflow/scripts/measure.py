@@ -1,6 +1,6 @@
 """Measure a variant on a device, in turns with its partner."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
     from encoder_compression.measurement.measure import measure

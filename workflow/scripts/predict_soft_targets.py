@@ -1,9 +1,9 @@
 """Compute the teacher's logits on train, or on the texts without labels."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
-    from encoder_compression.techniques.soft_targets import predict_soft_targets
+    from encoder_compression.teaching.soft_targets import predict_soft_targets
 
     facts |= predict_soft_targets(
         teacher=snakemake.input.teacher,

@@ -1,9 +1,9 @@
 """Compute the teacher's largest logits at the hidden tokens of a corpus."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
-    from encoder_compression.techniques.top_logits import predict_top_logits
+    from encoder_compression.teaching.top_logits import predict_top_logits
 
     facts |= predict_top_logits(
         teacher=snakemake.input.teacher,

@@ -1,12 +1,12 @@
 """Fetch the pretrained encoder."""
 
-from encoder_compression.environment import allow_network
-from encoder_compression.jobs import job
+from encoder_compression.run.environment import allow_network
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
     allow_network()
 
-    from encoder_compression.sources.encoder import prepare_encoder
+    from encoder_compression.data.sources.encoder import prepare_encoder
 
     model = snakemake.input.model  # of another experiment, where it is the source: a folder like any other
     source = {"files": {"folder": model}} if model else snakemake.params.options

@@ -1,6 +1,6 @@
 """Prune the parent and train on."""
 
-from encoder_compression.jobs import job, train
+from encoder_compression.run.jobs import job, train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.prune import prune

@@ -1,6 +1,6 @@
 """Train the parent on with the rounding of the quantization that follows."""
 
-from encoder_compression.jobs import job, train
+from encoder_compression.run.jobs import job, train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.qat import qat

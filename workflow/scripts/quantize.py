@@ -1,6 +1,6 @@
 """Quantize the parent's graph."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.quantize import quantize

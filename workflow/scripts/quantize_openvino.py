@@ -1,9 +1,9 @@
 """Quantize the parent to INT8 in OpenVINO's form."""
 
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
-    from encoder_compression.techniques.openvino_model import quantize
+    from encoder_compression.export.openvino_model import quantize
 
     facts |= quantize(
         parent=snakemake.input.parent,

@@ -1,9 +1,9 @@
 """Replace words of train's texts by others that fit."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
-    from encoder_compression.techniques.replacement import replace_words
+    from encoder_compression.data.replacement import replace_words
 
     facts |= replace_words(
         model=snakemake.input.model,

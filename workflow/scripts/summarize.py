@@ -1,6 +1,6 @@
 """Write the tables, the report and the model cards of an experiment."""
 
-from encoder_compression.jobs import job
+from encoder_compression.run.jobs import job
 
 with job(snakemake) as facts:
     from encoder_compression.reporting.summarize import summarize

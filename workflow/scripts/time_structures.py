@@ -1,6 +1,6 @@
 """Time a model on a device with different numbers of heads and neurons."""
 
-from encoder_compression.jobs import job, title
+from encoder_compression.run.jobs import job, title
 
 with job(snakemake) as facts:
     from encoder_compression.measurement.structures import time_structures

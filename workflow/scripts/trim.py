@@ -1,6 +1,6 @@
 """Keep the part of the parent's vocabulary that the task needs."""
 
-from encoder_compression.jobs import goal, job
+from encoder_compression.run.jobs import goal, job
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.trim import trim

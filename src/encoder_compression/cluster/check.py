@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from encoder_compression.cluster import gres
 from encoder_compression.cluster.queue import ask
-from encoder_compression.dryrun import Job, list_jobs
-from encoder_compression.plan import gpus
+from encoder_compression.planning import gres
+from encoder_compression.planning.dryrun import Job, list_jobs
+from encoder_compression.planning.plan import gpus
 
 PROFILE = "profiles/slurm"
 ROW = "  {:<14}{:>6}{:>12}{:>12}{:>15}  {:<24}{}".format

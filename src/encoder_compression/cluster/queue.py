@@ -6,8 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from encoder_compression import locks
 from encoder_compression.errors import UserError
+from encoder_compression.run import locks
 
 FORMAT = "%A|%T|%k|%Z"  # number, state, comment (the rule), working directory
 SECONDS_TO_END = 180

@@ -8,12 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from encoder_compression import progress, tasks
+from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
-from encoder_compression.measurement import contents
+from encoder_compression.export import contents
 from encoder_compression.measurement.energy import EnergyCounter
-from encoder_compression.measurement.load import ForeignLoad
+from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
+from encoder_compression.run import progress
 
 FLOATS = {"float32", "bfloat16", "float16"}
 

@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from encoder_compression import encoder_facts, encoders, progress
-from encoder_compression.measurement.load import ForeignLoad
+from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.export import onnx_graph
+from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
 from encoder_compression.pruning.gates import open_gates
 from encoder_compression.pruning.structure import NEURONS_AT_ONCE, first_of_each, remove
-from encoder_compression.techniques import onnx_graph
+from encoder_compression.run import progress
 
 GONE = (0.25, 0.5, 0.75, 1)  # shares of the heads or neurons of each layer; of all of them the fewest stay that can
 SPLIT = "validation"  # what these times choose may not have seen test
@@ -31,7 +32,7 @@ def time_structures(
     own, and so do those with fewer neurons. "ms" is the whole model's median times the median of the ratios to it.
     """
     encoder_facts.require_all_heads(model, "structured pruning")
-    (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(encoders.load_model(model)))
+    (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(pretrained.load_model(model)))
     kept = {"heads": _numbers(heads, at_once=1), "neurons": _numbers(neurons, at_once=NEURONS_AT_ONCE)}
     starts = {}
     with progress.bar(len(kept), description=name, unit="part") as bar:
@@ -56,15 +57,15 @@ def _numbers(total: int, *, at_once: int) -> list[int]:
 
 def _cut(model: Path, folder: Path, structure: dict, export: dict | None, runtime: str) -> Path:
     """Write the model with so many heads and neurons in each layer, as weights or, where ``export`` says how, as a graph."""
-    network = encoders.load_model(model)
+    network = pretrained.load_model(model)
     remove(network, first_of_each(network, **structure))
-    encoders.save(network, encoders.load_tokenizer(model), folder / "model")
+    pretrained.save(network, encoder_facts.load_tokenizer(model), folder / "model")
     if export is None:
         return folder / "model"
     onnx_graph.export(model=folder / "model", options=export, output=folder / "onnx")
     if runtime != "openvino":
         return folder / "onnx"
-    from encoder_compression.techniques import openvino_model  # NNCF takes seconds to import
+    from encoder_compression.export import openvino_model  # NNCF takes seconds to import
 
     openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=export, output=folder / "openvino")
     return folder / "openvino"

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from encoder_compression import environment, memory, tasks
+from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
-from encoder_compression.finite import require_finite
-from encoder_compression.measurement.workload import Batch, Workload
+from encoder_compression.run import environment, memory
+from encoder_compression.runtimes.workload import Batch, Workload
+from encoder_compression.statistics.finite import require_finite
 
 TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it
 
@@ -30,7 +31,7 @@ class Worker:
         self.artifact, self.dataset = artifact, Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
-        module = importlib.import_module(f"encoder_compression.measurement.{device['runtime']}_runtime")
+        module = importlib.import_module(f"encoder_compression.runtimes.{device['runtime']}_runtime")
         lengths = Workload(self.dataset, TUNED_ON).single_lengths()
         names = set(self.workload.single(0))
         self.before_mb = memory.resident_mb()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
+from encoder_compression.encoders import pretrained
 from encoder_compression.pruning.gates import Batches, gated
 from encoder_compression.pruning.structure import Structure
 
@@ -26,7 +26,7 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
     calls = [_first_call(model, batch) for batch in batches]
     with gated(model, heads, neurons):
-        for index, (layer, block) in enumerate(zip(encoders.layer_stack(model).layer, encoders.blocks(model), strict=True)):
+        for index, (layer, block) in enumerate(zip(pretrained.layer_stack(model).layer, pretrained.blocks(model), strict=True)):
             _fit(block.attention_output, structure.heads[index].repeat_interleave(width), layer, calls)
             heads[index] = structure.heads[index]
             _fit(block.contraction, structure.neurons[index], layer, calls)
@@ -64,7 +64,7 @@ def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
         found.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
         raise _Reached
 
-    hook = encoders.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
+    hook = pretrained.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
     with suppress(_Reached):
         model(**batch)
     hook.remove()

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
+from encoder_compression.encoders import pretrained
 from encoder_compression.pruning.gates import Batches
 from encoder_compression.training.objectives import from_labels
 
@@ -16,7 +16,7 @@ def important_layers(model: PreTrainedModel, keep: int, batches: Batches) -> lis
     passes. As the greedy pruning of layers of Sajjad et al. (2023) compares, but by the task's own loss.
     """
     model.eval()
-    stack = encoders.layer_stack(model)
+    stack = pretrained.layer_stack(model)
     whole, left = list(stack.layer), list(range(len(stack.layer)))
     while len(left) > keep:
         costs = {}

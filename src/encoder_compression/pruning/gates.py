@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
+from encoder_compression.encoders import pretrained
 from encoder_compression.training.objectives import from_labels
 
 Batches = list[dict[str, Tensor]]
@@ -26,7 +26,7 @@ class Importance:
 def gated(model: PreTrainedModel, heads: Tensor, neurons: Tensor) -> Iterator[None]:
     """Multiply, in every forward pass, what each head and each neuron gives by its gate: [layers, heads], [layers, neurons]."""
     hooks = []
-    for block, of_heads, of_neurons in zip(encoders.blocks(model), heads, neurons, strict=True):
+    for block, of_heads, of_neurons in zip(pretrained.blocks(model), heads, neurons, strict=True):
         width = block.attention_output.in_features // len(of_heads)
         hooks.append(block.attention_output.register_forward_pre_hook(_multiply_by(of_heads, width)))
         hooks.append(block.contraction.register_forward_pre_hook(_multiply_by(of_neurons, 1)))
@@ -43,7 +43,7 @@ def _multiply_by(gates: Tensor, width: int):
 
 def open_gates(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
     """Return gates of 1 for all heads and neurons of a model whose layers are alike."""
-    blocks = encoders.blocks(model)
+    blocks = pretrained.blocks(model)
     return torch.ones(len(blocks), model.config.num_attention_heads), torch.ones(len(blocks), blocks[0].contraction.in_features)
 
 

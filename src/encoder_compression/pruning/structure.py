@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
+from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.pruning.budget import Budget
 from encoder_compression.pruning.gates import Importance, open_gates
@@ -101,7 +101,7 @@ def remove(model: PreTrainedModel, structure: Structure) -> None:
     if model.config.model_type == "mpnet":
         raise UserError("MPNet's heads share a table of positions that cannot be cut; shrink another architecture")
     model.prune_heads(structure.removed_heads)
-    for block, gates in zip(encoders.blocks(model), structure.neurons, strict=True):
+    for block, gates in zip(pretrained.blocks(model), structure.neurons, strict=True):
         kept = gates.nonzero().flatten()
         _keep_outputs(block.expansion, kept)
         _keep_inputs(block.contraction, kept)

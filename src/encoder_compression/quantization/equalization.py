@@ -5,8 +5,8 @@ import copy
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from encoder_compression.measurement.workload import Workload
 from encoder_compression.quantization import graph as graphs
+from encoder_compression.runtimes.workload import Workload
 
 BULK = 0.99  # share of the channels whose ranges are no outliers
 FLOOR = 1e-4  # of a scale: a neuron that never fires could get any

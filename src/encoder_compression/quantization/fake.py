@@ -6,7 +6,7 @@ from torch.nn.functional import pad
 from torch.nn.utils import parametrize
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
+from encoder_compression.encoders import pretrained
 
 TINY = torch.finfo(torch.float32).tiny
 
@@ -66,7 +66,7 @@ class FakeQuantization:
 
     def __init__(self, model: PreTrainedModel, *, bits: int, block: int):
         every = [module for module in model.modules() if isinstance(module, nn.Linear)]
-        self.layers = {8: every, 4: list(encoders.encoder_linears(model).values()), 32: []}[bits]
+        self.layers = {8: every, 4: list(pretrained.encoder_linears(model).values()), 32: []}[bits]
         for layer in self.layers:
             parametrize.register_parametrization(layer, "weight", Rounded(bits=bits, block=block))
         self.hooks = [layer.register_forward_pre_hook(_round_input) for layer in self.layers if bits == 8]

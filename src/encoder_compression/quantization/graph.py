@@ -11,8 +11,8 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
 from encoder_compression.errors import UserError, nearest
-from encoder_compression.finite import require_finite
-from encoder_compression.measurement.workload import Batch
+from encoder_compression.runtimes.workload import Batch
+from encoder_compression.statistics.finite import require_finite
 
 ROLES = {  # the scopes of their nodes in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
     "query": ("attention/self/query", "attention/q_lin", "attention/attn/q"),

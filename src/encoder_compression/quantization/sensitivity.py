@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from onnx import ModelProto, helper, numpy_helper
 
-from encoder_compression import progress, quality, tasks
-from encoder_compression.measurement.workload import Batch, Workload
+from encoder_compression.data import tasks
 from encoder_compression.quantization import graph as graphs
+from encoder_compression.run import progress
+from encoder_compression.runtimes.workload import Batch, Workload
+from encoder_compression.statistics import quality
 
 TOKENS = 2048  # of train, enough to rank products: 38 of MiniLM take about half a minute on one core
 BATCH_SIZE = 8

@@ -10,11 +10,11 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from encoder_compression import tasks
-from encoder_compression.configuration import CONTROL, trains
+from encoder_compression.config.load import CONTROL, trains
+from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.text import figure
-from encoder_compression.study import FORM_OF_RUNTIME
+from encoder_compression.study.study import FORM_OF_RUNTIME
 
 FILE_NAME = "README.md"
 LIBRARIES = {"model": "transformers", "compressed": "safetensors", "adapter": "peft", "onnx": "onnxruntime", "openvino": "openvino"}

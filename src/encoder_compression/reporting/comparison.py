@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from encoder_compression import intervals, quality
 from encoder_compression.reporting.rows import Row
+from encoder_compression.statistics import intervals, quality
 
 
 def score_interval(metric: str, rows: list[Row]) -> tuple[float, float]:

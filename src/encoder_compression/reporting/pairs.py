@@ -4,11 +4,11 @@ from itertools import combinations
 
 import pandas as pd
 
-from encoder_compression import intervals
 from encoder_compression.reporting import comparison
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import short
 from encoder_compression.reporting.verdicts import change_in_points, how_clear, p_in_words, ratio_in_words
+from encoder_compression.statistics import intervals
 
 COSTS = [
     "is_baseline", "training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "speedup", "speedup_ci_low",

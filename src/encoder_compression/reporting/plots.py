@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 
-from encoder_compression.configuration import CONTROL
-from encoder_compression.reporting.pareto import pareto_front
+from encoder_compression.config.load import CONTROL
+from encoder_compression.statistics.pareto import pareto_front
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)

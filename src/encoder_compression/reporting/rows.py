@@ -9,7 +9,8 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from encoder_compression import provenance, quality
+from encoder_compression.run import provenance
+from encoder_compression.statistics import quality
 
 SHORT_MS = 1000
 

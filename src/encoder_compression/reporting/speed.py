@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from encoder_compression import intervals
-from encoder_compression.intervals import Estimate
 from encoder_compression.reporting.rows import Row
-from encoder_compression.study import FACTORS
+from encoder_compression.statistics import intervals
+from encoder_compression.statistics.intervals import Estimate
+from encoder_compression.study.study import FACTORS
 
 
 class Speed:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression import provenance
-from encoder_compression.reporting import answer, details, page, pairs, report, text, verdicts
+from encoder_compression.reporting import answer, details, html_report, pairs, report_data, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
-from encoder_compression.reporting.pareto import pareto_front
 from encoder_compression.reporting.standing import Limits
+from encoder_compression.reporting.study_warnings import cautions, of_encoder, warnings
 from encoder_compression.reporting.summary import Table
-from encoder_compression.reporting.warnings import cautions, of_encoder, warnings
+from encoder_compression.run import provenance
 from encoder_compression.search import space
+from encoder_compression.statistics.pareto import pareto_front
 
 
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
@@ -43,7 +43,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **findings), encoding="utf-8"
     )
     Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
-    page.render(report.collect(table=table, **frames) | {"data": data} | findings, output["page"])
+    html_report.render(report_data.collect(table=table, **frames) | {"data": data} | findings, output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,

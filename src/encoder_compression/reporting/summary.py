@@ -7,12 +7,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from encoder_compression import intervals, provenance, quality, tasks
-from encoder_compression.configuration import CONTROL
+from encoder_compression.config.load import CONTROL
+from encoder_compression.data import tasks
 from encoder_compression.reporting import comparison, standing
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
+from encoder_compression.run import provenance
+from encoder_compression.statistics import intervals, quality
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from encoder_compression.intervals import ALPHA
 from encoder_compression.reporting.text import interval
+from encoder_compression.statistics.intervals import ALPHA
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 
-from encoder_compression.consistency import asks_teacher
+from encoder_compression.config.consistency import asks_teacher
 from encoder_compression.errors import UserError, nearest
 
 SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune", "qat")  # techniques that end with a validation score

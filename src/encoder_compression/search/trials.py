@@ -29,7 +29,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from transformers import TrainerCallback
 
-from encoder_compression import encoders, provenance
+from encoder_compression.encoders import pretrained
+from encoder_compression.run import provenance
 from encoder_compression.search import space
 from encoder_compression.training.divergence import Diverged
 from encoder_compression.training.train import Goal
@@ -199,4 +200,4 @@ def _suggest(trial: optuna.Trial, name: str, tried: dict):
 
 def multiplications(model: Path) -> int:
     """Return the multiplications per token of the linear layers in the model's transformer layers; zeros are multiplied, too."""
-    return encoders.count_zeros(encoders.load_model(model), ["encoder"])["weights"]
+    return pretrained.count_zeros(pretrained.load_model(model), ["encoder"])["weights"]

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders, provenance
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
+from encoder_compression.run import provenance
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal, validate
 
@@ -16,11 +17,11 @@ def average(*, parent: Path, others: list[Path], goal: Goal, model: Path, curve:
 
     UserError where they do not have the same layers, sizes and vocabulary.
     """
-    tokenizer = encoders.load_tokenizer(parent)
-    networks = [encoders.load_model(folder) for folder in (parent, *others)]
+    tokenizer = encoder_facts.load_tokenizer(parent)
+    networks = [pretrained.load_model(folder) for folder in (parent, *others)]
     for folder, network in zip(others, networks[1:], strict=True):
         _require_likeness(networks[0], network, parent, folder)
-        if encoders.load_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
+        if encoder_facts.load_tokenizer(folder).get_vocab() != tokenizer.get_vocab():
             raise UserError(f"{folder} has another vocabulary than {parent}, so their weights have no mean; average models of one encoder")
     scores = [validate(model=network, tokenizer=tokenizer, goal=goal)[1]["validation_score"] for network in networks]
     soup = _mean(networks)

@@ -7,15 +7,16 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoder_facts, encoders, provenance
+from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders.layers import choose_layers
 from encoder_compression.errors import UserError
-from encoder_compression.layers import choose_layers
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
-from encoder_compression.techniques import teaching
-from encoder_compression.techniques.further import further_rows
-from encoder_compression.techniques.heads import new_model
+from encoder_compression.run import provenance
+from encoder_compression.teaching import distillation
+from encoder_compression.teaching.unlabelled_rows import further_rows
 from encoder_compression.training import artifacts
+from encoder_compression.training.heads import new_model
 from encoder_compression.training.train import Goal
 
 GIVEN = "given"  # the start from a model of another experiment, which options name
@@ -44,20 +45,20 @@ def distill(
     starts are trained, each with the whole budget, and the one with the better validation score is kept.
     """
     encoder_facts.require_all_heads(parent, "a student of fewer layers")
-    teaching.require_gate(teacher, options["gate"])
+    distillation.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, encoder, goal.dataset, *filter(None, (start, unlabelled))]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoders.load_tokenizer(parent)
+    tokenizer = encoder_facts.load_tokenizer(parent)
     starts = _starts(options["start"])
     rule = _rule(parent, tokenizer, goal, options)
     further = further_rows(unlabelled, unlabelled_targets, goal.dataset, options)
-    of_parent = teaching.layer_map(parent, teacher)
+    of_parent = distillation.layer_map(parent, teacher)
     candidates = []
     for name in starts:
         if name == GIVEN:
             student, layers = _take_given(start, rule, options["keep"], parent, goal)
         else:
-            whole = encoders.load_model(parent) if name == "finetuned" else new_model(encoder, goal)
+            whole = pretrained.load_model(parent) if name == "finetuned" else new_model(encoder, goal)
             student, layers = take_layers(whole, rule, options["keep"])
         if name != "pretrained":  # then they are the parent's, which may be a student itself
             layers = [of_parent[layer - 1] for layer in layers] if of_parent else []
@@ -93,7 +94,7 @@ def _take_given(folder: Path, rule: str | list[int], keep: int, parent: Path, go
         raise UserError(
             f"the student starts from {folder}, which has {depth} layers and not {len(layers)}; make 'layers' and 'keep' fit it"
         )
-    if encoders.load_tokenizer(folder).get_vocab() != encoders.load_tokenizer(parent).get_vocab():
+    if encoder_facts.load_tokenizer(folder).get_vocab() != encoder_facts.load_tokenizer(parent).get_vocab():
         raise UserError(
             f"the student starts from {folder}, which has another vocabulary than its teacher; take a start of the same encoder"
         )
@@ -105,7 +106,7 @@ def _rule(parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, options:
     if options["layers"] != "important":
         return options["layers"]
     batches = calibration.batches(goal.dataset, tokenizer, EXAMPLES)
-    return important_layers(encoders.load_model(parent), options["keep"], batches)
+    return important_layers(pretrained.load_model(parent), options["keep"], batches)
 
 
 def _train_student(
@@ -120,7 +121,7 @@ def _train_student(
     checkpoints: Path,
 ) -> dict:
     """Train a student with the whole budget; returns student, history and facts."""
-    history, facts = teaching.learn(
+    history, facts = distillation.learn(
         student,
         teacher=teacher,
         soft_targets=soft_targets,
@@ -138,7 +139,7 @@ def _train_student(
 def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tuple[PreTrainedModel, list[int]]:
     """Return a copy of the model that has only the chosen layers, and which ones, counted from 1."""
     student = copy.deepcopy(model)
-    stack = encoders.layer_stack(student)
+    stack = pretrained.layer_stack(student)
     layers = choose_layers(rule, keep, len(stack.layer))
     stack.layer = torch.nn.ModuleList([stack.layer[index - 1] for index in layers])
     student.config.num_hidden_layers = len(layers)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders
-from encoder_compression.techniques.heads import new_model, require_head
+from encoder_compression.encoders import encoder_facts
 from encoder_compression.training import artifacts, objectives
 from encoder_compression.training.examples import of_train
+from encoder_compression.training.heads import new_model, require_head
 from encoder_compression.training.train import Goal, train
 
 
@@ -20,7 +20,7 @@ def finetune(*, encoder: Path, goal: Goal, options: dict, model: Path, curve: Pa
     if options["training"].get("epochs") == 0:
         require_head(encoder, goal)
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[encoder, goal.dataset])
-    tokenizer = encoders.load_tokenizer(encoder)
+    tokenizer = encoder_facts.load_tokenizer(encoder)
     network = new_model(encoder, goal)
     _freeze(network, options.get("freeze"))
     history, facts = train(

@@ -7,10 +7,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, environment, features
-from encoder_compression.techniques import teaching
-from encoder_compression.techniques.heads import new_model
+from encoder_compression.data import features
+from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.run import environment
+from encoder_compression.teaching import distillation
 from encoder_compression.training import artifacts, processes
+from encoder_compression.training.heads import new_model
 from encoder_compression.training.train import Goal
 
 TOLERANCE = 1e-4  # of logits, relative to the largest where that is over 1: one rounding per weight and sum
@@ -36,21 +38,21 @@ def lora(
     RuntimeError where merging changes the logits by more than rounding.
     """
     if teacher:
-        teaching.require_gate(teacher, options["gate"])
+        distillation.require_gate(teacher, options["gate"])
     start = encoder if not parent or options["start"] == "pretrained" else parent
     inputs = [start, goal.dataset, *([teacher] if teacher else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoders.load_tokenizer(start)
-    network = new_model(encoder, goal) if start == encoder else encoders.load_model(parent)
+    tokenizer = encoder_facts.load_tokenizer(start)
+    network = new_model(encoder, goal) if start == encoder else pretrained.load_model(parent)
     if options["qlora"]:
         _four_bits().hold(network)
     adapted = add_updates(network, options)
-    history, facts = teaching.learn(
+    history, facts = distillation.learn(
         adapted,
         teacher=teacher,
         soft_targets=soft_targets,
         further=None,
-        layer_map=teaching.layer_map(start, teacher) if teacher else [],
+        layer_map=distillation.layer_map(start, teacher) if teacher else [],
         tokenizer=tokenizer,
         goal=goal,
         options=options,
@@ -75,8 +77,8 @@ def add_updates(network: PreTrainedModel, options: dict) -> PeftModel:
         r=options["rank"],
         lora_alpha=options["alpha"],
         lora_dropout=options["dropout"],
-        target_modules=encoders.linears_by_role(network, options["targets"]),
-        modules_to_save=encoders.head_modules(network),
+        target_modules=pretrained.linears_by_role(network, options["targets"]),
+        modules_to_save=pretrained.head_modules(network),
         use_dora=options["dora"],
     )
     return get_peft_model(network, config)
@@ -89,12 +91,12 @@ def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool
     """
     adapted = adapted.eval().cpu()
     with torch.inference_mode():
-        before = encoders.logits(adapted(**batch))
+        before = pretrained.logits(adapted(**batch))
     if four_bits:
         _four_bits().release(adapted)
     merged = adapted.merge_and_unload()
     with torch.inference_mode():
-        difference = (encoders.logits(merged(**batch)) - before).abs().max().item()
+        difference = (pretrained.logits(merged(**batch)) - before).abs().max().item()
     if not difference <= TOLERANCE * max(1.0, before.abs().max().item()):
         raise RuntimeError(f"the merged model differs from the one with its updates apart by {difference:.2g} in its logits")
     return merged, difference
@@ -104,7 +106,7 @@ def _four_bits():
     """Return the module for weights in 4 bits; its library takes seconds to load, and is kept out where nothing asks for it."""
     environment.allow_import("bitsandbytes")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a faster kernel that would come from the network
-    from encoder_compression.techniques import four_bits
+    from encoder_compression.quantization import four_bits
 
     return four_bits
 
@@ -116,7 +118,7 @@ def _examples(dataset: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, to
 def _save_adapter(adapted: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> float:
     """Write the updates and the head as peft reads them, without its empty model card; returns the size of their weights in MB."""
     if processes.rank() == 0:
-        encoders.save(adapted, tokenizer, folder)
+        pretrained.save(adapted, tokenizer, folder)
         (Path(folder) / "README.md").unlink(missing_ok=True)
     processes.wait()
     return (Path(folder) / WEIGHTS).stat().st_size / 1e6

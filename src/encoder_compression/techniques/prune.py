@@ -4,11 +4,11 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.pruning import calibration
-from encoder_compression.pruning.masks import Masks
 from encoder_compression.pruning.scores import factors
-from encoder_compression.techniques import teaching
+from encoder_compression.pruning.sparsity_masks import Masks
+from encoder_compression.teaching import distillation
 from encoder_compression.training import artifacts
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.train import Goal
@@ -20,14 +20,14 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
     All zeros come at once before the training, or with "ramp" little by little in its first part. They are counted after
     the training and in the reloaded model; RuntimeError where the two differ.
     """
-    teaching.require_gate(teacher, options["gate"])
+    distillation.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, goal.dataset]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoders.load_tokenizer(parent)
-    network = encoders.load_model(parent)
+    tokenizer = encoder_facts.load_tokenizer(parent)
+    network = pretrained.load_model(parent)
     masks = _masks(network, tokenizer, goal, options)
     ramp = _ramp(masks, options)
-    history, facts = teaching.train_on(
+    history, facts = distillation.train_on(
         network,
         parent=parent,
         teacher=teacher,
@@ -39,8 +39,8 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
         ramp=ramp,
     )
     masks.make_permanent()
-    recovered = encoders.count_zeros(network, options["parts"])
-    saved = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), options["parts"])
+    recovered = pretrained.count_zeros(network, options["parts"])
+    saved = pretrained.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), options["parts"])
     if saved != recovered:
         raise RuntimeError(f"zeros after recovery and after saving differ: {recovered} and {saved}")
     artifacts.write_curve(history, curve)
@@ -60,5 +60,5 @@ def _masks(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: G
     """Put masks on the model that rank by the score; size alone needs no examples."""
     by_size = options["score"] == "magnitude"
     batches = [] if by_size else calibration.batches(goal.dataset, tokenizer, options["calibration"])
-    modules = encoders.parts(network, options["parts"])
+    modules = pretrained.parts(network, options["parts"])
     return Masks(modules, scope=options["scope"], factors=factors(network, modules, options["score"], batches))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from encoder_compression import encoders
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.quantization.fake import FakeQuantization
-from encoder_compression.techniques import teaching
+from encoder_compression.teaching import distillation
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 
@@ -14,12 +14,12 @@ def qat(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, o
 
     Scores on validation, which choose the epoch, are those of the rounded model.
     """
-    teaching.require_gate(teacher, options["gate"])
+    distillation.require_gate(teacher, options["gate"])
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[parent, teacher, goal.dataset])
-    tokenizer = encoders.load_tokenizer(parent)
-    network = encoders.load_model(parent)
+    tokenizer = encoder_facts.load_tokenizer(parent)
+    network = pretrained.load_model(parent)
     rounding = FakeQuantization(network, bits=options["bits"], block=options["block"])
-    history, facts = teaching.train_on(
+    history, facts = distillation.train_on(
         network,
         parent=parent,
         teacher=teacher,

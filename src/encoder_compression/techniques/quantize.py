@@ -8,12 +8,13 @@ import onnx
 from onnx import ModelProto
 
 from encoder_compression.errors import UserError
-from encoder_compression.measurement.workload import Workload
+from encoder_compression.export.onnx_graph import GRAPH, copy_companions
 from encoder_compression.quantization import graph as graphs
-from encoder_compression.quantization import kernels, sensitivity
+from encoder_compression.quantization import sensitivity
 from encoder_compression.quantization.embeddings import quantize_embeddings
 from encoder_compression.quantization.equalization import equalize, ranges
-from encoder_compression.techniques.onnx_graph import GRAPH, copy_companions
+from encoder_compression.runtimes import kernels
+from encoder_compression.runtimes.workload import Workload
 
 
 def quantize(*, parent: Path, dataset: Path, options: dict, output: Path, name: str) -> dict:

@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoder_facts, encoders
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.budget import Budget, of_multiplications, of_time
 from encoder_compression.pruning.correction import correct
 from encoder_compression.pruning.gates import importance, open_gates
 from encoder_compression.pruning.structure import Structure, choose, remove
-from encoder_compression.techniques import teaching
+from encoder_compression.teaching import distillation
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
 
@@ -26,15 +26,15 @@ def shrink(
     ``times`` is what the parent's structures take on the device, where the step has a target of speed.
     """
     encoder_facts.require_all_heads(parent, "structured pruning")
-    teaching.require_gate(teacher, options["gate"])
+    distillation.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, goal.dataset, *([times] if times else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoders.load_tokenizer(parent)
-    network = encoders.load_model(parent)
-    before = encoders.count_zeros(network, ["encoder"])["weights"]
+    tokenizer = encoder_facts.load_tokenizer(parent)
+    network = pretrained.load_model(parent)
+    before = pretrained.count_zeros(network, ["encoder"])["weights"]
     budget = _budget(network, options, times)
     structure = _cut(network, tokenizer, goal, options, budget, checkpoints / "structure.json")
-    history, facts = teaching.train_on(
+    history, facts = distillation.train_on(
         network,
         parent=parent,
         teacher=teacher,
@@ -45,7 +45,7 @@ def shrink(
         checkpoints=checkpoints,
         ramp=None,
     )
-    after = encoders.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
+    after = pretrained.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
     artifacts.write_curve(history, curve)
     artifacts.drop_checkpoints(checkpoints)
     kept = {"heads": structure.kept_heads.tolist(), "neurons": structure.kept_neurons.tolist()}

@@ -7,10 +7,11 @@ import torch
 from pyarrow import compute
 from transformers import PreTrainedModel
 
-from encoder_compression import encoders, features
+from encoder_compression.data import features
+from encoder_compression.data.tasks import sentences
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
-from encoder_compression.tasks import sentences
-from encoder_compression.techniques import vocabulary
+from encoder_compression.pruning import vocabulary
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal, validate
 
@@ -21,11 +22,11 @@ def trim(*, parent: Path, goal: Goal, options: dict, model: Path, dataset: Path,
     Kept are the ``options["vocabulary"]`` entries commonest in train, special ones and single characters whether they are
     common or not, so that every text can still be read: in shorter pieces. UserError where so few entries cannot be.
     """
-    tokenizer = encoders.load_tokenizer(parent)
+    tokenizer = encoder_facts.load_tokenizer(parent)
     kept = vocabulary.choose(tokenizer, counts(goal.dataset), options["vocabulary"])
     smaller = vocabulary.keep(tokenizer, kept)
     described = sentences.cut_anew(goal.dataset, Path(dataset), tokenizer=smaller)
-    trimmed = keep_embeddings(encoders.load_model(parent), kept, smaller)
+    trimmed = keep_embeddings(pretrained.load_model(parent), kept, smaller)
     there = Goal(dataset=Path(dataset), metric=goal.metric, seed=goal.seed, name=goal.name)
     history, facts = validate(model=trimmed, tokenizer=smaller, goal=there)
     artifacts.publish(trimmed, smaller, model, dataset=there.dataset)

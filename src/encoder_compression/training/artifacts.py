@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression import encoders, features, provenance
+from encoder_compression.data import features
+from encoder_compression.encoders import pretrained
+from encoder_compression.run import provenance
 from encoder_compression.training import processes
 from encoder_compression.training.divergence import Diverged
 
@@ -58,11 +60,11 @@ def publish(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: 
     _require_finite(model, folder)
     if processes.rank():
         return model
-    encoders.save(model, tokenizer, folder)
-    reloaded = encoders.load_model(folder).eval()
+    pretrained.save(model, tokenizer, folder)
+    reloaded = pretrained.load_model(folder).eval()
     batch = tokenizer.pad(features.read(dataset, "validation")[:8].to_pydict(), return_tensors="pt")
     with torch.inference_mode():
-        difference = (encoders.logits(model(**batch)) - encoders.logits(reloaded(**batch))).abs().max().item()
+        difference = (pretrained.logits(model(**batch)) - pretrained.logits(reloaded(**batch))).abs().max().item()
     if not difference <= 1e-6:
         raise RuntimeError(f"the saved model differs from the trained one by {difference:.2g} in its logits")
     return reloaded

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from encoder_compression import environment
 from encoder_compression.errors import UserError
+from encoder_compression.run import environment
 
 CALL, ANSWER = "call.json", "answer.json"
 MODULE = "encoder_compression.training.distributed"

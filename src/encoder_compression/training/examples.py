@@ -7,8 +7,9 @@ import pyarrow as pa
 from datasets import Dataset
 from pyarrow import compute
 
-from encoder_compression import features, quality, tasks
-from encoder_compression.training.masks import DynamicMasks
+from encoder_compression.data import features, tasks
+from encoder_compression.statistics import quality
+from encoder_compression.training.mlm_masks import DynamicMasks
 
 Examples = Dataset | DynamicMasks
 

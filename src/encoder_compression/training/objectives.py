@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.utils import ModelOutput
 
-from encoder_compression import encoders, features
-from encoder_compression.features import IGNORED
+from encoder_compression.data import features
+from encoder_compression.data.features import IGNORED
+from encoder_compression.encoders import pretrained
 from encoder_compression.training.losses import relation_loss, soft_target_loss, span_loss
 
 # (model, batch) -> terms by name, already weighted: their sum is the loss.
@@ -21,7 +22,7 @@ def answer(model: nn.Module, batch: dict[str, Tensor], **options) -> ModelOutput
     if not _has_masked_tokens(batch):
         return model(**batch, **options)
     inputs = {name: values for name, values in batch.items() if name != "labels"}
-    with encoders.head_at(unwrapped(model), batch["labels"] != IGNORED):
+    with pretrained.head_at(unwrapped(model), batch["labels"] != IGNORED):
         return model(**inputs, **options)
 
 
@@ -37,11 +38,11 @@ def hard_loss(out: ModelOutput, batch: dict[str, Tensor]) -> Tensor:
     cross-entropy at the masked tokens, ``out`` being that of `answer`.
     """
     if _has_masked_tokens(batch):
-        return functional.cross_entropy(encoders.logits(out)[0].float(), batch["labels"][batch["labels"] != IGNORED])
+        return functional.cross_entropy(pretrained.logits(out)[0].float(), batch["labels"][batch["labels"] != IGNORED])
     if "start_positions" in batch:
         positions = torch.stack([batch["start_positions"], batch["end_positions"]], dim=1)
-        return span_loss(encoders.logits(out), positions, batch["attention_mask"])
-    logits, labels = encoders.logits(out).float(), batch["labels"]
+        return span_loss(pretrained.logits(out), positions, batch["attention_mask"])
+    logits, labels = pretrained.logits(out).float(), batch["labels"]
     if logits.shape[-1] == 1:
         return torch.where(labels.isnan(), 0, logits.squeeze(-1) - labels).square().mean()
     return functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / len(labels)
@@ -101,8 +102,8 @@ class Distillation:
             teacher = self._ask(batch, hidden)
         terms = {"hard": hard_loss(student, batch)}
         if self.weights["soft"]:
-            student_logits = encoders.logits(student) if tokens is None else encoders.logits(student)[0].gather(-1, tokens)
-            terms["soft"] = self._soft_term(student_logits, encoders.logits(teacher) if soft_targets is None else soft_targets)
+            student_logits = pretrained.logits(student) if tokens is None else pretrained.logits(student)[0].gather(-1, tokens)
+            terms["soft"] = self._soft_term(student_logits, pretrained.logits(teacher) if soft_targets is None else soft_targets)
         if hidden:
             terms["hidden"] = unwrapped(model).hidden_matcher(student.hidden_states, teacher.hidden_states, mask)
         if self.weights["relation"]:
@@ -112,7 +113,7 @@ class Distillation:
 
     def _watched(self, model: nn.Module):
         """Return the context in which the queries, keys and values of a model's last layer are kept, where the loss has the relation."""
-        return encoders.queries_keys_values(model) if self.weights["relation"] else nullcontext([])
+        return pretrained.queries_keys_values(model) if self.weights["relation"] else nullcontext([])
 
     def _ask(self, batch: dict[str, Tensor], hidden: bool) -> ModelOutput | None:
         """Return what the teacher makes of the very inputs that the student reads, where there is one."""

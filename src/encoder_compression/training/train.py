@@ -16,11 +16,11 @@ from transformers import (
     set_seed,
 )
 
-from encoder_compression import environment, memory
 from encoder_compression.errors import UserError
+from encoder_compression.run import environment, memory
 from encoder_compression.training import length, processes, resume
 from encoder_compression.training.examples import Examples, Validation, lengths, of_train
-from encoder_compression.training.masks import DynamicMasks, guesses
+from encoder_compression.training.mlm_masks import DynamicMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal

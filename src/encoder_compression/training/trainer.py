@@ -11,12 +11,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from encoder_compression import encoders, progress
+from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
+from encoder_compression.run import progress
 from encoder_compression.training import processes
 from encoder_compression.training.divergence import DivergenceGuard
 from encoder_compression.training.length import ENDLESS, TimeLimit
-from encoder_compression.training.masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMasks
 from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
@@ -128,7 +129,7 @@ class EncoderTrainer(Trainer):
         if return_outputs:
             out = answer(model, inputs)
             loss = hard_loss(out, inputs)
-            self.guard.watch_validation(encoders.logits(out), loss)
+            self.guard.watch_validation(pretrained.logits(out), loss)
             return loss, out
         weights = inputs.pop("weights")
         with self.accelerator.autocast():  # the student's forward pass has it anyway, a teacher that answers beside it has not

@@ -1,0 +1,118 @@
+"""What the files of an encoder say about it: positions, segments, layers, heads, head of a task, tokenizer.
+
+Importing this module imports neither torch nor transformers. A key that config.json lacks has the default of the encoder's class;
+only then, and for the tokenizer, transformers is imported.
+"""
+
+from pathlib import Path
+
+from encoder_compression.encoders.safety import CONFIG, read_json, require_harmless
+from encoder_compression.errors import UserError
+
+WEIGHTS = "model.safetensors"
+SAFE = {"local_files_only": True, "trust_remote_code": False}
+COUNTED_FROM_PADDING = ("mpnet", "roberta")  # their first position follows the id of the padding token
+PADDING_OF_MPNET = 1  # transformers' MPNetEmbeddings does not ask the config
+WITH_SEGMENTS = ("bert", "electra", "roberta")  # architectures with a matrix of token types
+DEPTH_KEYS = ("num_hidden_layers", "n_layers")  # the latter is DistilBERT's
+CLASSIFIER = "classifier."
+
+
+def load_config(encoder: Path):
+    """Return the config of an encoder's folder with the defaults of its class; UserError where it could run code."""
+    from transformers import AutoConfig
+
+    require_harmless(Path(encoder))
+    return AutoConfig.from_pretrained(encoder, **SAFE)
+
+
+def load_tokenizer(encoder: Path):
+    """Return the tokenizer in the folder of an encoder or a model, a fast one of transformers."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(encoder, **SAFE)
+
+
+def _setting(encoder: Path, *names: str):
+    """Return the value that config.json has under one of the names, else the default of the class under the first name."""
+    content = read_json(Path(encoder) / CONFIG)
+    values = [content[name] for name in names if name in content]
+    return values[0] if values else getattr(load_config(encoder), names[0])
+
+
+def token_types(encoder: Path) -> int:
+    """Return how many segments of one input an encoder tells apart: 2 for BERT, 1 for DistilBERT, which has no matrix of them."""
+    return _setting(encoder, "type_vocab_size") if _setting(encoder, "model_type") in WITH_SEGMENTS else 1
+
+
+def padding_position(encoder: Path) -> int:
+    """Return the id of the padding token that positions are counted from, or -1 where they are counted from the first token."""
+    architecture = _setting(encoder, "model_type")
+    if architecture not in COUNTED_FROM_PADDING:
+        return -1
+    return PADDING_OF_MPNET if architecture == "mpnet" else _setting(encoder, "pad_token_id")
+
+
+def positions(encoder: Path) -> int:
+    """Return how many tokens an encoder has positions for.
+
+    RoBERTa and MPNet count them from the id of the padding token plus 1 (``create_position_ids_from_input_ids`` in transformers).
+    """
+    return _setting(encoder, "max_position_embeddings") - padding_position(encoder) - 1
+
+
+def depth(encoder: Path) -> int:
+    """Return how many transformer layers an encoder or a model has."""
+    return _setting(encoder, *DEPTH_KEYS)
+
+
+def pruned_heads(encoder: Path) -> dict[str, list[int]]:
+    """Return the attention heads that are removed from an encoder, by layer counted from 0; layers with all heads are left out."""
+    removed = read_json(Path(encoder) / CONFIG).get("pruned_heads") or {}
+    return {layer: heads for layer, heads in removed.items() if heads}
+
+
+def require_all_heads(encoder: Path, technique: str) -> None:
+    """Raise UserError where attention heads of the encoder are removed: its layers then differ in shape."""
+    removed = pruned_heads(encoder)
+    if removed:
+        layers = ", ".join(str(int(layer) + 1) for layer in removed)
+        raise UserError(
+            f"{Path(encoder) / CONFIG}: attention heads of layer {layers} are removed already (pruned_heads), "
+            f"and {technique} needs layers of one shape; give an encoder with all its heads, or take the step out"
+        )
+
+
+def tensor_shapes(file: Path) -> dict[str, list[int]]:
+    """Return the shape of every tensor by name, from the header of a safetensors file."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="numpy") as weights:
+        return {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118, as it is no dict
+
+
+def head_outputs(encoder: Path) -> int | None:
+    """Return how many outputs the sequence-classification head has that the folder holds weights for; None without such a head."""
+    architectures = read_json(Path(encoder) / CONFIG).get("architectures") or [""]
+    if not architectures[0].endswith("ForSequenceClassification"):
+        return None
+    shapes = tensor_shapes(Path(encoder) / WEIGHTS)
+    return next((shapes[name][0] for name in (f"{CLASSIFIER}weight", f"{CLASSIFIER}out_proj.weight") if name in shapes), None)
+
+
+def classification_head(encoder: Path) -> list[str] | None:
+    """Return the class names of the sequence-classification head that the folder holds weights for, in the order of its outputs.
+
+    None where there is no such head, or one of a single output, which is for regression. UserError where config.json
+    (``id2label``) does not name the outputs one by one.
+    """
+    outputs = head_outputs(encoder)
+    if outputs in (None, 1):
+        return None
+    names = load_config(encoder).id2label
+    if sorted(names) != list(range(outputs)):
+        raise UserError(
+            f"{Path(encoder) / CONFIG}: id2label names {len(names)} classes, but the head in {WEIGHTS} has {outputs} outputs; "
+            "name each output, from 0 on"
+        )
+    return [names[index] for index in range(outputs)]

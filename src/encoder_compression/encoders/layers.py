@@ -1,0 +1,43 @@
+"""How many layers an encoder has, and which of them a student keeps; imports no torch."""
+
+from pathlib import Path
+
+from encoder_compression.encoders import encoder_facts
+from encoder_compression.encoders.safety import CONFIG
+from encoder_compression.errors import UserError
+
+
+def depth(encoder: dict) -> int | None:
+    """Return how many layers the encoder of an experiment's options has, where that is known before it is fetched."""
+    if "random" in encoder:
+        return encoder["random"]["layers"]
+    folder = local_folder(encoder)
+    return encoder_facts.depth(folder) if folder else None
+
+
+def local_folder(encoder: dict) -> Path | None:
+    """Return the folder of an experiment's encoder where it is a local one with a config.json, which can be read before any job."""
+    folder = encoder.get("files", {}).get("folder")
+    return Path(folder) if folder and (Path(folder) / CONFIG).exists() else None
+
+
+def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
+    """Return the teacher's layers, counted from 1, that a student keeps: ``choose_layers("even", 3, 6) == [2, 4, 6]``.
+
+    "spread" takes the layers nearest to even steps that end with the last one. Raises UserError where the teacher
+    does not have them.
+    """
+    layers = (
+        rule
+        if isinstance(rule, list)
+        else {
+            "even": list(range(2, depth + 1, 2))[:keep],
+            "odd": list(range(1, depth + 1, 2))[:keep],
+            "first": list(range(1, min(keep, depth) + 1)),
+            "last": list(range(max(depth - keep, 0) + 1, depth + 1)),
+            "spread": sorted({round(depth * (index + 1) / keep) for index in range(keep)} - {0}),
+        }[rule]
+    )
+    if max(layers) > depth or (not isinstance(rule, list) and len(layers) != keep):
+        raise UserError(f"layers '{rule}' with keep {keep} do not fit a teacher of {depth} layers; lower 'keep' or list the layers")
+    return layers

@@ -1,0 +1,176 @@
+"""Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
+
+from encoder_compression.encoders.encoder_facts import SAFE, load_config
+from encoder_compression.errors import UserError
+
+
+def load_model(folder: Path) -> PreTrainedModel:
+    """Return the encoder of a folder with the head that it was saved with; only safetensors weights are read."""
+    return add_head(folder, auto_class(folder), {})
+
+
+def auto_class(folder: Path) -> str:
+    """Return the class of transformers that loads a folder with its head, such as AutoModelForQuestionAnswering."""
+    architecture = (load_config(folder).architectures or [""])[0]
+    if "For" not in architecture:
+        raise UserError(f"{folder}/config.json names no model with a head under 'architectures'; delete the folder and run the workflow")
+    return f"AutoModel{architecture[architecture.index('For') :]}"
+
+
+def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
+    """Return the encoder of a folder with a head of the class, a new random one where it has none such.
+
+    ``head`` goes to ``from_pretrained``, for example ``{"num_labels": 2}``.
+    """
+    return getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, **SAFE, **head)
+
+
+def with_new_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
+    """Return the encoder of a folder with a new random head of the class, whatever head the folder has."""
+    config = AutoConfig.from_pretrained(folder, **SAFE, **head)
+    model = getattr(transformers, auto_class).from_config(config)
+    model.base_model.load_state_dict(AutoModel.from_pretrained(folder, use_safetensors=True, **SAFE).state_dict(), strict=False)
+    return model
+
+
+def lacks_head(folder: Path, auto_class: str, head: dict) -> bool:
+    """Return whether a head of the class would be a random one, as the folder has no weights for it."""
+    _, info = getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, output_loading_info=True, **SAFE, **head)
+    return bool(info["missing_keys"])
+
+
+def without_adapter(model: torch.nn.Module) -> PreTrainedModel:
+    """Return the transformers model inside a PeftModel, its layers with their adapters; any other model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def head_at(model: PreTrainedModel, chosen: torch.Tensor) -> Iterator[None]:
+    """Let the head see only the tokens where ``chosen`` [batch, length] is true, so that its logits are [1, their number, …].
+
+    A head over a vocabulary costs more than a small encoder, and most of its answers would be thrown away. Hidden states that
+    are asked for are those of all tokens.
+    """
+
+    def pick(module, inputs, out):
+        out["last_hidden_state"] = out["last_hidden_state"][chosen][None]
+        return out
+
+    hook = without_adapter(model).base_model.register_forward_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def logits(out: ModelOutput) -> torch.Tensor:
+    """Return a model's logits [batch, classes], [batch, length, vocabulary], or of a span's start and end [batch, 2, length]."""
+    return out["logits"] if "logits" in out else torch.stack([out["start_logits"], out["end_logits"]], dim=1)
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a model and its tokenizer in Hugging Face format, safetensors only."""
+    model.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)
+
+
+def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
+    """Return the module whose ``layer`` is the list of transformer layers."""
+    base = without_adapter(model).base_model
+    for name in ("encoder", "transformer"):  # BERT, RoBERTa, ELECTRA, MPNet; DistilBERT
+        if hasattr(getattr(base, name, None), "layer"):
+            return getattr(base, name)
+    raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT, ELECTRA and MPNet are known")
+
+
+@dataclass(frozen=True)
+class Block:
+    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons."""
+
+    query: torch.nn.Linear
+    key: torch.nn.Linear
+    value: torch.nn.Linear
+    attention_output: torch.nn.Linear
+    expansion: torch.nn.Linear
+    contraction: torch.nn.Linear
+
+
+_FORWARD = ("intermediate.dense", "output.dense")
+_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
+_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
+_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
+BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)  # names in a layer, in the order of a Block; RoBERTa's and ELECTRA's are BERT's
+
+
+def blocks(model: PreTrainedModel) -> list[Block]:
+    """Return the linear layers of every transformer layer."""
+    layers = [dict(layer.named_modules()) for layer in layer_stack(model).layer]
+    names = next(names for names in BLOCKS if set(names) <= set(layers[0]))
+    return [Block(*(layer[name] for name in names)) for layer in layers]
+
+
+@contextmanager
+def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
+    """Keep what the last layer's queries, keys and values [batch, length, width] are in forward passes, in this order."""
+    last, kept = blocks(model)[-1], []
+    hooks = [part.register_forward_hook(lambda module, inputs, output: kept.append(output)) for part in (last.query, last.key, last.value)]
+    try:
+        yield kept
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+ROLES = {  # what a layer of a Block is there for
+    "query": ("query",),
+    "key": ("key",),
+    "value": ("value",),
+    "output": ("attention_output",),
+    "feed_forward": ("expansion", "contraction"),
+}
+
+
+def linears_by_role(model: PreTrainedModel, roles: list[str] | str) -> list[str]:
+    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of ROLES, or "all" of them."""
+    chosen = ROLES if roles == "all" else roles
+    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in ROLES[role]}
+    return [name for name, module in model.named_modules() if module in wanted]
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the names of what stands behind the last layer, is made for the task, and may have been drawn at random: the pooler too."""
+    pooler = [f"{model.base_model_prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
+    behind = [name for name, child in model.named_children() if child is not model.base_model and any(True for _ in child.parameters())]
+    return pooler + behind
+
+
+def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
+    """Return the linear layers inside the transformer layers by name: attention and feed-forward, no head, no pooler."""
+    return {name: module for name, module in layer_stack(model).named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+def parts(model: PreTrainedModel, names: list[str]) -> dict[str, torch.nn.Module]:
+    """Return the modules with the matrices of some parts by name: "encoder", "embeddings" (of words) and "head"."""
+    inside = set(model.base_model.modules())
+    head = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module not in inside}
+    found = {"encoder": encoder_linears(model), "embeddings": {"embeddings": model.get_input_embeddings()}, "head": head}
+    return {name: module for part in names for name, module in found[part].items()}
+
+
+def count_zeros(model: PreTrainedModel, names: list[str]) -> dict[str, int]:
+    """Return how many weights the matrices of some parts have, and how many of them are exactly zero."""
+    weights = [module.weight for module in parts(model, names).values()]
+    return {
+        "weights": sum(weight.numel() for weight in weights),
+        "zeros": sum(int((weight == 0).sum()) for weight in weights),
+    }

@@ -1,0 +1,86 @@
+"""Weights to ONNX graphs: the only module that touches optimum's exporter."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoder_compression.data import tasks
+from encoder_compression.data.sources.encoder import TOKENIZER_FILES
+from encoder_compression.encoders import pretrained
+from encoder_compression.encoders.encoder_facts import positions
+from encoder_compression.export import contents
+from encoder_compression.runtimes import onnxruntime_runtime
+
+GRAPH = "model.onnx"
+PLAIN = {"hardware": "cpu", "threads": 1, "precision": "float32"}  # the device on which a graph is compared
+
+
+def export(*, model: Path, options: dict, output: Path) -> dict:
+    """Write the ONNX graph of a model, with free batch size and length, beside its config and tokenizer.
+
+    Returns facts. Raises RuntimeError where its logits differ from PyTorch's by more than ``options["tolerance"]``,
+    or where the graph does not hold exactly the model's zeros.
+    """
+    from optimum.exporters.onnx import main_export  # here, as it takes seconds, and is not there for transformers 5
+
+    main_export(
+        str(model),
+        str(output),
+        task=tasks.hub_name(pretrained.auto_class(model)),
+        opset=options["opset"],
+        do_validation=False,
+        local_files_only=True,
+    )
+    return compare(model, Path(output), onnxruntime_runtime.Runtime(Path(output), device=PLAIN), tolerance=options["tolerance"])
+
+
+def compare(model: Path, graph: Path, runtime, *, tolerance: float) -> dict:
+    """Return facts that show a graph, loaded in a runtime's `Runtime`, to be the same as the model; RuntimeError where it is not."""
+    difference = largest_difference(model, runtime)
+    if not difference <= tolerance:
+        raise RuntimeError(f"logits of graph and PyTorch differ by {difference:.2g}, over the tolerance {tolerance:.2g}")
+    before, after = (contents.zeros_in_matrices(Path(folder)) for folder in (model, graph))
+    if before != after:
+        raise RuntimeError(f"the model's matrices have {before} zeros, those of its graph {after}")
+    return {"largest_logit_difference": difference, "zeros_in_matrices": after}
+
+
+def copy_companions(parent: Path, output: Path) -> None:
+    """Put config and tokenizer of one graph beside another."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", *TOKENIZER_FILES):
+        if (parent / name).exists():
+            shutil.copyfile(parent / name, output / name)
+
+
+def largest_difference(model: Path, runtime) -> float:
+    """Return the largest difference of logits between PyTorch and a runtime's `Runtime` over batches of several shapes.
+
+    Relative to the largest logit where that is over 1, since rounding grows with it. Each batch is padded, so a graph that
+    ignores the mask or has a fixed length cannot pass.
+    """
+    network = pretrained.load_model(model).eval()
+    longest = min(positions(model), 512)
+    generator = np.random.default_rng(0)
+    differences = []
+    for batch_size, length in ((1, 5), (3, 17), (2, longest)):
+        batch = _random_batch(generator, batch_size, length, network.config)
+        with torch.inference_mode():
+            expected = pretrained.logits(network(**{name: torch.from_numpy(batch[name]) for name in runtime.names})).numpy()
+        differences.append(_relative(expected, runtime(batch)))
+    return float(np.max(differences))  # NaN among them stays, which max would pass over
+
+
+def _relative(expected: np.ndarray, found: np.ndarray) -> float:
+    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+
+
+def _random_batch(generator: np.random.Generator, batch_size: int, length: int, config) -> dict[str, np.ndarray]:
+    ids = generator.integers(0, config.vocab_size, (batch_size, length))
+    mask = np.ones_like(ids)
+    mask[1:, length // 2 :] = 0
+    ids[mask == 0] = config.pad_token_id
+    kinds = generator.integers(0, getattr(config, "type_vocab_size", 1), ids.shape)
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}

@@ -1,0 +1,75 @@
+"""The data of the report: everything a page needs to show an experiment, from its tables and artifacts."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from encoder_compression.reporting import columns, details
+from encoder_compression.reporting.summary import Table
+from encoder_compression.reporting.text import notes
+from encoder_compression.run import provenance
+
+
+def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame) -> dict:
+    """Return what `page.render` shows of a table. NaN and infinities become None."""
+    models = sorted({model for row in table.rows for model in row["trained"]})
+    return _plain(
+        {
+            "experiment": table.experiment,
+            "metric": table.metric,
+            "seeds": sorted({row["seed"] for row in table.rows}),
+            "test_examples": len(next(iter(table.found.values())).labels),
+            "revisions": table.revisions,
+            "gate": None if table.limits.retained is None else {"retained": table.limits.retained},
+            "budget_points": table.limits.points,
+            "unit": table.task.UNIT,
+            "right": table.task.RIGHT,
+            "columns": columns.of_table(aggregate, table.description.get("labels", [])),
+            "rows": aggregate.to_dict("records"),
+            "baseline_score": table.baseline_scores,
+            "slices": slices.to_dict("records"),
+            "grid": grid.to_dict("records"),
+            "curves": [_curve(Path(model)) for model in models],
+            "proofs": details.proofs(table),
+            "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
+            "method": [["how to read it", " ".join(notes(aggregate).replace("*", "").removeprefix("How to read it: ").split())]],
+        }
+    )
+
+
+def _artifacts(table: Table) -> set[str]:
+    """Return the measured artifacts' folders, by the inputs that the measurements recorded."""
+    records = [provenance.read(row["folder"]) for row in table.rows]
+    return {path for record in records for path in record["inputs"] if (Path(path) / "provenance.json").exists()}
+
+
+def _curve(model: Path) -> dict:
+    points = pd.read_csv(model.parent / "training.csv").to_dict("records")
+    return {"variant": model.parts[-3], "seed": model.parts[-2].removeprefix("seed"), "points": points}
+
+
+def _origin(folder: Path) -> dict:
+    record = provenance.read(folder)
+    wildcards = record["options"]["wildcards"]
+    return {
+        "variant": wildcards.get("variant", "all variants"),
+        "seed": wildcards.get("seed", "all"),
+        "artifact": str(folder),
+        "commit": str(record["git"]["commit"])[:7],
+        "modified": record["git"]["modified"],
+        "seconds": record["seconds"],
+        "inputs": ", ".join(f"{path} {fingerprint[:12]}" for path, fingerprint in record["inputs"].items()),
+        "options": json.dumps({name: value for name, value in record["options"].items() if name != "wildcards"}, sort_keys=True),
+    }
+
+
+def _plain(value):
+    """Return the value with plain Python numbers, and None for NaN and infinities, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,137 @@
+"""The frame around a script of the workflow: its log, its bars, its errors, its provenance."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import sys
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+from encoder_compression.config.load import taken
+from encoder_compression.errors import UserError
+from encoder_compression.run import environment, progress, provenance
+from encoder_compression.search.space import apply
+
+ROOM = 100_000  # bytes; a disk with less is full
+
+
+@contextmanager
+def job(snakemake):
+    """Run a script's one call; yields a dict whose entries become the ``facts`` of the artifact.
+
+    Scripts import what they call within the frame, so that it decides what libraries may load, and an import that fails is told, too.
+
+    Whatever is printed goes to the log of the rule, bars go to the terminal, and the folder of each output that is or
+    holds an artifact gets its provenance.json. A UserError ends the job with its one line, any other error with its
+    traceback in the log and one line on the terminal.
+    """
+    # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    environment.block_imports()
+    log = Path(snakemake.log[0])
+    _redirect_to(log)
+    _say_where()
+    facts: dict = {}
+    start = time.monotonic()
+    try:
+        yield facts
+        _write_provenance(snakemake, time.monotonic() - start, facts)
+    except UserError as error:
+        _fail(str(error), log)
+    except Exception as error:  # the terminal gets one line, the log all of it
+        traceback.print_exc()
+        _fail(_full_disk(Path(snakemake.output[0])) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
+
+
+def train(technique, snakemake, **arguments) -> dict:
+    """Call a technique that trains, with the goal of the job, and return its facts: here, or in as many processes as the job has.
+
+    On each of its "nodes" they are its resource "processes", else one for each of its GPUs. Options that a search found take the
+    place of the step's own, and stand with the cost of the search among the facts.
+    """
+    searched = _searched(technique.__name__, snakemake)
+    arguments["options"] = apply(arguments["options"], searched.get("options", {}))
+    return _train(technique, snakemake, **arguments) | ({"searched": searched} if searched else {})
+
+
+def _searched(technique: str, snakemake) -> dict:
+    """Return what a search found for the job's step, with the trials and seconds that it took; nothing where there was none."""
+    best = snakemake.input.get("best")
+    if not best:
+        return {}
+    best_trial = json.loads(Path(best).read_text(encoding="utf-8"))
+    step = snakemake.wildcards.variant.split("+")[-1]
+    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": taken(step, technique, best_trial["options"])}
+
+
+def _train(technique, snakemake, **arguments) -> dict:
+    resources = snakemake.resources
+    nodes, processes = resources.get("nodes") or 1, resources.get("processes") or resources.get("gpu") or 1
+    if nodes * processes == 1:
+        return technique(goal=goal(snakemake), **arguments)
+    from encoder_compression.training.distributed import launch
+
+    return launch(technique, nodes=nodes, processes=processes, threads=snakemake.threads, goal=goal(snakemake), **arguments)
+
+
+def title(snakemake) -> str:
+    """Return a short name of the job for its bar: rule, variant, seed, device."""
+    return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])
+
+
+def goal(snakemake):
+    """Return what a training job trains for."""
+    from encoder_compression.training.train import Goal
+
+    return Goal(
+        dataset=Path(snakemake.input.dataset),
+        metric=snakemake.params.metric,
+        seed=int(snakemake.wildcards.get("seed", snakemake.params.get("seed"))),  # a search is for all seeds and names its own
+        name=title(snakemake),
+    )
+
+
+def _redirect_to(log: Path) -> None:
+    """Send file descriptors 1 and 2, where C libraries print too, to the log; keep the terminal for bars."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress.terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    with log.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
+    sys.stderr.reconfigure(encoding="utf-8")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+
+
+def _say_where() -> None:
+    """Begin the log with where it runs; of a job that was cancelled, Snakemake shows no other log after an empty one."""
+    number = os.environ.get("SLURM_JOB_ID")
+    print(f"on {platform.node()}{f', SLURM job {number}' if number else ''}")
+
+
+def _full_disk(output: Path) -> str | None:
+    """Return what to do where the disk of an output is full, which libraries tell in words of their own or not at all."""
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if shutil.disk_usage(folder).free < ROOM:
+        return f"the disk of {output} is full; make room and run again, a training goes on from its last checkpoint"
+    return None
+
+
+def _fail(message: str, log: Path) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    print(f"Error: {message} (log: {log})", file=progress.terminal)
+    sys.stderr.flush()
+    os._exit(1)  # without Snakemake's own traceback of this script
+
+
+def _write_provenance(snakemake, seconds: float, facts: dict) -> None:
+    inputs = {path: provenance.fingerprint(path) for path in sorted(set(snakemake.input)) if Path(path).exists()}
+    options = dict(snakemake.params.items()) | {"wildcards": dict(snakemake.wildcards.items())}
+    folders = [Path(output) for output in snakemake.output if Path(output).is_dir()]
+    for folder in folders or [Path(snakemake.output[0]).parent]:
+        provenance.write(folder, options=options, inputs=inputs, seconds=seconds, facts=facts)

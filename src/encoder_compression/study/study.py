@@ -1,0 +1,264 @@
+"""What an experiment's chains of steps mean: parents, teachers, options, rows."""
+
+from dataclasses import dataclass
+
+from encoder_compression.config.consistency import MASKED
+from encoder_compression.config.load import CONTROL, TECHNIQUES, control_of, is_taught
+from encoder_compression.errors import UserError, nearest
+from encoder_compression.study import order
+
+FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
+FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
+# What a technique changes about the work of a call, as the tables name the factors of a speed-up.
+FACTORS = {
+    "finetune": "weights",
+    "lora": "weights",
+    "distill": "depth",
+    "average": "weights",
+    "shrink": "width",
+    "prune": "weights",
+    "qat": "weights",
+    "trim": "weights",
+    "quantize": "precision",
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One experiment with its complete options, as `configuration.load_experiments` returns them."""
+
+    name: str
+    options: dict
+
+    def __post_init__(self):
+        baseline = self.options["baseline"]["variant"]
+        for variant in [*self.options["variants"], *self.options["runtimes"]]:
+            self.check(variant)
+        try:
+            self.check(baseline)
+        except UserError as error:
+            raise UserError(f"{error}; all rows are compared with the baseline '{baseline}': name yours in baseline.variant") from None
+        if "model" not in self.forms(baseline):
+            raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
+        for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
+            able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
+            if not set(able) & set(self._runtimes(variant)):
+                raise UserError(f"{self.name}: runtimes: '{variant}' runs in {' and '.join(able)} alone; name that, or take the line out")
+            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {able[0]}")
+        for group in self.options["compare"]:
+            self._check_compared(group)
+        for step in self.options["search"]:
+            self._check_searched(step)
+
+    def _check_searched(self, step: str) -> None:
+        """Raise UserError where the step cannot stand behind the chain that its search names."""
+        try:
+            self.check(self.searched_chain(step))
+        except UserError as error:
+            raise UserError(f"{error}; mend 'parent' of search.{step}") from None
+
+    def _check_compared(self, group: list[str]) -> None:
+        """Raise UserError where a variant of the group is no row, or has no device in common with another."""
+        devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
+        for variant in group:
+            if not devices[variant] and variant.removesuffix(CONTROL) in self.options["variants"]:
+                raise UserError(f"{self.name}: compare: '{variant}' is no row, as its control is off; name it under 'variants', too")
+            if not devices[variant]:
+                raise UserError(f"{self.name}: compare: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
+        if not set.intersection(*devices.values()):
+            raise UserError(f"{self.name}: compare: no device runs all of {', '.join(group)}; make groups that share one")
+
+    def technique(self, step: str) -> str:
+        """Return the technique that the step configures."""
+        for technique in TECHNIQUES:
+            if step in self.options[technique]:
+                return technique
+        known = [name for technique in TECHNIQUES for name in self.options[technique]]
+        raise UserError(f"{self.name}: unknown step '{step}'{nearest(step, known)}")
+
+    def check(self, variant: str) -> None:
+        """Raise UserError where the chain has an unknown step or an order that cannot work."""
+        order.check(self, variant)
+
+    def parent(self, variant: str) -> str:
+        """Return the chain without its last step."""
+        return variant.rpartition("+")[0]
+
+    def teacher(self, variant: str) -> str:
+        """Return the chain up to the step that the distilled last step names as its teacher."""
+        steps = variant.split("+")
+        return "+".join(steps[: steps.index(self.step_options(variant)["teacher"]) + 1])
+
+    def is_taught(self, variant: str) -> bool:
+        """Return whether the chain's last step has a teacher."""
+        return is_taught(self.technique(variant.split("+")[-1]), self.step_options(variant))
+
+    def soft_targets_form(self, variant: str) -> str | None:
+        """Return what holds its teacher's logits, computed before, for the chain's last step; of a corpus the largest, if any are kept."""
+        own = self.step_options(variant)
+        if not own["loss"]["soft"]:
+            return None
+        if self.options["task"] != MASKED:
+            return "soft_targets"
+        return f"top{own['top_logits']}_logits" if "top_logits" in own else None
+
+    def learns_from_ensemble(self, variant: str) -> bool:
+        """Return whether the chain's last step reads the mean of its teachers' logits over all seeds."""
+        return self.step_options(variant).get("ensemble", False)
+
+    def targets(self, variant: str, seed: int, form: str) -> str:
+        """Return where the logits lie that the chain's last step reads, in the ``form`` named, such as unlabelled_targets."""
+        teacher = self.teacher(variant)
+        return f"results/{self.name}/{teacher}/{form}" if self.learns_from_ensemble(variant) else self.folder(teacher, seed, form)
+
+    def step_options(self, variant: str) -> dict:
+        """Return the options of the chain's last step."""
+        step = variant.split("+")[-1]
+        return self.options[self.technique(step)][step]
+
+    def searched_step(self, variant: str) -> str | None:
+        """Return the step whose search gives options to the chain's last step, which may be its control; None where there is none."""
+        step = variant.split("+")[-1].removesuffix(CONTROL)
+        return step if step in self.options["search"] else None
+
+    def searched_chain(self, step: str) -> str:
+        """Return the chain at whose end the step is searched."""
+        return "+".join([*filter(None, [self.options["search"][step].get("parent")]), step])
+
+    def forms(self, variant: str) -> tuple[str, ...]:
+        """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone.
+
+        A lora step also has its updates apart.
+        """
+        technique = self.technique(variant.split("+")[-1])
+        if technique == "quantize":
+            return (FORM_OF_METHOD[self.step_options(variant)["method"]],)
+        return ("model", "compressed", *(["adapter"] if technique == "lora" else []), "onnx", "openvino")
+
+    def form(self, device: str) -> str:
+        """Return which artifact the device reads."""
+        return FORM_OF_RUNTIME[self.options["devices"][device]["runtime"]]
+
+    def rows(self) -> list[tuple[str, int, str]]:
+        """Return (variant, seed, device) for every row of the tables."""
+        return [
+            (variant, seed, device)
+            for variant in self.options["variants"]
+            for seed in self.options["seeds"]
+            for device in self._devices()
+            if self._has_row(variant, device)
+        ]
+
+    def _devices(self) -> list[str]:
+        """Return the names of the devices, those of the baseline first."""
+        return sorted(self.options["devices"], key=lambda device: self.baseline_device(device) != device)
+
+    def _has_row(self, variant: str, device: str) -> bool:
+        """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
+        wanted = self.options["devices"][device]["runtime"] in self._runtimes(variant)
+        told_here = not variant.endswith(CONTROL) or self.baseline_device(device) == device
+        return wanted and told_here and self.form(device) in self.forms(variant)
+
+    def _runtimes(self, variant: str) -> list[str]:
+        """Return what the variant is to run in."""
+        return self.options["runtimes"].get(variant, list(FORM_OF_RUNTIME))
+
+    def table_rows(self) -> list[dict]:
+        """Return per row its names, the folders of its results and of those it is compared with, and its trained models.
+
+        "chain" maps every chain up to the variant to the technique of its last step, "folder_of" to its results; "control"
+        is the variant that the row is to beat, if it has one.
+        """
+        return [self._table_row(*row) for row in self.rows()]
+
+    def _table_row(self, variant: str, seed: int, device: str) -> dict:
+        baseline = self.options["baseline"]["variant"]
+        order = self.chains(variant)
+        return {
+            "variant": variant,
+            "seed": seed,
+            "device": device,
+            "chain": {chain: self.technique(chain.split("+")[-1]) for chain in order},
+            "folder": self.folder(variant, seed, device),
+            "folder_of": {chain: self.folder(chain, seed, device) for chain in order},
+            "control": control_of(variant, self.options),
+            "baseline": self.folder(baseline, seed, self.baseline_device(device)),
+            "same_runtime": self.folder(baseline, seed, device),
+            "trained": self._trained(variant, seed),
+        }
+
+    def _trained(self, variant: str, seed: int) -> list[str]:
+        """Return the models that were trained for the variant: those of the chains up to it, what they average and learn from."""
+        found = []
+        for chain in self.chains(variant):
+            if self.technique(chain.split("+")[-1]) == "average":
+                found += [(other, seed) for averaged in self.step_options(chain)["with"] for other in self.chains(averaged)]
+            if self.learns_from_ensemble(chain):
+                found += [(other, each) for other in self.chains(self.teacher(chain)) for each in self.options["seeds"]]
+            found += [(chain, seed)] if "model" in self.forms(chain) else []
+        return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(found)]
+
+    def artifacts(self) -> list[dict]:
+        """Return every artifact behind the rows: its folder, form as in `forms`, variant, seed and steps with options.
+
+        Only pruned variants are compressed: other weights have no zeros that would make it worth a second file.
+        """
+        found = {}
+        for variant, seed, device in self.rows():
+            read = {self.form(device), "model", "adapter"}
+            if "openvino" in read:
+                read.add("onnx")  # which that form is made from
+            made = [(chain, form) for chain in self.chains(variant) for form in read & set(self.forms(chain))]
+            for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
+                found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
+        return [{"folder": folder, **found[folder]} for folder in sorted(found)]
+
+    def _is_pruned(self, variant: str) -> bool:
+        """Return whether the last step set zeros; a control's did not."""
+        step = variant.split("+")[-1]
+        return self.technique(step) == "prune" and not step.endswith(CONTROL)
+
+    def _steps(self, variant: str) -> list[dict]:
+        options = [(step, self.technique(step)) for step in variant.split("+")]
+        return [{"step": step, "technique": technique, "options": self.options[technique][step]} for step, technique in options]
+
+    def chains(self, variant: str) -> list[str]:
+        """Return every chain up to the variant: ``["teacher", "teacher+even3"]``."""
+        steps = variant.split("+")
+        return ["+".join(steps[: count + 1]) for count in range(len(steps))]
+
+    def folder(self, variant: str, seed: int, part: str) -> str:
+        """Return where an artifact of the variant (model, onnx, openvino, soft_targets) or its results on a device lie."""
+        return f"results/{self.name}/{variant}/seed{seed}/{part}"
+
+    def dataset(self, variant: str, seed: int) -> str:
+        """Return where the data set lies that the variant reads: cut into the entries of its own vocabulary after a trim step."""
+        trimmed = [chain for chain in self.chains(variant) if self.technique(chain.split("+")[-1]) == "trim"]
+        return self.folder(trimmed[-1], seed, "dataset") if trimmed else f"results/{self.name}/dataset"
+
+    def baseline_device(self, device: str) -> str:
+        """Return the device with eager PyTorch in float32 on the same hardware, or the device itself where there is none."""
+        devices = self.options["devices"]
+        same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
+        plain = (name for name in same if _is_plain(devices[name]))
+        return next(plain, device)
+
+    def partner(self, variant: str, device: str) -> tuple[str, str] | None:
+        """Return the (variant, device) with which a row is timed in turns; the ratios multiply up to the baseline.
+
+        A compressed variant is timed against the baseline variant in the same runtime; the baseline variant in
+        another runtime against itself in PyTorch. So compression and runtime stay two factors.
+        """
+        baseline = self.options["baseline"]["variant"]
+        if variant != baseline:
+            return baseline, device
+        reference = self.baseline_device(device)
+        return None if reference == device else (baseline, reference)
+
+
+def _is_plain(device: dict) -> bool:
+    return (device["runtime"], device["precision"]) == ("pytorch", "float32") and not device.get("compile")
+
+
+def _same_hardware(one: dict, other: dict) -> bool:
+    return (one["hardware"], one["threads"]) == (other["hardware"], other["threads"])

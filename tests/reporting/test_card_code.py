@@ -1,0 +1,196 @@
+"""The code of a card runs as it stands and answers what the saved model answers."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+from conftest import make_encoder
+from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.export import onnx_graph, openvino_model
+from encoder_compression.export.compressed import compress
+from encoder_compression.techniques.lora import lora
+from encoder_compression.training.train import Goal
+from written_cards import DATASET, DEVICES, ONNX_ROW, TORCH_ROW, card
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "CI": "true", "CUDA_VISIBLE_DEVICES": ""}  # CI keeps a plain `import openvino` from reporting to a server
+
+
+@pytest.fixture(scope="module")
+def options(tiny) -> dict:
+    return tiny.options | {"devices": DEVICES}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, encoder, tiny):
+    folder = tmp_path_factory.mktemp("saved")
+    torch.manual_seed(0)  # of the new head
+    names = {"id2label": dict(enumerate(DATASET["labels"])), "label2id": {name: index for index, name in enumerate(DATASET["labels"])}}
+    pretrained.save(
+        pretrained.add_head(encoder, "AutoModelForSequenceClassification", names), encoder_facts.load_tokenizer(encoder), folder / "model"
+    )
+    onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
+    openvino_model.convert(model=folder / "model", graph=folder / "onnx", options=tiny.options["export"], output=folder / "openvino")
+    compress(model=folder / "model", output=folder / "compressed")
+    (folder / "adapter").mkdir()
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "artifacts")
+    return tmp_path / "artifacts"
+
+
+def code_of(written: ModelCard) -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", written.text, re.DOTALL)
+    return code
+
+
+def run(code: str, folder: Path) -> list[str]:
+    """Run code in a process of its own, in ``folder``, and return the lines that it prints."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | OFFLINE, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+SENTENCES = ["This is an example sentence.", "a dull film", "a fine and funny film that never ends"]
+ASK = f"\nimport json\nprint(json.dumps([classify(text) for text in {SENTENCES}]))"
+THREADS = {
+    "model": "torch.get_num_threads()",
+    "compressed": "torch.get_num_threads()",
+    "onnx": "session.get_session_options().intra_op_num_threads",
+    "openvino": "model.get_property('INFERENCE_NUM_THREADS')",
+}
+
+
+def expected_answers(model: Path, tokenizer: Path) -> list[tuple[str, float]]:
+    """Return the label of each sentence and its probability, as transformers gives them."""
+    read = encoder_facts.load_tokenizer(tokenizer)
+    with torch.inference_mode():
+        logits = [pretrained.load_model(model).eval()(**read(sentence, return_tensors="pt")).logits[0] for sentence in SENTENCES]
+    best = [row.softmax(-1).max(0) for row in logits]
+    return [(DATASET["labels"][int(index)], float(probability)) for probability, index in best]
+
+
+@pytest.mark.parametrize("form", ["model", "compressed", "onnx", "openvino"])
+def test_the_code_of_the_card_runs_offline_and_answers_what_the_saved_model_answers(folder, options, form):
+    printed, answers = run(code_of(card(folder, options, form)) + ASK, folder)
+    expected = expected_answers(folder / "model", folder / "model")
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected, strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, rel=0, abs=1e-4 if form in ("onnx", "openvino") else 0))
+    label, reference = expected[0]
+    assert printed.startswith(f"{label}: ")
+    assert float(printed.removeprefix(f"{label}: ").rstrip("%")) == pytest.approx(100 * reference, abs=0.1)
+
+
+@pytest.mark.parametrize("form", THREADS)
+def test_the_code_runs_with_the_threads_that_the_figures_were_measured_with(folder, options, form):
+    devices = {name: device | {"threads": 1} for name, device in DEVICES.items()}
+    code = code_of(card(folder, options | {"devices": devices}, form))
+    assert run(f"{code}\nprint({THREADS[form]})", folder)[-1] == "1"
+    unmeasured = code_of(card(folder, options, form, rows=[]))
+    assert "threads" not in unmeasured.lower()
+
+
+def test_the_card_names_the_versions_that_the_figures_were_measured_with(folder, options):
+    assert "With `transformers==4.57.6` and `torch==2.9.0`, in the versions of the measurement, run" in card(folder, options).text
+    assert "With `onnxruntime==1.31.1` and `transformers==4.57.6` (for the tokenizer; no `torch`), in" in card(folder, options, "onnx").text
+    assert "With `transformers` and `torch`, run beside" in card(folder, options, rows=[]).text
+
+
+PAIR = {"text": "sentence", "text_pair": "other", "label": "label"}
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+def test_the_code_of_a_pair_task_classifies_two_texts(folder, options, form):
+    source = options["dataset"] | {"columns": PAIR}
+    code = code_of(card(folder, options | {"dataset": source}, form))
+    inputs = encoder_facts.load_tokenizer(folder / "model")("a dull film", "a fine film", return_tensors="pt")
+    with torch.inference_mode():
+        reference = pretrained.load_model(folder / "model").eval()(**inputs).logits[0].softmax(-1)
+    answer = run(code + '\nprint(classify("a dull film", "a fine film")[1])', folder)[-1]
+    assert float(answer) == pytest.approx(float(reference.max()), abs=1e-4)
+
+
+HEADS = {  # task: (class of the head, its arguments, what dataset.json says, call of the function)
+    "regression": ("AutoModelForSequenceClassification", {"num_labels": 1}, {"label_range": [0.0, 5.0]}, 'predict("a dull film")'),
+    "question-answering": (
+        "AutoModelForQuestionAnswering",
+        {},
+        {"unanswerable": False, "max_length": 32},
+        'answer("Who?", "Two sisters built it.")',
+    ),
+    "masked-language-modelling": ("AutoModelForMaskedLM", {}, {}, 'fill(f"a {tokenizer.mask_token} film")'),
+}
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+@pytest.mark.parametrize("task", HEADS)
+def test_the_code_of_every_task_offers_a_function_that_gives_the_same_in_every_form(tmp_path, encoder, tiny, options, task, form):
+    auto_class, head, described, call = HEADS[task]
+    torch.manual_seed(0)
+    pretrained.save(pretrained.add_head(encoder, auto_class, head), encoder_facts.load_tokenizer(encoder), tmp_path / "model")
+    onnx_graph.export(model=tmp_path / "model", options=tiny.options["export"], output=tmp_path / "onnx")
+    changed = options | {"task": task, "dataset": options["dataset"] | {"stride": 8}}
+    dataset = {"rows": DATASET["rows"], "dropped": {}} | described
+    rows = [row | {"metric": "pearson"} for row in (TORCH_ROW, ONNX_ROW)]
+    answers = {
+        each: run(f"{code_of(card(tmp_path, changed, each, rows=rows, dataset=dataset))}\nprint(repr({call}))", tmp_path)
+        for each in ("model", form)
+    }
+    assert len(answers["model"]) == 2
+    if task == "regression":
+        assert float(answers[form][1]) == pytest.approx(float(answers["model"][1]), abs=1e-4)
+    else:
+        assert answers[form] == answers["model"]
+
+
+@pytest.mark.parametrize("form", ["model", "onnx"])
+@pytest.mark.parametrize("threshold", [-100, 100])
+def test_the_code_answers_by_the_threshold_that_validation_chose(folder, options, form, threshold):
+    rows = [row | {"class_threshold": threshold} for row in (TORCH_ROW, ONNX_ROW)]
+    (answer,) = run(code_of(card(folder, options, form, rows=rows)), folder)
+    assert answer.split(":")[0] == DATASET["labels"][threshold < 0]
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
+    assert run("import sys; sys.modules['torch'] = None\n" + code_of(card(folder, options, form)), folder)
+
+
+@pytest.mark.parametrize(("parent", "qlora"), [("base", False), ("student", False), ("base", True)])
+def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_the_merged_one(
+    tmp_path, encoder, saved, dataset, options, parent, qlora
+):
+    """The folders lie as in results/: an adapter of the base at its first step, or of the chain before it."""
+    variant = "lora4" if parent == "base" else "teacher+lora4"
+    folder, below = tmp_path / variant / "seed1", tmp_path / ("base" if parent == "base" else "teacher/seed1/model")
+    if qlora:
+        make_encoder(below, hidden_size=64, intermediate_size=128)  # rows of whole blocks
+    else:
+        shutil.copytree(encoder if parent == "base" else saved / "model", below)
+    lora(
+        parent=None if parent == "base" else below,
+        encoder=below,
+        teacher=None,
+        soft_targets=None,
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=options["lora"]["lora4"] | {"qlora": qlora},
+        model=folder / "model",
+        adapter=folder / "adapter",
+        curve=folder / "training.csv",
+    )
+    step = options | {"lora": {"lora4": options["lora"]["lora4"] | {"qlora": qlora}}}
+    written = card(folder, step, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}])
+    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 0.75 | 22.7 | 16.3 |" in written.text
+    _, answers = run(code_of(written) + ASK, folder)
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(folder / "model", below), strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, abs=1e-5))

@@ -1,0 +1,265 @@
+"""The workflow as its user runs it: from a clone to tables, again after an edit, again after a kill."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+from pathlib import PurePath
+
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from conftest import Workspace
+from encoder_compression.run import provenance
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
+    table = pd.read_csv(finished.folder / "results/tiny/summary.csv")
+    assert set(table["variant"]) == {
+        "teacher",
+        "lora4",
+        "teacher+even1",
+        "teacher+even1-control",
+        "teacher+width40",
+        "teacher+magnitude60",
+        "teacher+aware8",
+        "teacher+int4",
+        "teacher+mixed",
+        "teacher+words100+int8",
+        "teacher+openvino8",
+    }
+    unknown = {name for name in table if table[name].isna().any()}
+    of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
+    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit", "adapter_mb"}
+    assert table.loc[table["adapter_mb"].notna(), "variant"].unique().tolist() == ["lora4"]
+    assert len(pd.read_csv(finished.folder / "results/tiny/pairs.csv")) == 3
+    assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()
+    pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
+    names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
+    assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
+
+
+def test_every_figure_of_the_table_stands_in_every_form_of_it(finished):
+    folder = finished.folder / "results/tiny"
+    aggregate = pd.read_csv(folder / "aggregate.csv")
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("summary.md", "summary.tex", "report.html")}
+    for row in aggregate.itertuples():
+        assert all(row.variant in text for text in texts.values())
+        assert f"{row.speedup:.2f}" in texts["summary.md"]
+        assert f"{row.score:.1%}" in texts["summary.md"]
+        assert row.verdict in texts["summary.md"]
+    assert pd.read_csv(finished.folder / "results/summary.csv").equals(pd.read_csv(folder / "summary.csv"))
+
+
+def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
+    configs = [path for name in ("config.json", "adapter_config.json") for path in (finished.folder / "results/tiny").rglob(name)]
+    folders = {path.parent for path in configs if path.parent.name != "base"}
+    assert len(folders) == 19
+    for folder in folders:
+        before = provenance.fingerprint(folder)
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert card.startswith("---\n")
+        (folder / "README.md").unlink()
+        assert provenance.fingerprint(folder) == before
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+@pytest.mark.long
+def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path, exporter):
+    """Training is exact, so 'twin' is 'teacher' again: every difference that the report saw would be false."""
+    workspace = Workspace(tmp_path, experiment="self_check")
+    shutil.copy(workspace.folder / "tests/data/self_check.yaml", workspace.folder / "config/experiments")
+    done = workspace.run("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(workspace.folder / "results/self_check/aggregate.csv").set_index(["variant", "device"])
+    twin = table.loc[("twin", "cpu-pytorch")]
+    assert "Accuracy is not distinguishable" in twin["verdict"]
+    assert "No gain in speed by compression: not distinguishable" in twin["verdict"]
+    assert twin["speedup_compression_ci_low"] < 1 < twin["speedup_compression_ci_high"]
+    assert "Faster by runtime" in table.loc[("teacher", "cpu-onnxruntime"), "verdict"]
+
+
+def test_snakemakes_own_report_holds_the_tables_and_pictures(finished):
+    done = finished.run("--report", "snakemake-report.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(finished.folder / "snakemake-report.zip") as archive:
+        names = {PurePath(name).name for name in archive.namelist()}
+    assert {"report.html", "summary.csv", "aggregate.csv", "quality_latency.svg"} <= names
+
+
+def test_every_artifact_tells_where_it_comes_from(finished):
+    names = ("config.json", "adapter_config.json", "measurement.json")
+    folders = {path.parent for path in (finished.folder / "results").rglob("*") if path.name in names}
+    folders |= {finished.folder / "results/tiny/dataset", finished.folder / "results/tiny"}
+    assert len(folders) > 15
+    for folder in folders:
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        assert record["packages"]["torch"].startswith("2.")
+        assert record["hardware"]["cores"] >= 1
+        assert record["seconds"] >= 0
+        assert {"commit", "modified"} == set(record["git"])
+    student = json.loads((finished.folder / "results/tiny/teacher+even1/seed1/model/provenance.json").read_text(encoding="utf-8"))
+    assert student["options"]["options"]["layers"] == "even"
+    assert "results/tiny/teacher/seed1/model" in student["inputs"]
+
+
+def test_every_job_leaves_a_log_and_no_checkpoints(finished):
+    logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
+    techniques = {"finetune", "lora", "distill", "shrink", "prune", "trim", "quantize"}
+    exports = {"export", "export_openvino", "quantize_openvino"}
+    assert techniques | exports | {"prepare_encoder", "compress", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    assert not list((finished.folder / "results").rglob("checkpoints"))
+
+
+def test_a_second_run_has_nothing_to_do_and_imports_no_torch(finished):
+    command = finished.command("-n", "--cores", "2")
+    done = subprocess.run([command[0], "-X", "importtime", *command[1:]], cwd=finished.folder, capture_output=True, encoding="utf-8")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "snakemake" in imported
+    assert not imported & {"torch", "transformers", "onnxruntime", "openvino", "nncf", "datasets", "sklearn", "optuna"}
+
+
+TINY = "config/experiments/tiny.yaml"
+INT8_ROW = "teacher+words100+int8"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reruns"),
+    [
+        (TINY, "# The twin", "# A comment.\n# The twin", set()),
+        (TINY, "split: {validation: 0.2, test: 0.25}", "split: {test: 0.25, validation: 0.2}", set()),
+        (TINY, "prune:\n", "prune:\n  unused: {sparsity: 0.1}\n", set()),
+        ("config/config.yaml", "int8: {}", "int8: {}\n  int8_unused: {per_channel: false}", set()),
+        (
+            "config/config.yaml",
+            "int8: {}",
+            "int8: {per_channel: false}",
+            {"summarize", "plot", "collect_summaries", f"quantize {INT8_ROW}", f"measure {INT8_ROW}"},
+        ),
+        (
+            TINY,
+            "magnitude60: {sparsity: 0.6",
+            "magnitude60: {sparsity: 0.5",
+            {"summarize", "plot", "collect_summaries"} | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
+        ),
+        (
+            TINY,
+            "files: {train: tests/data/tiny_more.csv}",
+            "files: {train: tests/data/tiny_more.csv, test: tests/data/tiny.csv}",
+            {"summarize", "plot", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
+            | {f"{rule} teacher+even1" for rule in ("distill", "measure")}
+            | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
+        ),
+        (TINY, "  - teacher+mixed\n", "", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
+    ],
+    ids=["comment", "key order", "unused step", "unused quantize", "quantize option", "prune option", "other texts", "row less", "measure"],
+)
+def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old, new, reruns):
+    file = finished.folder / path
+    before = file.read_bytes()
+    times = file.stat()
+    try:
+        finished.edit(path, old, new)
+        found = finished.reruns() - {"all"}
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if "measure" in reruns:
+        assert {job for job in found if not job.startswith("measure ")} == reruns - {"measure"}
+        assert len({job for job in found if job.startswith("measure ")}) == 12
+    else:
+        assert found == reruns
+
+
+@pytest.mark.parametrize(
+    ("edit", "arguments", "message"),
+    [
+        ((TINY, "epochs: 2", "epoch: 2"), [], "tiny.yaml: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
+        ((TINY, "words100+int8", "words100+int"), [], "tiny: unknown step 'int'; did you mean 'int8'?"),
+        (
+            (TINY, "train: tests/data/tiny.csv", "train: tests/data/tyny.csv"),
+            [],
+            "tiny.yaml: 'tests/data/tyny.csv' does not exist; did you mean 'tests/data/tiny.csv'?",
+        ),
+        (
+            (TINY, "train: tests/data/tiny.csv", "train: $NOWHERE/tiny.csv"),
+            [],
+            "tiny.yaml: '$NOWHERE/tiny.csv' needs the environment variable NOWHERE; set it to the folder of the data",
+        ),
+        (None, ["results/tiny/teacher+evn1/seed1/model"], "tiny: unknown step 'evn1'; did you mean 'even1'?"),
+    ],
+)
+def test_a_users_mistake_is_one_line_without_a_traceback(workspace, edit, arguments, message):
+    if edit:
+        workspace.edit(*edit)
+    done = workspace.run("-n", "--cores", "2", *arguments)
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith(("Using ", "Config file "))]
+    assert lines == [f"Error: {message}"]
+
+
+def test_a_mistake_found_by_a_job_is_one_line_too(workspace):
+    workspace.edit(TINY, "files: {train: tests/data/tiny.csv}", "files: {train: tests/data/tiny.csv}\n  columns: {label: lable}")
+    done = workspace.run("--cores", "2", "results/tiny/dataset")
+    assert done.returncode != 0
+    line = "Error: dataset: split 'train' (tests/data/tiny.csv) has no column 'lable' for the label; did you mean 'label'?"
+    assert f"{line}; columns.label names the column (log: logs/tiny/prepare_dataset.log)" in done.stdout + done.stderr
+    assert "Traceback" not in (workspace.folder / "logs/tiny/prepare_dataset.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "target", ["teacher+even1+int8/seed7/cpu-onnxruntime/measurement.json", "teacher+even1/seed7/compressed", "teacher/seed7/compressed"]
+)
+def test_any_chain_can_be_asked_for_as_a_target(finished, target):
+    done = finished.run("-n", "--cores", "2", f"results/tiny/{target}")
+    assert done.returncode == 0, done.stderr
+    assert f"variant={target.split('/')[0]}, seed=7" in done.stdout + done.stderr
+
+
+def test_the_pruned_variant_and_no_other_is_compressed_to_the_size_in_the_table(finished):
+    (file,) = (finished.folder / "results/tiny").rglob("*.zst")
+    assert file.relative_to(finished.folder / "results/tiny").parts[:2] == ("teacher+magnitude60", "seed1")
+    row = json.loads((file.parents[1] / "cpu-pytorch" / "measurement.json").read_text(encoding="utf-8"))
+    assert row["compressed_mb"] == file.stat().st_size / 1e6
+
+
+@pytest.mark.long
+def test_a_run_killed_while_it_trains_goes_on_to_the_same_weights(tmp_path):
+    """SIGKILL for Snakemake and the training process at once, as when a machine goes down."""
+    model = "results/tiny/teacher/seed1/model"
+    weights = []
+    for name, kill in (("whole", False), ("killed", True)):
+        workspace = Workspace(tmp_path / name)
+        workspace.edit(TINY, "epochs: 2, learning_rate: 1.0e-3", "epochs: 60, patience: 60, learning_rate: 1.0e-3")
+        if kill:
+            kill_after_some_epochs(workspace, model)
+        done = workspace.run("--cores", "2", model)
+        assert done.returncode == 0, done.stdout + done.stderr
+        facts = json.loads((workspace.folder / model / "provenance.json").read_text(encoding="utf-8"))["facts"]
+        assert facts["resumed"] == kill
+        weights.append(load_file(workspace.folder / model / "model.safetensors"))
+    whole, resumed = weights
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+
+
+def kill_after_some_epochs(workspace: Workspace, target: str) -> None:
+    process = subprocess.Popen(
+        workspace.command("--cores", "2", target), cwd=workspace.folder, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    checkpoints = workspace.folder / target / ".." / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not any(int(path.name.split("-")[1]) > 50 for path in checkpoints.resolve().glob("checkpoint-*")):
+        assert process.poll() is None, "training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (workspace.folder / target / "provenance.json").exists()
