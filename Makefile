@@ -2,7 +2,6 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-NEXT := .venv-next
 READY := $(VENV)/ready
 CORES ?= all
 # The first interpreter that works and is 3.11 or 3.12 (a name on the PATH may be a shim without a Python behind it).
@@ -16,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results tiny plan test test-long test-next test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
+.PHONY: run results tiny plan test test-long test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -46,9 +45,6 @@ test: $(READY)
 test-long: $(READY)  ## the tests that take a minute or more each: killed runs, a search, compiled code, ensembles, experiments that build on others
 	$(BIN)/python -m pytest -m long
 
-test-next: $(NEXT)/ready  ## the tests that need no ONNX export, with transformers 5
-	$(NEXT)/bin/python -m pytest --transformers5
-
 test-slurm: $(READY)  ## a study and its faults on a SLURM cluster of this machine's own; as root
 	$(BIN)/python tests/slurm/cluster.py start
 	$(BIN)/python -m pytest tests/slurm/test_cluster_study.py tests/slurm/test_several_processes.py -m slurm --numprocesses 0 \
@@ -74,22 +70,18 @@ parallelism: $(READY)  ## how much faster two processes train than one
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py
 
-lock: $(READY)  ## requirements.in -> requirements.txt; the same with the pins of requirements-next.in -> requirements-next.txt
+lock: $(READY)  ## requirements.in -> requirements.txt
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(COMPILE) --output-file requirements.txt requirements.in
-	grep -vE "^(optimum|$$(sed -n 's/==.*//p' requirements-next.in | paste -sd '|'))" requirements.in \
-	  | cat - requirements-next.in | $(COMPILE) --output-file requirements-next.txt -
-	sed -i 's/^torch==\([0-9.]*\)+cpu$$/torch==\1/' requirements.txt requirements-next.txt
+	sed -i 's/^torch==\([0-9.]*\)+cpu$$/torch==\1/' requirements.txt
 
 clean:
-	rm -rf $(VENV) $(NEXT)
+	rm -rf $(VENV)
 
 # An environment with the pins and this checkout's package, complete once its file 'ready' is there.
 $(READY): requirements.txt pyproject.toml
-$(NEXT)/ready: requirements-next.txt pyproject.toml
-%/ready:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or 3.12 with venv found; install one (Debian: apt install python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	"$(PYTHON)" -m venv $*
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(filter requirements%,$^)
-	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

@@ -24,23 +24,12 @@ COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"
 PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--transformers5", action="store_true", help="skip what needs what transformers 5 does not have yet")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    """Test this checkout's package and no other; let what has no counterpart in transformers 5 skip the test that comes to it."""
+    """Test this checkout's package and no other."""
     try:
         environment.require_package_of(ROOT)
     except UserError as error:
         raise pytest.UsageError(str(error)) from error
-    if not config.getoption("transformers5"):
-        return
-    from encoder_compression.export import onnx_graph
-    from encoder_compression.pruning import structure
-
-    onnx_graph.export = lambda **_: pytest.skip("optimum-onnx exports no graphs of transformers 5")
-    structure.remove = lambda *_: pytest.skip("transformers 5 does not remove heads")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -159,14 +148,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def exporter(request) -> None:
-    """What a run of a whole study needs."""
-    if request.config.getoption("transformers5"):
-        pytest.skip("optimum-onnx exports no graphs of transformers 5")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, exporter) -> Workspace:
+def finished(tmp_path_factory) -> Workspace:
     """A workspace in which the tiny study has run to its end."""
     workspace = Workspace(tmp_path_factory.mktemp("finished"))
     done = workspace.run("--cores", "2")

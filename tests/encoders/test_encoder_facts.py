@@ -110,7 +110,7 @@ def test_what_a_measured_process_asks_imports_neither_torch_nor_transformers(mad
     assert done.stdout.split()[1:] == ["2", "{}"], done.stderr
 
 
-def test_graphs_of_an_encoder_that_counts_from_another_padding_read_all_its_positions(tmp_path, exporter, tiny):
+def test_graphs_of_an_encoder_that_counts_from_another_padding_read_all_its_positions(tmp_path, tiny):
     """ONNX Runtime and OpenVINO, which pads single inputs to a multiple of 8 tokens where there are as many positions."""
     from encoder_compression.export import onnx_graph, openvino_model
     from encoder_compression.runtimes.openvino_runtime import Runtime

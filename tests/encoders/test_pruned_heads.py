@@ -27,7 +27,7 @@ def pruned(request, tmp_path_factory) -> Path:
     return folder
 
 
-def test_it_is_prepared_gets_a_head_and_exports(pruned, tmp_path, exporter):
+def test_it_is_prepared_gets_a_head_and_exports(pruned, tmp_path):
     prepare_encoder(source={"files": {"folder": str(pruned)}}, output=tmp_path / "base")
     model = pretrained.add_head(tmp_path / "base", "AutoModelForSequenceClassification", {"num_labels": 2})
     assert [block.query.out_features for block in pretrained.blocks(model)] == [32, 16]

@@ -76,7 +76,7 @@ def test_a_key_given_twice_is_told_of_files_that_snakemake_reads_itself(tmp_path
 
 
 @pytest.mark.long
-def test_the_whole_tiny_study_runs_in_an_ascii_locale_without_a_home_directory(tmp_path, exporter):
+def test_the_whole_tiny_study_runs_in_an_ascii_locale_without_a_home_directory(tmp_path):
     workspace = Odd(tmp_path, **ASCII, **HOMELESS)
     done = workspace.run("--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -205,7 +205,7 @@ def test_the_saved_config_names_the_class_with_the_head(student):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_a_graph_answers_as_the_model_does_also_where_it_is_padded(teacher, tmp_path, tiny, exporter, runtime):
+def test_a_graph_answers_as_the_model_does_also_where_it_is_padded(teacher, tmp_path, tiny, runtime):
     facts = onnx_graph.export(model=teacher / "model", options=tiny.options["export"], output=tmp_path / "onnx")
     if runtime == "openvino":
         folders = {"model": teacher / "model", "graph": tmp_path / "onnx", "output": tmp_path / "openvino"}

@@ -76,8 +76,6 @@ STUDENTS = {"distill": distilled, "lora": with_lora, "shrink": shrunk, "prune": 
 @pytest.fixture(scope="module", params=STUDENTS)
 def lesson(request, tmp_path_factory) -> SimpleNamespace:
     """A student of one technique, its teacher, its layer map, and a batch with padding."""
-    if request.param == "shrink" and request.config.getoption("transformers5"):
-        pytest.skip("transformers 5 does not remove heads")
     folder = tmp_path_factory.mktemp(request.param)
     teacher = sequence_classifier(folder / "of_teacher", seed=1)
     student, layers = STUDENTS[request.param](sequence_classifier(folder / "of_student", seed=2))

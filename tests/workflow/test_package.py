@@ -41,7 +41,7 @@ def test_a_patched_path_would_be_noticed(text):
 
 def test_the_backend_is_the_one_that_the_lock_pins():
     (backend,) = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-    for name in ("requirements.in", "requirements.txt", "requirements-next.txt"):
+    for name in ("requirements.in", "requirements.txt"):
         pins = [line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
         assert backend in pins, name
 

@@ -71,7 +71,7 @@ def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finis
 
 
 @pytest.mark.long
-def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path, exporter):
+def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path):
     """Training is exact, so 'twin' is 'teacher' again: every difference that the report saw would be false."""
     workspace = Workspace(tmp_path, experiment="self_check")
     shutil.copy(workspace.folder / "tests/data/self_check.yaml", workspace.folder / "config/experiments")

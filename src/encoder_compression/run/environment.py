@@ -14,7 +14,7 @@ import psutil
 from encoder_compression.errors import UserError
 
 PACKAGES = (
-    "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "optimum-onnx", "onnx", "onnxruntime", "openvino", "nncf",
+    "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "onnx", "onnxruntime", "openvino", "nncf",
     "optuna", "peft", "bitsandbytes", "numpy",
 )  # fmt: skip
 ISA_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")

@@ -1,9 +1,16 @@
 """The number formats whose integer kernels are right and fast on a processor."""
 
+from __future__ import annotations
+
+import copy
 import logging
 import re
+from typing import TYPE_CHECKING
 
 from encoder_compression.run import environment
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 log = logging.getLogger(__name__)
 # Without VNNI, x86 adds two products of 8 bits in 16 and saturates, unless one factor has 7 bits.
@@ -39,17 +46,27 @@ def describe_misfit(isa: str, hardware: dict) -> str | None:
     return f"weights for '{isa}' on a machine with '{here}': {cost}"
 
 
-def scheme(isa: str, *, per_channel: bool, nodes: list[str]):
-    """Return optimum's configuration of dynamic INT8 for the nodes: unsigned activations, signed weights.
+def dynamic_int8(graph: ModelProto, *, isa: str, per_channel: bool, nodes: list[str]) -> ModelProto:
+    """Return a copy of the ONNX graph whose named MatMul nodes multiply unsigned 8-bit activations by signed 8-bit weights.
 
     With unsigned weights ONNX Runtime takes kernels that are 2.6 times slower on x86, with signed activations 13 times.
     """
     from onnxruntime.quantization import QuantType  # here, as the tables ask this module too
-    from optimum.onnxruntime import AutoQuantizationConfig  # not there for transformers 5
+    from onnxruntime.quantization.onnx_quantizer import ONNXQuantizer
+    from onnxruntime.quantization.quant_utils import QuantizationMode
 
-    reduced = {"reduce_range": True} if isa in SEVEN_BITS else {}
-    config = getattr(AutoQuantizationConfig, isa)(
-        is_static=False, per_channel=per_channel, nodes_to_quantize=nodes, operators_to_quantize=["MatMul"], **reduced
+    quantizer = ONNXQuantizer(
+        copy.deepcopy(graph),
+        per_channel=per_channel,
+        reduce_range=isa in SEVEN_BITS,
+        mode=QuantizationMode.IntegerOps,
+        static=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=None,
+        nodes_to_quantize=nodes,
+        nodes_to_exclude=[],
+        op_types_to_quantize=["MatMul"],
+        extra_options={"WeightSymmetric": True, "ActivationSymmetric": False},
     )
-    config.weights_dtype = QuantType.QInt8
-    return config
+    return quantizer.quantize_model()

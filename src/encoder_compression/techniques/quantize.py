@@ -1,7 +1,5 @@
 """ONNX graphs with weights of 8 or 4 bits, for ONNX Runtime."""
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import onnx
@@ -73,15 +71,9 @@ def _choose(
 
 def _dynamic(graph: ModelProto, kept: list[str], options: dict, output: Path) -> dict:
     """Write the graph with 8-bit products but those ``kept`` in float; returns the instruction set it is for."""
-    from optimum.onnxruntime import ORTQuantizer  # not there for transformers 5
-
     nodes = [node.name for product, node in graphs.products(graph).items() if product not in kept]
     isa = kernels.choose(options["isa"])
-    with tempfile.TemporaryDirectory() as scratch:
-        onnx.save(graph, Path(scratch) / GRAPH)
-        shutil.copyfile(output / "config.json", Path(scratch) / "config.json")
-        quantizer = ORTQuantizer(Path(scratch) / GRAPH)
-        quantizer.quantize(kernels.scheme(isa, per_channel=options["per_channel"], nodes=nodes), save_dir=output, file_suffix="")
+    onnx.save(kernels.dynamic_int8(graph, isa=isa, per_channel=options["per_channel"], nodes=nodes), output / GRAPH)
     return {"isa": isa}
 
 

@@ -1,7 +1,7 @@
 """What the models of a study learn: one module per task, all with the same names.
 
 AUTO_CLASS    the class of transformers that gives an encoder the task's head
-HUB_NAME      what the hub and its exporter call the task
+HUB_NAME      what the hub calls the task
 UNIT          what one example is called
 TARGETS       column of a prepared split -> argument of the model that holds the label
 CREDITS       metric -> credit from 0 to 1 of each example: the score is their mean
@@ -37,11 +37,6 @@ NAMES = ("classification", "regression", "question-answering", "masked-language-
 def load(name: str) -> ModuleType:
     """Return the module of a task by its name in the config: "question-answering"."""
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-
-
-def hub_name(auto_class: str) -> str:
-    """Return what the hub and its exporter call the task of a model that this class of transformers loads."""
-    return next(task.HUB_NAME for task in map(load, NAMES) if auto_class == task.AUTO_CLASS)
 
 
 def describe(dataset: Path) -> dict:
