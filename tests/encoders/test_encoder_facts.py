@@ -103,8 +103,9 @@ def test_a_config_that_could_run_code_is_not_read(tmp_path):
 
 def test_what_a_measured_process_asks_imports_neither_torch_nor_transformers(made):
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from encoder_compression import encoder_facts as facts; "
-        f"print(facts.positions({str(made)!r}), facts.depth({str(made)!r}), facts.pruned_heads({str(made)!r}))"
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; "
+        f"from encoder_compression.encoders import encoder_facts as facts; made = {str(made)!r}; "
+        "print(facts.positions(made), facts.depth(made), facts.pruned_heads(made))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.stdout.split()[1:] == ["2", "{}"], done.stderr

@@ -16,6 +16,8 @@ from encoder_compression.encoders.encoder_facts import load_tokenizer
 from encoder_compression.errors import UserError
 from encoder_compression.run.provenance import fingerprint
 
+ADDED = ["[USER]", "<b>of</b>"]
+VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")
 ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet"]
 TEXTS = ["[USER] is a warm film", "a film<b>of</b> one [USER]", "café — “noir”, 7½ hours", "<mask> [MASK] </s> [SEP] [UNK]"]
 
@@ -48,18 +50,17 @@ def rewrite(given: Path, alter) -> None:
 
 
 def add_tokens(folder: Path, form: str) -> None:
-    """Add two tokens to an encoder and its tokenizer, kept in tokenizer.json, in added_tokens.json, or in the map of special tokens."""
+    """Add two tokens to an encoder and its tokenizer, kept in tokenizer.json, or as transformers 4 kept them: in one of two other files."""
     model, tokenizer = pretrained.add_head(folder, "AutoModel", {}), load_tokenizer(folder)
-    tokenizer.add_tokens(["[USER]", "<b>of</b>"])
-    if form == "special_tokens_map.json":
-        tokenizer.add_special_tokens({"additional_special_tokens": ["[USER]", "<b>of</b>"]})
+    tokenizer.add_tokens(ADDED)
     model.resize_token_embeddings(len(tokenizer))
     pretrained.save(model, tokenizer, folder)
     if form == "tokenizer.json":
         return
-    change(folder / "tokenizer_config.json", remove=("added_tokens_decoder",))
-    for name in {"added_tokens.json", "special_tokens_map.json", "tokenizer.json"} - {form, "added_tokens.json"}:
-        (folder / name).unlink()
+    written = {"added_tokens.json": {token: len(tokenizer) - 2 + place for place, token in enumerate(ADDED)}}
+    written["special_tokens_map.json"] = {"additional_special_tokens": ADDED}
+    (folder / form).write_text(json.dumps(written[form]), encoding="utf-8")
+    (folder / "tokenizer.json").unlink()
 
 
 @pytest.mark.parametrize("form", ["tokenizer.json", "added_tokens.json", "special_tokens_map.json"])
@@ -76,8 +77,7 @@ def test_texts_become_the_ids_that_the_given_folder_makes_of_them(tmp_path, arch
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_file_that_a_tokenizer_reads_is_taken(tmp_path, architecture):
     tokenizer = load_tokenizer(make_encoder(tmp_path, architecture))
-    for kind in (tokenizer, tokenizer.slow_tokenizer_class):
-        assert set(kind.vocab_files_names.values()) <= set(TOKENIZER_FILES)
+    assert set(tokenizer.vocab_files_names.values()) <= set(TOKENIZER_FILES)
 
 
 def test_added_tokens_that_are_no_ids_are_refused_before_anything_reads_them(given):
@@ -98,13 +98,20 @@ def test_half_a_vocabulary_is_one_line(tmp_path, kept, missing):
     is_refused(given, f"has {kept}, but {missing} is missing beside it; add {missing}")
 
 
-def test_the_vocabulary_of_another_kind_is_one_line(tmp_path):
-    """WordPiece files say nothing to RoBERTa."""
-    given = make_encoder(tmp_path / "given", "roberta")
-    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
-        (given / name).unlink()
-    shutil.copyfile(make_encoder(tmp_path / "bert") / "vocab.txt", given / "vocab.txt")
-    is_refused(given, "the tokenizer of the encoder cannot be read", "save_pretrained")
+@pytest.mark.parametrize(
+    ("architecture", "donor", "line"),
+    [("roberta", "bert", "a RobertaTokenizer has its vocabulary in vocab.json and merges.txt, and vocab.json is missing; add it"),
+     ("distilbert", "roberta", "a DistilBertTokenizer has its vocabulary in vocab.txt, and vocab.txt is missing; add it"),
+     ("mpnet", "roberta", "a MPNetTokenizer has its vocabulary in vocab.txt, and vocab.txt is missing; add it, or tokenizer.json")],
+)  # fmt: skip
+def test_the_vocabulary_of_another_kind_is_one_line(tmp_path, architecture, donor, line):
+    given, other = make_encoder(tmp_path / "given", architecture), make_encoder(tmp_path / "donor", donor)
+    for name in ("tokenizer.json", *VOCABULARIES):
+        (given / name).unlink(missing_ok=True)
+    for name in VOCABULARIES:
+        if (other / name).exists():
+            shutil.copyfile(other / name, given / name)
+    is_refused(given, "the tokenizer of the encoder cannot be read", line)
 
 
 def test_more_tokens_than_embeddings_are_one_line(given):

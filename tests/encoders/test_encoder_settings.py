@@ -10,7 +10,6 @@ from transformers import AutoModel
 
 from changed_encoders import change
 from conftest import TINY_CSV, make_encoder
-from encoder_compression.data import tasks
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.sources.encoder import prepare_encoder
 from encoder_compression.encoders import pretrained

@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 from onnx import TensorProto, numpy_helper
+from transformers import AutoConfig, AutoTokenizer
 
-from encoder_compression.encoders import encoder_facts
 from encoder_compression.errors import UserError
 from encoder_compression.export import contents
 from encoder_compression.quantization import graph as graphs

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from encoder_compression.data.sources.settings import TOKENIZER
 from encoder_compression.encoders.encoder_facts import (
     COUNTED_FROM_PADDING,
     SAFE,
@@ -11,7 +12,6 @@ from encoder_compression.encoders.encoder_facts import (
     load_config,
     load_tokenizer,
     padding_position,
-    tensor_shapes,
 )
 from encoder_compression.encoders.safety import CONFIG, REMEDY
 from encoder_compression.errors import UserError
@@ -26,6 +26,7 @@ def require_fit(folder: Path) -> None:
     config = _read(CONFIG, lambda: load_config(folder))
     _require_encoder(config)
     tokenizer = _read("the tokenizer", lambda: load_tokenizer(folder))
+    _require_vocabulary(folder, tokenizer)
     _require_padding(folder, config, tokenizer)
     _require_finite(folder)
     model = _load(folder)
@@ -56,6 +57,17 @@ def _require_encoder(config) -> None:
             raise UserError(f"{CONFIG} of the encoder: '{key}' makes it a decoder, which sees no later tokens; {REMEDY}")
     if getattr(config, "quantization_config", None):
         raise UserError(f"{CONFIG} of the encoder: 'quantization_config' says that its weights are quantized; give it in floating point")
+
+
+def _require_vocabulary(folder: Path, tokenizer) -> None:
+    """Raise UserError where files of the vocabulary are missing: transformers 5 then makes a tokenizer of special tokens alone."""
+    files = [name for name in tokenizer.vocab_files_names.values() if name != TOKENIZER]
+    missing = [name for name in files if not (folder / name).exists()]
+    if missing and not (folder / TOKENIZER).exists():
+        raise UserError(
+            f"the tokenizer of the encoder cannot be read: a {type(tokenizer).__name__} has its vocabulary in {' and '.join(files)}, "
+            f"and {missing[0]} is missing; add it, or {TOKENIZER}"
+        )
 
 
 def _require_padding(folder: Path, config, tokenizer) -> None:
@@ -90,10 +102,9 @@ def _load(folder: Path):
         WEIGHTS,
         lambda: AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE),
     )
-    for name in sorted(info["mismatched_keys"]):
-        stored = next(shape for key, shape in tensor_shapes(folder / WEIGHTS).items() if key.endswith(name))
+    for name, stored, expected in sorted(info["mismatched_keys"]):
         raise UserError(
-            f"{WEIGHTS} of the encoder: '{name}' has shape {stored}, but {CONFIG} says {list(model.state_dict()[name].shape)}; "
+            f"{WEIGHTS} of the encoder: '{name}' has shape {list(stored)}, but {CONFIG} says {list(expected)}; "
             "give the config that belongs to it"
         )
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(POOLER))
