@@ -14,6 +14,7 @@ def artifact(tmp_path):
     layer = generator.normal(size=(400, 400)).astype(np.float32)
     layer[100:] = 0
     arrays = {"embeddings.word.weight": generator.normal(size=(500, 400)).astype(np.float32), "layer.weight": layer}
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "num_attention_heads": 4}', encoding="utf-8")
     save_file(arrays | {"layer.bias": np.zeros(400, np.float16)}, tmp_path / "model.safetensors")
     return tmp_path
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from transformers import AutoModelForSequenceClassification
 
 from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
@@ -194,3 +195,23 @@ def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_th
     _, answers = run(code_of(written) + ASK, folder)
     for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(folder / "model", below), strict=True):
         assert (name, probability) == (label, pytest.approx(reference, abs=1e-5))
+
+
+@pytest.mark.parametrize("form", ["model", "compressed"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+def test_the_code_takes_removed_heads_out_and_answers_what_the_full_shape_answers(tmp_path, options, architecture, form):
+    encoder = make_encoder(tmp_path / "encoder", architecture, heads=4)
+    names = {"id2label": dict(enumerate(DATASET["labels"]))}
+    model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", names)
+    pretrained.remove_heads(model, {1: [0, 2, 3]})
+    pretrained.save(model, encoder_facts.load_tokenizer(encoder), tmp_path / "model")
+    compress(model=tmp_path / "model", output=tmp_path / "compressed")
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
+    written = card(tmp_path, options, form, "teacher+width40", rows=[TORCH_ROW | {"variant": "teacher+width40"}])
+    assert "This file holds zeros in their place" in written.text
+    count = "\nprint(sum(weight.numel() for weight in model.parameters()))"
+    *_, answers, parameters = run(code_of(written) + ASK + count, tmp_path)
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(tmp_path / "model", encoder), strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, abs=1e-6))
+    removed_head = 3 * 8 * (32 + 1) + 8 * 32  # 8 rows of query, key and value with their biases, 8 columns of the output
+    assert int(parameters) == sum(weight.numel() for weight in plain.parameters()) - 3 * removed_head

@@ -6,6 +6,7 @@ only then, and for the tokenizer, transformers is imported.
 
 from pathlib import Path
 
+from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.safety import CONFIG, read_json, require_harmless
 from encoder_compression.errors import UserError
 
@@ -15,6 +16,7 @@ COUNTED_FROM_PADDING = ("mpnet", "roberta")  # their first position follows the 
 PADDING_OF_MPNET = 1  # transformers' MPNetEmbeddings does not ask the config
 WITH_SEGMENTS = ("bert", "electra", "roberta")  # architectures with a matrix of token types
 DEPTH_KEYS = ("num_hidden_layers", "n_layers")  # the latter is DistilBERT's
+HEAD_KEYS = ("num_attention_heads", "n_heads")  # the same
 CLASSIFIER = "classifier."
 
 
@@ -66,19 +68,18 @@ def depth(encoder: Path) -> int:
     return _setting(encoder, *DEPTH_KEYS)
 
 
-def pruned_heads(encoder: Path) -> dict[str, list[int]]:
-    """Return the attention heads that are removed from an encoder, by layer counted from 0; layers with all heads are left out."""
-    removed = read_json(Path(encoder) / CONFIG).get("pruned_heads") or {}
-    return {layer: heads for layer, heads in removed.items() if heads}
+def attention_heads(encoder: Path) -> int:
+    """Return how many attention heads each layer of an encoder or a model has in its files, removed ones included."""
+    return _setting(encoder, *HEAD_KEYS)
 
 
 def require_all_heads(encoder: Path, technique: str) -> None:
     """Raise UserError where attention heads of the encoder are removed: its layers then differ in shape."""
-    removed = pruned_heads(encoder)
+    removed = removed_heads.read(encoder)
     if removed:
         layers = ", ".join(str(int(layer) + 1) for layer in removed)
         raise UserError(
-            f"{Path(encoder) / CONFIG}: attention heads of layer {layers} are removed already (pruned_heads), "
+            f"{Path(encoder) / CONFIG}: attention heads of layer {layers} are removed already ({removed_heads.KEY}), "
             f"and {technique} needs layers of one shape; give an encoder with all its heads, or take the step out"
         )
 

@@ -10,7 +10,9 @@ import transformers
 from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
+from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.encoder_facts import SAFE, load_config
+from encoder_compression.encoders.removed_heads import BLOCKS
 from encoder_compression.errors import UserError
 
 
@@ -30,17 +32,20 @@ def auto_class(folder: Path) -> str:
 def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
     """Return the encoder of a folder with a head of the class, a new random one where it has none such.
 
-    ``head`` goes to ``from_pretrained``, for example ``{"num_labels": 2}``.
+    ``head`` goes to ``from_pretrained``, for example ``{"num_labels": 2}``. Weights become float32. Attention heads that the
+    files hold as zeros are physically gone.
     """
-    return getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, **SAFE, **head)
+    model = getattr(transformers, auto_class).from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **SAFE, **head)
+    return _without_removed_heads(model)
 
 
 def with_new_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:
     """Return the encoder of a folder with a new random head of the class, whatever head the folder has."""
     config = AutoConfig.from_pretrained(folder, **SAFE, **head)
-    model = getattr(transformers, auto_class).from_config(config)
-    model.base_model.load_state_dict(AutoModel.from_pretrained(folder, use_safetensors=True, **SAFE).state_dict(), strict=False)
-    return model
+    model = getattr(transformers, auto_class).from_config(config, dtype=torch.float32)
+    encoder = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **SAFE)
+    model.base_model.load_state_dict(encoder.state_dict(), strict=False)
+    return _without_removed_heads(model)
 
 
 def lacks_head(folder: Path, auto_class: str, head: dict) -> bool:
@@ -79,9 +84,42 @@ def logits(out: ModelOutput) -> torch.Tensor:
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model and its tokenizer in Hugging Face format, safetensors only."""
-    model.save_pretrained(folder, safe_serialization=True)
+    """Write a model, or a PeftModel's adapter, and the tokenizer in Hugging Face format, with zeros for removed attention heads."""
+    config = without_adapter(model).config
+    removed, heads = removed_heads.of_config(config.to_dict()), config.num_attention_heads
+    state = {name: removed_heads.with_zeros(name, tensor, removed, heads) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(folder, state_dict=state)
     tokenizer.save_pretrained(folder)
+
+
+def remove_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
+    """Take attention heads out of a model's matrices, by layer from 0, and name them in its config, in place."""
+    setattr(model.config, removed_heads.KEY, {str(layer): list(gone) for layer, gone in removed.items() if gone})
+    _without_removed_heads(model)
+
+
+def _without_removed_heads(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model, of full shape until now, without the heads that its config names."""
+    heads, hidden_size = model.config.num_attention_heads, model.config.hidden_size
+    for layer, gone in removed_heads.of_config(model.config.to_dict()).items():
+        block = blocks(model)[int(layer)]
+        kept = torch.tensor(removed_heads.entries(gone, heads=heads, width=hidden_size // heads))
+        for linear in (block.query, block.key, block.value):
+            keep_outputs(linear, kept)
+        keep_inputs(block.attention_output, kept)
+    return model
+
+
+def keep_outputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
+    """Take all outputs but the ``kept`` ones out of a linear layer, in place."""
+    linear.weight, linear.bias = torch.nn.Parameter(linear.weight.data[kept]), torch.nn.Parameter(linear.bias.data[kept])
+    linear.out_features = len(kept)
+
+
+def keep_inputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
+    """Take all inputs but the ``kept`` ones out of a linear layer, in place."""
+    linear.weight = torch.nn.Parameter(linear.weight.data[:, kept])
+    linear.in_features = len(kept)
 
 
 def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
@@ -103,13 +141,6 @@ class Block:
     attention_output: torch.nn.Linear
     expansion: torch.nn.Linear
     contraction: torch.nn.Linear
-
-
-_FORWARD = ("intermediate.dense", "output.dense")
-_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
-_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
-_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
-BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)  # names in a layer, in the order of a Block; RoBERTa's and ELECTRA's are BERT's
 
 
 def blocks(model: PreTrainedModel) -> list[Block]:

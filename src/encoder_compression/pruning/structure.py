@@ -36,7 +36,7 @@ class Structure:
 
     @property
     def removed_heads(self) -> dict[int, list[int]]:
-        """The heads that go, by layer, as transformers names them."""
+        """The heads that go, by layer from 0."""
         return {layer: (gates == 0).nonzero().flatten().tolist() for layer, gates in enumerate(self.heads)}
 
 
@@ -94,28 +94,15 @@ def _without(importance: Importance, heads: Tensor, neurons: int) -> Structure:
 
 
 def remove(model: PreTrainedModel, structure: Structure) -> None:
-    """Take heads and neurons out of the model's matrices and say so in its config, in place.
-
-    transformers 4 takes the heads in ``config.pruned_heads`` out again when it loads the model.
-    """
+    """Take heads and neurons out of the model's matrices and say so in its config, in place."""
     if model.config.model_type == "mpnet":
         raise UserError("MPNet's heads share a table of positions that cannot be cut; shrink another architecture")
-    model.prune_heads(structure.removed_heads)
+    pretrained.remove_heads(model, structure.removed_heads)
     for block, gates in zip(pretrained.blocks(model), structure.neurons, strict=True):
         kept = gates.nonzero().flatten()
-        _keep_outputs(block.expansion, kept)
-        _keep_inputs(block.contraction, kept)
+        pretrained.keep_outputs(block.expansion, kept)
+        pretrained.keep_inputs(block.contraction, kept)
     model.config.intermediate_size = int(structure.kept_neurons[0])
     if hasattr(model.config, "hidden_dim"):  # DistilBERT's name of it
         model.config.hidden_dim = model.config.intermediate_size
         del model.config.intermediate_size
-
-
-def _keep_outputs(linear: nn.Linear, kept: Tensor) -> None:
-    linear.weight, linear.bias = nn.Parameter(linear.weight.data[kept]), nn.Parameter(linear.bias.data[kept])
-    linear.out_features = len(kept)
-
-
-def _keep_inputs(linear: nn.Linear, kept: Tensor) -> None:
-    linear.weight = nn.Parameter(linear.weight.data[:, kept])
-    linear.in_features = len(kept)

@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from encoder_compression.config.load import CONTROL, trains
 from encoder_compression.data import tasks
+from encoder_compression.encoders import removed_heads
+from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.text import figure
 from encoder_compression.study.study import FORM_OF_RUNTIME
@@ -75,6 +77,7 @@ def _render(**facts) -> str:
         needs=_needs(artifact, facts["rows"]),
         measured=_measured(facts["options"], facts["rows"]),
         learnt=_learnt(artifact),
+        cut=_cut(Path(artifact["folder"])),
         **facts,
     )
 
@@ -107,6 +110,13 @@ def _kept_in_float(folder: Path) -> list[str] | None:
         return None
     table = pd.read_csv(folder / "sensitivity.csv")
     return table.loc[table["kept_in_float"], "product"].tolist()
+
+
+def _cut(folder: Path) -> tuple[str, ...] | None:
+    """Return the names of a layer's query, key, value and attention output where the folder's config names removed heads; else None."""
+    if not (folder / CONFIG).exists() or not removed_heads.read(folder):
+        return None
+    return removed_heads.attention_linears(read_json(folder / CONFIG)["model_type"])
 
 
 def _below(artifact: dict) -> str:

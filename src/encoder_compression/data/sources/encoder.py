@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from encoder_compression.data.sources import hub, package, shards
+from encoder_compression.data.sources import cut_heads, hub, package, shards
 from encoder_compression.data.sources.fit import require_fit
 from encoder_compression.data.sources.random_encoder import make_random_encoder
 from encoder_compression.data.sources.settings import normalise
@@ -33,7 +33,7 @@ def prepare_encoder(*, source: dict, output: Path) -> dict:
         _require_files(folder, kind)
         require_harmless(folder)
         _copy(folder, prepared)
-        normalised = normalise(prepared)
+        normalised = normalise(prepared) + cut_heads.restore(prepared)
         require_fit(prepared)
         shutil.copytree(prepared, output, dirs_exist_ok=True)
     for setting in normalised:

@@ -1,0 +1,78 @@
+"""Attention heads that structured pruning removed: zeros in the files of a model, physically gone once it is loaded here.
+
+transformers 5 loads no model whose layers differ in shape. So a saved model has all its heads, the removed ones as zeros, and loads
+anywhere with the same logits; config.json names them. Training, export and measuring get the small matrices.
+Importing this module imports neither torch nor transformers.
+"""
+
+import re
+from pathlib import Path
+
+from encoder_compression.encoders.safety import CONFIG, read_json
+
+KEY = "removed_heads"  # in config.json: {"1": [0, 2]}, layers and heads counted from 0
+_FORWARD = ("intermediate.dense", "output.dense")
+_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
+_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
+_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
+# Linear layers of a transformer layer: query, key, value, attention output, expansion, contraction. RoBERTa's and ELECTRA's are BERT's.
+BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)
+
+
+def _pattern(places: slice, ends: str) -> re.Pattern:
+    """Return a pattern of the names of some linear layers' tensors, with their low-rank updates; it finds the number of the layer."""
+    names = "|".join(re.escape(name) for block in BLOCKS for name in block[places])
+    return re.compile(rf"layer\.(\d+)\.(?:{names})(?:{ends})$")
+
+
+_ROWS = _pattern(slice(3), r"(?:\.base_layer)?\.(?:weight|bias)|\.lora_B\..*weight")
+_COLUMNS = _pattern(slice(3, 4), r"(?:\.base_layer)?\.weight|\.lora_A\..*weight")
+
+
+def read(folder: Path) -> dict[str, list[int]]:
+    """Return the removed heads of a saved model by layer; layers with all heads are left out."""
+    return of_config(read_json(Path(folder) / CONFIG))
+
+
+def of_config(config: dict) -> dict[str, list[int]]:
+    """Return the removed heads that the content of a config names; layers with all heads are left out."""
+    return {layer: heads for layer, heads in (config.get(KEY) or {}).items() if heads}
+
+
+def attention_linears(architecture: str) -> tuple[str, ...]:
+    """Return the names, in a layer of the architecture, of query, key, value and attention output."""
+    return {"distilbert": _OF_DISTILBERT, "mpnet": _OF_MPNET}.get(architecture, _OF_BERT)[:4]
+
+
+def without(name: str, values, removed: dict[str, list[int]], heads: int):
+    """Return a tensor or an array of a model with all its ``heads``, by its name, without the entries of removed ones."""
+    place = _place(name, removed)
+    if place is None:
+        return values
+    layer, axis = place
+    kept = entries(removed[layer], heads=heads, width=values.shape[axis] // heads)
+    return values[kept] if axis == 0 else values[:, kept]
+
+
+def with_zeros(name: str, tensor, removed: dict[str, list[int]], heads: int):
+    """Return a tensor of a model without its removed heads, by its name, in full shape with zeros in their place."""
+    place = _place(name, removed)
+    if place is None:
+        return tensor
+    layer, axis = place
+    width = tensor.shape[axis] // (heads - len(removed[layer]))
+    kept = entries(removed[layer], heads=heads, width=width)
+    full = tensor.new_zeros(heads * width, *tensor.shape[1:]) if axis == 0 else tensor.new_zeros(len(tensor), heads * width)
+    full[kept if axis == 0 else (slice(None), kept)] = tensor
+    return full
+
+
+def entries(removed: list[int], *, heads: int, width: int) -> list[int]:
+    """Return the rows, or columns, of a matrix that belong to the heads that stay; each head has ``width`` of them."""
+    return [head * width + entry for head in range(heads) if head not in removed for entry in range(width)]
+
+
+def _place(name: str, removed: dict[str, list[int]]) -> tuple[str, int] | None:
+    """Return the layer and the axis along which a tensor has entries for each head, where that layer lost some."""
+    matches = ((pattern.search(name), axis) for axis, pattern in enumerate((_ROWS, _COLUMNS)))
+    return next(((match[1], axis) for match, axis in matches if match and match[1] in removed), None)
