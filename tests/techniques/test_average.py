@@ -56,7 +56,7 @@ def test_every_weight_is_the_mean_of_those_of_the_models(folder, goal):
 def test_models_of_other_shapes_have_no_mean(folder, goal, encoder):
     shallow, _ = take_layers(pretrained.load_model(folder / "two"), [1], 1)
     save(shallow, encoder, folder / "shallow")
-    with pytest.raises(UserError, match="shallow has other layers or sizes than .*one, so their weights have no mean"):
+    with pytest.raises(UserError, match="shallow has other layers, heads or sizes than .*one, so their weights have no mean"):
         stir(folder, goal, "shallow")
 
 
@@ -98,3 +98,12 @@ def test_an_average_can_be_a_teacher(tiny):
 def test_what_cannot_be_averaged_is_told_before_anything_runs(tiny, others, chain, message):
     with pytest.raises(UserError, match=re.escape(message)):
         study(tiny, average={"soup": {"with": others}}, compare=[]).check(chain)
+
+
+def test_models_without_different_heads_have_no_mean(folder, goal, encoder):
+    for name, head in (("left", 0), ("right", 1)):
+        model = pretrained.load_model(folder / "two")
+        pretrained.remove_heads(model, {1: [head]})
+        save(model, encoder, folder / name)
+    with pytest.raises(UserError, match="left has other layers, heads or sizes than .*right, so their weights have no mean"):
+        average(parent=folder / "right", others=[folder / "left"], goal=goal, model=folder / "soup", curve=folder / "soup.csv")

@@ -1,5 +1,6 @@
 """A training that is told to stop saves the step it is at, and the next attempt ends with the same weights."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -37,7 +38,8 @@ except UserError as error:
 def stop(encoder: Path, dataset: Path, folder: Path, step: int) -> str:
     """Train in a process of its own, as a job does, that gets SIGTERM during a step; returns its last words."""
     command = [sys.executable, "-c", STOPPED, *map(str, (encoder, dataset, folder, step, torch.get_num_threads()))]
-    return subprocess.run(command, cwd=ROOT / "tests", capture_output=True, encoding="utf-8", check=True).stdout
+    modules = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / "tests" / room) for room in (".", "training"))}
+    return subprocess.run(command, env=modules, capture_output=True, encoding="utf-8", check=True).stdout
 
 
 def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_weights(encoder, dataset, tmp_path):

@@ -75,11 +75,12 @@ def attention_heads(encoder: Path) -> int:
 
 def require_all_heads(encoder: Path, technique: str) -> None:
     """Raise UserError where attention heads of the encoder are removed: its layers then differ in shape."""
-    removed = removed_heads.read(encoder)
+    content = read_json(Path(encoder) / CONFIG)
+    removed = removed_heads.of_config(content) or removed_heads.cut_by_transformers_4(content)
     if removed:
         layers = ", ".join(str(int(layer) + 1) for layer in removed)
         raise UserError(
-            f"{Path(encoder) / CONFIG}: attention heads of layer {layers} are removed already ({removed_heads.KEY}), "
+            f"{Path(encoder) / CONFIG}: attention heads of layer {layers} are removed already, "
             f"and {technique} needs layers of one shape; give an encoder with all its heads, or take the step out"
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from encoder_compression.encoders.safety import CONFIG, read_json
 
 KEY = "removed_heads"  # in config.json: {"1": [0, 2]}, layers and heads counted from 0
+KEY_OF_TRANSFORMERS_4 = "pruned_heads"
 _FORWARD = ("intermediate.dense", "output.dense")
 _OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
 _OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
@@ -37,6 +38,11 @@ def read(folder: Path) -> dict[str, list[int]]:
 def of_config(config: dict) -> dict[str, list[int]]:
     """Return the removed heads that the content of a config names; layers with all heads are left out."""
     return {layer: heads for layer, heads in (config.get(KEY) or {}).items() if heads}
+
+
+def cut_by_transformers_4(config: dict) -> dict[str, list[int]]:
+    """Return the heads that the content of a config names as transformers 4 did, which took them out of the files."""
+    return of_config({KEY: config.get(KEY_OF_TRANSFORMERS_4)})
 
 
 def attention_linears(architecture: str) -> tuple[str, ...]:

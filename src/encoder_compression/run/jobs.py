@@ -31,6 +31,7 @@ def job(snakemake):
     """
     # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # transformers 5 draws one for every file that it loads, and the log would hold them
     environment.block_imports()
     log = Path(snakemake.log[0])
     _redirect_to(log)

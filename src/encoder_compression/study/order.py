@@ -55,6 +55,8 @@ def _check_options(study, where: str, step: str, before: list[str]) -> None:
         _check_sparsity(study, where, step, before)
     if technique == "lora" and own["start"] == "pretrained":
         _check_start(study, where, step, before)
+    if technique == "lora":
+        _check_adapter(study, where, step, before)
     if study.is_taught(step) and own["teacher"] not in before:
         raise UserError(f"{where}: the teacher of '{step}' is '{own['teacher']}', which does not come before it")
 
@@ -68,6 +70,14 @@ def _check_start(study, where: str, step: str, before: list[str]) -> None:
             f"{where}: '{step}' starts from the pretrained encoder and learns from labels alone, so nothing of '{before[-1]}' is left; "
             "put it first, or give 'soft' of its loss a weight"
         )
+
+
+def _check_adapter(study, where: str, step: str, before: list[str]) -> None:
+    """Raise UserError where an adapter would belong to matrices that the files of its model do not hold in that shape."""
+    options = study.step_options(step)
+    shrunk = [other for other in before if study.technique(other) == "shrink" and options["start"] == "finetuned"]
+    for key in (key for key in ("dora", "qlora") if options[key] and shrunk):
+        raise UserError(f"{where}: '{step}' with {key} needs all attention heads, but follows '{shrunk[-1]}'; take '{key}' out")
 
 
 def _check_heads(study, where: str, techniques: dict[str, str]) -> None:

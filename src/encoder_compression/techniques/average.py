@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders import encoder_facts, pretrained, removed_heads
 from encoder_compression.errors import UserError
 from encoder_compression.run import provenance
 from encoder_compression.training import artifacts
@@ -34,8 +34,11 @@ def average(*, parent: Path, others: list[Path], goal: Goal, model: Path, curve:
 
 def _require_likeness(one: PreTrainedModel, other: PreTrainedModel, parent: Path, folder: Path) -> None:
     shapes = [{name: weight.shape for name, weight in network.state_dict().items()} for network in (one, other)]
-    if shapes[0] != shapes[1]:
-        raise UserError(f"{folder} has other layers or sizes than {parent}, so their weights have no mean; average models of one shape")
+    removed = [removed_heads.of_config(network.config.to_dict()) for network in (one, other)]
+    if shapes[0] != shapes[1] or removed[0] != removed[1]:
+        raise UserError(
+            f"{folder} has other layers, heads or sizes than {parent}, so their weights have no mean; average models of one shape"
+        )
 
 
 def _mean(networks: list[PreTrainedModel]) -> PreTrainedModel:

@@ -40,6 +40,8 @@ def lora(
     if teacher:
         distillation.require_gate(teacher, options["gate"])
     start = encoder if not parent or options["start"] == "pretrained" else parent
+    if options["dora"] or options["qlora"]:  # lengths of zeros, and blocks of 4-bit weights, are others in the full shape of the files
+        encoder_facts.require_all_heads(start, "a lora step with dora or qlora")
     inputs = [start, goal.dataset, *([teacher] if teacher else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoder_facts.load_tokenizer(start)

@@ -7,8 +7,6 @@ from encoder_compression.encoders import encoder_facts, removed_heads
 from encoder_compression.encoders.encoder_facts import WEIGHTS
 from encoder_compression.encoders.safety import CONFIG, read_json
 
-KEY = "pruned_heads"  # what transformers 4 calls them in config.json
-
 
 def restore(folder: Path) -> list[str]:
     """Give the weights in a folder their full shape again, in place; returns what was restored, as "file: key: value".
@@ -16,7 +14,7 @@ def restore(folder: Path) -> list[str]:
     The logits stay. config.json then names the heads under a key of this package, and a loaded model is again without them.
     """
     content = read_json(folder / CONFIG)
-    cut = {layer: heads for layer, heads in (content.pop(KEY, None) or {}).items() if heads}
+    cut = removed_heads.cut_by_transformers_4(content)
     if not cut:
         return []
     from safetensors.torch import load_file, save_file
@@ -25,5 +23,6 @@ def restore(folder: Path) -> list[str]:
     weights = {name: removed_heads.with_zeros(name, tensor, cut, heads) for name, tensor in load_file(folder / WEIGHTS).items()}
     save_file(weights, folder / WEIGHTS, {"format": "pt"})
     content[removed_heads.KEY] = cut
+    del content[removed_heads.KEY_OF_TRANSFORMERS_4]
     (folder / CONFIG).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [f"{CONFIG}: {KEY}: {json.dumps(cut)}"]
+    return [f"{CONFIG}: {removed_heads.KEY_OF_TRANSFORMERS_4}: {json.dumps(cut)}"]
