@@ -64,7 +64,7 @@ def test_a_tokenizer_class_that_is_no_tokenizer_is_refused(candidate, name):
     is_refused(candidate, f"{name} of the encoder: unknown tokenizer_class 'LightGlueConfig'")
 
 
-@pytest.mark.parametrize("key", ["_attn_implementation", "_attn_implementation_internal"])
+@pytest.mark.parametrize("key", ["_attn_implementation", "_attn_implementation_internal", "attn_implementation", "experts_implementation"])
 def test_a_kernel_named_in_the_config_is_refused(candidate, key):
     change(candidate / "config.json", **{key: "someone/kernel"})
     is_refused(candidate, f"config.json of the encoder: '{key}' can make transformers run foreign code; change a copy")
@@ -100,9 +100,12 @@ def test_a_config_that_cannot_be_read_is_refused(candidate, content, message):
     is_refused(candidate, message)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
-def test_the_encoders_that_come_along_are_accepted(tmp_path, architecture):
+@pytest.mark.parametrize(
+    ("architecture", "tokenizer_class"),
+    [("bert", "BertTokenizer"), ("roberta", "RobertaTokenizerFast"), ("distilbert", "DistilBertTokenizer"), ("bert", "TokenizersBackend")],
+)
+def test_the_encoders_that_come_along_are_accepted(tmp_path, architecture, tokenizer_class):
     folder = make_encoder(tmp_path / "candidate", architecture)
-    change(folder / "tokenizer_config.json", chat_template="one text")
+    change(folder / "tokenizer_config.json", chat_template="one text", tokenizer_class=tokenizer_class)
     take(folder)
     assert (tmp_path / "checkpoint" / "model.safetensors").exists()

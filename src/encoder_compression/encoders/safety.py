@@ -19,9 +19,17 @@ TOKENIZER_CLASSES = (
     "MPNetTokenizer",
     "PreTrainedTokenizer",
     "RobertaTokenizer",
+    "TokenizersBackend",
 )
 ADDED_TOKENS = "added_tokens.json"
-CODE_KEYS = ("trust_remote_code", "auto_map", "_attn_implementation", "attn_implementation")
+CODE_KEYS = (
+    "trust_remote_code",
+    "auto_map",
+    "_attn_implementation",
+    "attn_implementation",
+    "_experts_implementation",
+    "experts_implementation",
+)
 HARMLESS_FLAG = "_attn_implementation_autoset"  # true or false; transformers 4.46 to 4.5x wrote it, and no version reads it as a name
 REMEDY = "change a copy of the encoder and name its folder under encoder.files"
 
