@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 
 def change(path: Path, remove: tuple[str, ...] = (), **keys) -> None:
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}  # transformers 5 writes fewer files
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     content = {key: value for key, value in old.items() if key not in remove}
     path.write_text(json.dumps(content | keys), encoding="utf-8")
 
