@@ -110,3 +110,21 @@ def test_an_encoder_that_transformers_4_cut_heads_from_answers_as_before(pruned,
     with torch.inference_mode():
         torch.testing.assert_close(AutoModel.from_pretrained(tmp_path / "base").eval()(ids)[0], small(ids)[0], atol=1e-6, rtol=0)
     assert [block.query.out_features for block in pretrained.blocks(pretrained.add_head(tmp_path / "base", "AutoModel", {}))] == [32, 16]
+
+
+def test_heads_that_config_json_calls_removed_and_that_have_weights_are_refused(tmp_path):
+    """Without them the encoder would answer otherwise, and nobody would know."""
+    given = make_encoder(tmp_path / "given", heads=4)
+    change(given / "config.json", removed_heads={"1": [3]})
+    with pytest.raises(UserError, match="removed_heads names heads of 'encoder.layer.1.attention.self.query.weight' that are not zero"):
+        prepare_encoder(source={"files": {"folder": str(given)}}, output=tmp_path / "base")
+
+
+@pytest.mark.parametrize("key", ["removed_heads", "pruned_heads"])
+@pytest.mark.parametrize("named", [{"2": [0]}, {"0": [4]}, {"0": [0, 1, 2, 3]}, {"0": ["0"]}, {"0": 1}, {"0": [1, 1]}, [0]], ids=str)
+def test_heads_that_there_are_not_are_one_line(tmp_path, key, named):
+    """Two layers of four heads, each of which keeps one."""
+    given = make_encoder(tmp_path / "given", heads=4)
+    change(given / "config.json", **{key: named})
+    with pytest.raises(UserError, match=f"config.json of the encoder: {key} is no list of heads by layer"):
+        prepare_encoder(source={"files": {"folder": str(given)}}, output=tmp_path / "base")

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from encoder_compression.encoders.safety import CONFIG, read_json
+from encoder_compression.errors import UserError
 
 KEY = "removed_heads"  # in config.json: {"1": [0, 2]}, layers and heads counted from 0
 KEY_OF_TRANSFORMERS_4 = "pruned_heads"
@@ -43,6 +44,18 @@ def of_config(config: dict) -> dict[str, list[int]]:
 def cut_by_transformers_4(config: dict) -> dict[str, list[int]]:
     """Return the heads that the content of a config names as transformers 4 did, which took them out of the files."""
     return of_config({KEY: config.get(KEY_OF_TRANSFORMERS_4)})
+
+
+def require_known(key: str, named, *, layers: int, heads: int) -> None:
+    """Raise UserError unless what config.json has under the key names heads of known layers by number, and leaves each layer one."""
+    known = {str(layer) for layer in range(layers)}
+    by_layer = named.items() if isinstance(named, dict) else [("", named)]
+    if not all(layer in known and isinstance(gone, list) and _leave_one(gone, heads) for layer, gone in by_layer):
+        raise UserError(f'{CONFIG} of the encoder: {key} is no list of heads by layer, such as {{"1": [0, 2]}}, that leaves one; mend it')
+
+
+def _leave_one(gone: list, heads: int) -> bool:
+    return all(type(head) is int and 0 <= head < heads for head in gone) and len(set(gone)) == len(gone) < heads
 
 
 def attention_linears(architecture: str) -> tuple[str, ...]:

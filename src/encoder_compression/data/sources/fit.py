@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from encoder_compression.data.sources.settings import TOKENIZER
+from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.encoder_facts import (
     COUNTED_FROM_PADDING,
     SAFE,
@@ -30,6 +31,7 @@ def require_fit(folder: Path) -> None:
     _require_padding(folder, config, tokenizer)
     _require_finite(folder)
     model = _load(folder)
+    _require_zeros(folder, model)
     largest, rows = max(tokenizer.get_vocab().values()), model.get_input_embeddings().num_embeddings
     if largest >= rows:
         raise UserError(
@@ -92,6 +94,15 @@ def _require_finite(folder: Path) -> None:
             if not tensor.isfinite().all():
                 count = int((~tensor.isfinite()).sum())
                 raise UserError(f"{WEIGHTS} of the encoder: {count} weights of '{name}' are NaN or infinite; give an intact checkpoint")
+
+
+def _require_zeros(folder: Path, model) -> None:
+    """Raise UserError where a head that config.json says to be removed has weights: a loaded model would be another without it."""
+    removed, heads = removed_heads.read(folder), model.config.num_attention_heads
+    for name, tensor in model.state_dict().items():
+        small = removed_heads.without(name, tensor, removed, heads)
+        if not removed_heads.with_zeros(name, small, removed, heads).equal(tensor):
+            raise UserError(f"{CONFIG} of the encoder: {removed_heads.KEY} names heads of '{name}' that are not zero; take the key out")
 
 
 def _load(folder: Path):
