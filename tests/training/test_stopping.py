@@ -1,6 +1,5 @@
 """A training that is told to stop saves the step it is at, and the next attempt ends with the same weights."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,13 +11,13 @@ from test_training import equal, fit
 from conftest import ROOT
 
 STOPPED = """
-import os, signal, sys
+import os, runpy, signal, sys
 from pathlib import Path
 import torch
 from encoder_compression.errors import UserError
 from encoder_compression.training.stopping import StopOnSignal
-from test_training import fit
 
+fit = runpy.run_path("training/test_training.py")["fit"]
 listen = StopOnSignal.on_step_end
 
 def tell(self, args, state, control, **_):
@@ -38,8 +37,7 @@ except UserError as error:
 def stop(encoder: Path, dataset: Path, folder: Path, step: int) -> str:
     """Train in a process of its own, as a job does, that gets SIGTERM during a step; returns its last words."""
     command = [sys.executable, "-c", STOPPED, *map(str, (encoder, dataset, folder, step, torch.get_num_threads()))]
-    modules = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / "tests" / room) for room in (".", "training"))}
-    return subprocess.run(command, env=modules, capture_output=True, encoding="utf-8", check=True).stdout
+    return subprocess.run(command, cwd=ROOT / "tests", capture_output=True, encoding="utf-8", check=True).stdout
 
 
 def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_weights(encoder, dataset, tmp_path):
