@@ -146,11 +146,11 @@ def test_a_missing_column_is_told_with_what_there_is(tmp_path, base):
 
 def test_padding_is_no_choice_in_the_loss_towards_labels():
     logits, positions = torch.randn(3, 2, 9), torch.tensor([[1, 2], [0, 0], [4, 4]])
-    mask = torch.tensor([[1] * 5 + [0] * 4] * 3)
+    attention_mask = torch.tensor([[1] * 5 + [0] * 4] * 3)
     expected = functional.cross_entropy(logits[..., :5].reshape(6, 5), positions.flatten())
-    assert span_loss(logits, positions, mask) == pytest.approx(expected.item())
+    assert span_loss(logits, positions, attention_mask) == pytest.approx(expected.item())
     logits[..., 5:] += 50
-    assert span_loss(logits, positions, mask) == pytest.approx(expected.item())
+    assert span_loss(logits, positions, attention_mask) == pytest.approx(expected.item())
 
 
 def test_soft_targets_count_over_valid_positions_alone():

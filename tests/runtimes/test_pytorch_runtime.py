@@ -34,9 +34,9 @@ def nothing_compiled():
 def batch(size: int, length: int) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(length)
     ids = generator.integers(5, 90, (size, length))
-    mask = np.ones_like(ids)
-    mask[1:, length // 2 :] = 0
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    attention_mask = np.ones_like(ids)
+    attention_mask[1:, length // 2 :] = 0
+    return {"input_ids": ids, "attention_mask": attention_mask, "token_type_ids": np.zeros_like(ids)}
 
 
 def test_a_layer_in_int8_is_off_by_no_more_than_rounding_to_its_formats():

@@ -200,10 +200,10 @@ def test_padding_counts_in_no_term(taught):
     student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)
     student.eval()
     objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1, "relation": 0}, temperature=2, teacher=teacher)
-    ids, mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
+    ids, attention_mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
     batch = {"labels": torch.tensor([1]), "teacher_logits": torch.tensor([[0.3, -0.2]])}
-    short = objective(student, batch | {"input_ids": ids, "attention_mask": mask})
+    short = objective(student, batch | {"input_ids": ids, "attention_mask": attention_mask})
     pad = torch.nn.functional.pad
-    padded = objective(student, batch | {"input_ids": pad(ids, (0, 5)), "attention_mask": pad(mask, (0, 5))})
+    padded = objective(student, batch | {"input_ids": pad(ids, (0, 5)), "attention_mask": pad(attention_mask, (0, 5))})
     for name, term in short.items():
         torch.testing.assert_close(term, padded[name], atol=1e-5, rtol=1e-5)

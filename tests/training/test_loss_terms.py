@@ -13,7 +13,7 @@ from encoder_compression.config.load import merge
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.pruning.gates import open_gates
-from encoder_compression.pruning.sparsity_masks import Masks
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.pruning.structure import Structure, remove
 from encoder_compression.quantization.fake import FakeQuantization
 from encoder_compression.run import provenance
@@ -58,10 +58,9 @@ def shrunk(model):
 
 
 def pruned(model):
-    masks = Masks(
-        pretrained.parts(model, ["encoder"]), scope="global", factors={name: torch.ones(1) for name in pretrained.encoder_linears(model)}
-    )
-    masks.raise_to(0.5)
+    linears = pretrained.encoder_linears(model)
+    pruning_masks = PruningMasks(linears, scope="global", factors=dict.fromkeys(linears, torch.ones(1)))
+    pruning_masks.raise_to(0.5)
     return model, [1, 2, 3]
 
 

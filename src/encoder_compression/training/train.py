@@ -20,7 +20,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.run import environment, memory
 from encoder_compression.training import length, processes, resume
 from encoder_compression.training.examples import Examples, Validation, lengths, of_train
-from encoder_compression.training.mlm_masks import DynamicMasks, guesses
+from encoder_compression.training.mlm_masks import DynamicMlmMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
@@ -172,7 +172,7 @@ def _trainer(
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
-        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMasks) else None,
+        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMlmMasks) else None,
         callbacks=callbacks,
     )
 
