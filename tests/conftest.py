@@ -49,11 +49,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def load_study(root: Path, experiment: str, **changes) -> Study:
+    """Return a study as the workflow in ``root`` reads it, with top-level sections of it changed."""
+    shared = yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": [experiment]}
+    loaded = load_experiments(shared=shared, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
+    return Study(experiment, loaded[experiment] | changes)
+
+
 def load_tiny(**changes) -> Study:
-    """Return the tiny study as the workflow reads it, but in all runtimes, with top-level sections of it changed."""
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": ["tiny"]}
-    loaded = load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
-    return Study("tiny", loaded["tiny"] | {"runtimes": {}} | changes)
+    """Return the tiny study in all runtimes, with top-level sections of it changed."""
+    return load_study(ROOT, "tiny", **{"runtimes": {}} | changes)
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +139,10 @@ class Workspace:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, encoding="utf-8")
+
+    def study(self) -> Study:
+        """Return the study that the files of this folder define."""
+        return load_study(self.folder, self.experiment)
 
     def reruns(self) -> set[str]:
         """Return the rules, and for steps also their chain, that a dry run would run."""
