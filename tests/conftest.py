@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,6 @@ from encoder_compression.errors import UserError
 from encoder_compression.run import environment
 from encoder_compression.study.study import Study
 
-environment.block_imports()  # as the frame of a job does, before any test imports what would load them
-
 ROOT = Path(__file__).parent.parent
 TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
 COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"
@@ -29,7 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Test this checkout's package and no other; let what has no counterpart in transformers 5 skip the test that comes to it."""
+    """Test this checkout's package and no other; let what has no counterpart in transformers 5 skip the test that comes to it.
+
+    Until the end of the run imports are blocked as in the frame of a job. A fixture would be too late: test files import
+    transformers when they are collected.
+    """
+    scope = ExitStack()
+    scope.enter_context(environment.blocked_imports())
+    config.add_cleanup(scope.close)
     try:
         environment.require_package_of(ROOT)
     except UserError as error:

@@ -31,15 +31,15 @@ def job(snakemake):
     """
     # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
-    environment.block_imports()
     log = Path(snakemake.log[0])
     _redirect_to(log)
     _say_where()
     facts: dict = {}
     start = time.monotonic()
     try:
-        yield facts
-        _write_provenance(snakemake, time.monotonic() - start, facts)
+        with environment.blocked_imports():
+            yield facts
+            _write_provenance(snakemake, time.monotonic() - start, facts)
     except UserError as error:
         _fail(str(error), log)
     except Exception as error:  # the terminal gets one line, the log all of it
