@@ -2,12 +2,14 @@
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from conftest import ROOT
+from encoder_compression.run import locks
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal
 from job_frames import imported_in_a_training, printed_in_a_job
@@ -23,6 +25,18 @@ def test_snakemake_lists_what_every_rule_does(workspace):
     described = dict(re.findall(r"^(\w+) \(([A-Z].{20,}\.)\)$", done.stdout, re.MULTILINE))
     assert described.keys() == rules
     assert len(set(described.values())) == len(rules)
+
+
+def test_a_run_on_another_system_than_linux_ends_before_it_touches_anything(workspace):
+    """What a killed run left is what a run removes first."""
+    workspace.edit("Snakefile", 'configfile: "config/config.yaml"', 'import sys; sys.platform = "darwin"\nconfigfile: "config/config.yaml"')
+    record = workspace.folder / locks.RECORDS / f"{socket.gethostname()}_0"
+    record.parent.mkdir(parents=True)
+    record.write_text("0", encoding="utf-8")
+    done = workspace.run("-n")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: this workflow runs on Linux alone, and this is darwin; ")
+    assert record.exists()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -23,11 +23,6 @@ from encoder_compression.study.targets import quantized_pattern, searched_patter
 
 ROOT = Path(workflow.basedir)
 
-# Inherited by every job; C libraries read them when a process starts.
-environment.apply_process_settings()
-environment.quote_interpreter()
-locks.release_after_kill()
-
 
 def read_experiments():
     """Return the options of the run's experiments, from their YAML files."""
@@ -39,6 +34,10 @@ def read_experiments():
 try:
     environment.require_linux()
     environment.require_package_of(ROOT)
+    # Inherited by every job; C libraries read them when a process starts.
+    environment.apply_process_settings()
+    environment.quote_interpreter()
+    locks.release_after_kill()
     experiments = frozen.freeze(read_experiments()) if workflow.is_main_process else frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     check_references(studies)
