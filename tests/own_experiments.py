@@ -6,8 +6,8 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.references import check_references
 from encoder_compression.study.study import Study
-from encoder_compression.study.targets import check_references
 
 TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8"))
 

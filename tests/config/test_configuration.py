@@ -3,8 +3,9 @@
 import pytest
 
 from conftest import ROOT, load_tiny
-from encoder_compression.config.load import canonical, load_experiments, merge
+from encoder_compression.config.load import canonical, load_experiments
 from encoder_compression.errors import UserError
+from encoder_compression.study.nested import merge
 from own_experiments import TINY, load
 
 

@@ -4,8 +4,8 @@ import datetime
 
 import pytest
 
-from encoder_compression.config.load import merge
 from encoder_compression.errors import UserError
+from encoder_compression.study.nested import merge
 from own_experiments import TINY, load_options
 
 

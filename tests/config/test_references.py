@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from conftest import Workspace
-from encoder_compression.config.load import merge
 from encoder_compression.errors import UserError
+from encoder_compression.study.nested import merge
 from own_experiments import TINY, load_studies
 
 

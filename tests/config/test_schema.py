@@ -31,7 +31,7 @@ def rules() -> str:
 
 
 def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
-    from encoder_compression.config.load import TECHNIQUES
+    from encoder_compression.study.techniques import TECHNIQUES
 
     sections = {name for name, part in SCHEMA["properties"].items() if part.get("$ref") == "#/$defs/steps"}
     assert sections == set(TECHNIQUES)

@@ -1,22 +1,20 @@
 """What a search may try is checked before anything runs; what it found reaches jobs, controls, tables and cards."""
 
-import ast
 import inspect
 import json
-import re
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from conftest import ROOT
-from encoder_compression.config.load import merge, taken
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.study_warnings import warnings
 from encoder_compression.run import jobs
-from encoder_compression.search.space import SEARCHABLE, apply
+from encoder_compression.study.controls import taken
+from encoder_compression.study.nested import merge, put
 from encoder_compression.study.study import Study
+from encoder_compression.study.techniques import TECHNIQUES
 from own_experiments import TINY, load_options
 from saved_rows import SavedStudy
 
@@ -112,9 +110,12 @@ def test_a_range_is_whole_where_the_option_is(tmp_path):
 
 
 def test_a_control_takes_what_was_found_but_for_what_it_lacks():
-    found = {"loss.soft": 0.5, "start": "pretrained", "layers": [1], "training.learning_rate": 0.01, "ramp.share": 0.5}
-    assert taken("even1", "distill", found) == found
-    assert taken("even1-control", "distill", found) == {"layers": [1], "training.learning_rate": 0.01}
+    student = {"loss.soft": 0.5, "start": "pretrained", "layers": [1], "training.learning_rate": 0.01}
+    assert taken("even1", TECHNIQUES["distill"], student) == student
+    assert taken("even1-control", TECHNIQUES["distill"], student) == {"layers": [1], "training.learning_rate": 0.01}
+    pruned = {"sparsity": 0.5, "ramp.share": 0.5, "loss.soft": 0.5, "training.learning_rate": 0.01}
+    assert taken("half", TECHNIQUES["prune"], pruned) == pruned
+    assert taken("half-control", TECHNIQUES["prune"], pruned) == {"loss.soft": 0.5, "training.learning_rate": 0.01}
 
 
 @pytest.mark.parametrize("variant", ["teacher+even1", "teacher+even1-control"])
@@ -136,7 +137,7 @@ def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, 
     facts = jobs.train(distill, snakemake, options=own)
     is_control = variant.endswith("control")
     expected = {"training.batch_size": 4} if is_control else {"loss.soft": 0.5, "training.batch_size": 4}
-    assert facts == {"options": apply(own, expected), "searched": {"trials": 3, "seconds": 12.5, "options": expected}}
+    assert facts == {"options": put(own, expected), "searched": {"trials": 3, "seconds": 12.5, "options": expected}}
 
 
 class Wildcards(dict):
@@ -145,16 +146,11 @@ class Wildcards(dict):
     __getattr__ = dict.__getitem__
 
 
-def test_a_search_reads_all_that_the_steps_own_rule_does():
-    text = (ROOT / "workflow/rules/common_search.smk").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^READ_BY_STEP = (\{.*?^\})", text, re.DOTALL | re.MULTILINE)
-    tree = ast.parse(block, mode="eval").body
-    read = {key.value: {name.value for name in part.keys} for key, part in zip(tree.keys, tree.values, strict=True)}
-    assert set(read) == set(SEARCHABLE)
-    for technique in SEARCHABLE:
-        function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
-        made = {"goal", "options", "model", "adapter", "curve"}
-        assert set(inspect.signature(function).parameters) - made <= read[technique] | {"encoder"}
+@pytest.mark.parametrize("technique", [name for name, technique in TECHNIQUES.items() if technique.searchable])
+def test_a_search_reads_all_that_the_function_of_the_technique_does(technique):
+    function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
+    made = {"goal", "options", "model", "adapter", "curve"}
+    assert set(inspect.signature(function).parameters) - made <= {*TECHNIQUES[technique].reads, "encoder"}
 
 
 def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):

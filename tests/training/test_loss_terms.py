@@ -9,7 +9,6 @@ import torch
 from torch.nn import functional
 
 from conftest import make_encoder
-from encoder_compression.config.load import merge
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.pruning.gates import open_gates
@@ -17,6 +16,7 @@ from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.pruning.structure import Structure, remove
 from encoder_compression.quantization.fake import FakeQuantization
 from encoder_compression.run import provenance
+from encoder_compression.study.nested import merge
 from encoder_compression.techniques.distill import distill, take_layers
 from encoder_compression.techniques.lora import add_updates
 from encoder_compression.training.losses import HiddenStateMatcher

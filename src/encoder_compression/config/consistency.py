@@ -7,10 +7,11 @@ from pathlib import Path
 
 from encoder_compression.config import data_options
 from encoder_compression.config.input_length import longest_input
-from encoder_compression.config.references import replaces_words
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.study.study import replaces_words
+from encoder_compression.study.techniques import asks_teacher
 
-MASKED = "masked-language-modelling"
 # Keys of local sources: those that name a file, and those that name a folder.
 OF_FILES, OF_FOLDERS = ("train", "validation", "test", "vocabulary_from"), ("folder", "tokenizer")
 CORRELATIONS = ("matthews", "pearson", "spearman")  # metrics from -1 to 1; all others are from 0 to 1
@@ -126,11 +127,6 @@ def _check_stride(dataset: dict, file: str) -> None:
     most = dataset["max_length"] // 2
     if dataset.get("stride", 0) > most:
         raise UserError(f"{file}: dataset.stride {dataset['stride']} is more than half of max_length; give at most {most}")
-
-
-def asks_teacher(loss: dict) -> bool:
-    """Say whether a loss of these weights has a term that needs the teacher's answers."""
-    return any(weight for term, weight in loss.items() if term != "hard")
 
 
 def _check_unlabelled(options: dict, file: str) -> None:

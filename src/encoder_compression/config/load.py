@@ -6,28 +6,24 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator, validators
 
-from encoder_compression.config import consistency, data_options, devices, explain, references, yaml_files
+from encoder_compression.config import consistency, data_options, devices, explain, references, searches, yaml_files
 from encoder_compression.errors import UserError, nearest
-from encoder_compression.search import space
+from encoder_compression.study.controls import add_controls
+from encoder_compression.study.nested import merge
+from encoder_compression.study.techniques import TECHNIQUES
 
-TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "qat", "trim", "quantize")
-CONTROL = "-control"
-LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
-# What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness, one
-# that learns to be quantized the rounding.
-WITHOUT = {
-    "distill": {"loss": LABELS_ALONE, "start": "best", "ensemble": False, "control": False},
-    "lora": {"loss": LABELS_ALONE, "control": False},
-    "shrink": {"remove": 0, "control": False},
-    "prune": {"sparsity": 0, "control": False},
-    "qat": {"bits": 32, "control": False},
-}
-# Options that say how much goes or how, which a control does not have.
-AMOUNTS = ("ramp", "target")
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset", "unlabelled")
-# Keys of which a section has one: how long to train, how much to take out.
-INSTEAD = ({"epochs", "steps", "seconds"}, {"remove", "target"})
+
+
+def of_run(config: dict, *, root: Path, config_files: list[Path]) -> dict[str, dict]:
+    """Return `load_experiments` of the workflow in ``root``, whose ``config`` Snakemake has read from ``config_files``.
+
+    Raises UserError also for what Snakemake's own reader takes from YAML as it is, such as a key that is given twice.
+    """
+    for file in [*config_files, *root.glob("profiles/*/config.yaml")]:
+        yaml_files.read(Path(file))
+    return load_experiments(shared=config, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
@@ -58,8 +54,8 @@ def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict
     consistency.find_files(options, path.name)
     _check_duplicate_steps(options, path.name)
     consistency.check(options, path.name)
-    space.check(options, schema=schema, validate=lambda changed: _check_again(changed, path.name, schema), file=path.name)
-    _add_controls(options)
+    searches.check(options, schema=schema, validate=lambda changed: _check_again(changed, path.name, schema), file=path.name)
+    add_controls(options)
     return canonical(options)
 
 
@@ -93,16 +89,6 @@ def _read_experiment(path: Path, extending: tuple[str, ...]) -> dict:
         raise UserError(f"{path.name}: experiments extend each other in a circle, {circle}; take 'extends' out of one of them")
     below = _read_experiment(_experiment_file(name, path.parent, path.name), names)
     return merge({key: value for key, value in below.items() if key not in options or key not in WHOLE}, options)
-
-
-def merge(below: dict, above: dict) -> dict:
-    """Return a deep merge of two dicts in which ``above`` wins, also with "steps" over "epochs"; neither is changed."""
-    replaced = {key for keys in INSTEAD if keys & above.keys() for key in keys}
-    merged = copy.deepcopy({key: value for key, value in below.items() if key not in replaced - above.keys()})
-    for key, value in above.items():
-        both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
-    return merged
 
 
 def canonical(value):
@@ -165,52 +151,3 @@ def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:
                         f"step '{step}' is a '{other}' step in {before}.yaml and a '{technique}' step in {name}.yaml; "
                         "rename one, or run the experiments one at a time"
                     )
-
-
-def _add_controls(options: dict) -> None:
-    """Add, after each variant whose last step asks for it, its control: the same training without what the step is about."""
-    chains = [chain for variant in options["variants"] for chain in (variant, control_of(variant, options)) if chain]
-    for step in {step for chain in chains for step in chain.split("+") if step.endswith(CONTROL)}:
-        technique = _technique_with_control(step.removesuffix(CONTROL), options)
-        own = options[technique][step.removesuffix(CONTROL)]
-        without = {key: value for key, value in WITHOUT[technique].items() if key != "start" or isinstance(own["start"], str)}
-        options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, without)
-    options["variants"] = list(dict.fromkeys(chains))  # some may have been named by the user, too
-
-
-def _technique_with_control(step: str, options: dict) -> str | None:
-    return next((technique for technique in WITHOUT if step in options[technique]), None)
-
-
-def taken(step: str, technique: str, found: dict) -> dict:
-    """Return which of the options found for a step, dotted name -> value, it takes: a control not those of what it lacks."""
-    lacking = {*WITHOUT.get(technique, {}), *AMOUNTS} if step.endswith(CONTROL) else set()
-    return {name: value for name, value in found.items() if name.split(".")[0] not in lacking}
-
-
-def trains(own: dict) -> bool:
-    """Say whether a step with these options trains anything."""
-    return own["training"].get("epochs") != 0
-
-
-def is_taught(technique: str, own: dict) -> bool:
-    """Say whether a step with these options has a teacher; one that tunes on labels alone has none."""
-    return technique in ("distill", "shrink", "prune", "qat") or (technique == "lora" and consistency.asks_teacher(own["loss"]))
-
-
-def control_of(variant: str, options: dict) -> str | None:
-    """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
-
-    Of pruning steps in a row all are left out, so that the control has the training of all: ``teacher+a-control+b-control``.
-    What a qat step is for shows once quantized, so whatever follows it has a control too: ``teacher+a-control+int8``.
-    """
-    steps = variant.split("+")
-    last = next((index for index, step in enumerate(steps) if step in options["qat"]), len(steps) - 1)
-    technique = _technique_with_control(steps[last], options)
-    own = options[technique][steps[last]] if technique else {"control": False}
-    if not own["control"] or not trains(own) or not is_taught(technique, own):
-        return None
-    first = last
-    while technique == "prune" and steps[first - 1] in options["prune"]:
-        first -= 1
-    return "+".join([*steps[:first], *(step + CONTROL for step in steps[first : last + 1]), *steps[last + 1 :]])

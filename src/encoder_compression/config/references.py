@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError
+from encoder_compression.study.step_checks import count_layers
+from encoder_compression.study.study import Study, replaces_words
+from encoder_compression.study.targets import has_no
 
 
 def of(options: dict) -> list[dict]:
@@ -10,11 +14,6 @@ def of(options: dict) -> list[dict]:
     encoder = [options["encoder"]["variant"]] if "variant" in options["encoder"] else []
     language_model = [options["unlabelled"]["replaced"]["model"]] if replaces_words(options) else []
     return encoder + language_model + [own["start"] for own in options["distill"].values() if isinstance(own["start"], dict)]
-
-
-def replaces_words(options: dict) -> bool:
-    """Say whether an experiment's texts without labels are those of train with words replaced."""
-    return "replaced" in options.get("unlabelled", {})
 
 
 def follow(names: list[str], load: Callable[[str, str], dict]) -> dict[str, dict]:
@@ -38,3 +37,34 @@ def _follow(name: str, path: list[str], found: dict[str, dict], load: Callable[[
     found[name] = load(name, f"{path[-1]}.yaml" if path else "config.yaml")
     for other in of(found[name]):
         _follow(other["experiment"], [*path, name], found, load)
+
+
+def check_references(studies: dict[str, Study]) -> None:
+    """Raise UserError where an experiment takes from another one what that cannot give."""
+    for name, study in studies.items():
+        for reference in of(study.options):
+            source = studies[reference["experiment"]]
+            source.check(reference["variant"])
+            if "model" not in source.forms(reference["variant"]):
+                raise UserError(f"{name}: {reference['experiment']}: {has_no('model', reference['variant'], source)}")
+        for step, options in study.options["distill"].items():
+            if isinstance(options["start"], dict):
+                _check_start(f"{name}: distill.{step}", study, step, studies[options["start"]["experiment"]])
+        if replaces_words(study.options):
+            _check_language_model(name, studies[study.options["unlabelled"]["replaced"]["model"]["experiment"]])
+
+
+def _check_start(where: str, study: Study, step: str, source: Study) -> None:
+    """Raise UserError where a student starts from a model that has another number of layers, as far as that is known."""
+    variant = study.options["distill"][step]["start"]["variant"]
+    wanted, count = count_layers(study, step), count_layers(source, variant)
+    if count not in (wanted, None):
+        begins = f"'{variant}', where it starts, has {count}"
+        raise UserError(f"{where}: the student has {wanted} of the layers, but {begins}; make 'layers' and 'keep' fit")
+
+
+def _check_language_model(name: str, source: Study) -> None:
+    if source.options["task"] != MASKED:
+        raise UserError(
+            f"{name}: unlabelled.replaced: '{source.name}' is about {source.options['task']}; name a model of a corpus, {MASKED}"
+        )

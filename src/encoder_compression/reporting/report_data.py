@@ -10,6 +10,7 @@ from encoder_compression.reporting import columns, details
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import notes
 from encoder_compression.run import provenance
+from encoder_compression.study.chain import place_of
 
 
 def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame) -> dict:
@@ -47,7 +48,7 @@ def _artifacts(table: Table) -> set[str]:
 
 def _curve(model: Path) -> dict:
     points = pd.read_csv(model.parent / "training.csv").to_dict("records")
-    return {"variant": model.parts[-3], "seed": model.parts[-2].removeprefix("seed"), "points": points}
+    return {"variant": place_of(model).chain, "seed": str(place_of(model).seed), "points": points}
 
 
 def _origin(folder: Path) -> dict:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression.config.load import CONTROL
 from encoder_compression.reporting.standing import compared_with_constant, is_below_constant, is_better_than_constant
 from encoder_compression.reporting.summary import Table
 from encoder_compression.run import provenance
 from encoder_compression.runtimes import kernels
+from encoder_compression.study.chain import is_control, place_of
 
 FEW_EXAMPLES = 200
 FEW_GROUPS = 10
@@ -56,7 +56,7 @@ def cautions(table: Table) -> dict[str, str]:
 def _caution(table: Table, device: str, row: dict) -> str:
     """Say of a baseline below a constant what may be wrong with the data, and of one that is a constant that it has learnt nothing."""
     baselines = [saved for (_, place), rows in table.groups.items() if place == device for saved in table.saved(rows, "baseline")]
-    name = baselines[0].folder.parts[-3]
+    name = place_of(baselines[0].folder).chain
     score = f"The baseline {name} scores {row['score']:.1%}, {compared_with_constant(row)}"
     learnt = not any(table.task.is_constant(saved.labels, saved.predictions) for saved in baselines)
     if learnt and is_below_constant(row):
@@ -83,18 +83,18 @@ def _cut_texts(description: dict) -> str | None:
 
 def _searches(table: Table) -> list[str]:
     """Say which steps had their options chosen on validation, and what that cost: other rows had no such advantage."""
-    facts = {Path(model).parts[-3].split("+")[-1]: provenance.read_facts(model) for model in table.trained_models}
+    facts = {place_of(model).chain.last: provenance.read_facts(model) for model in table.trained_models}
     return [
         f"Options of {step} were searched in {searched['trials']} trials ({searched['seconds']:,.0f} s) on validation; "
         "its training seconds leave that out."
         for step, searched in ((step, own.get("searched")) for step, own in facts.items())
-        if searched and not step.endswith(CONTROL)
+        if searched and not is_control(step)
     ]
 
 
 def _begun_elsewhere(table: Table) -> list[str]:
     """Say which steps went on from a model of another experiment, so that others are not thought to have cost as much."""
-    options = {Path(model).parts[-3]: provenance.read(model)["options"].get("options", {}) for model in table.trained_models}
+    options = {place_of(model).chain: provenance.read(model)["options"].get("options", {}) for model in table.trained_models}
     starts = {variant: own["start"] for variant, own in options.items() if isinstance(own.get("start"), dict)}
     return [
         f"{variant} begins with {start['variant']} of {start['experiment']}; its training seconds and steps leave that training out."

@@ -12,8 +12,10 @@ from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.study_warnings import cautions, of_encoder, warnings
 from encoder_compression.reporting.summary import Table
 from encoder_compression.run import provenance
-from encoder_compression.search import space
 from encoder_compression.statistics.pareto import pareto_front
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.nested import put
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
@@ -58,13 +60,14 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
 def _as_trained(artifact: dict) -> dict:
     """Return the artifact with the options that a search found in place of those that its steps began with."""
     study, seed = Path(artifact["folder"]).parents[2], f"seed{artifact['seed']}"
-    steps, chain = [], []
-    for step in artifact["steps"]:
-        chain.append(step["step"])
-        model = study / "+".join(chain) / seed / "model"
-        searched = provenance.read_facts(model).get("searched", {}) if step["technique"] in space.SEARCHABLE else {}
-        steps.append(step | {"options": space.apply(step["options"], searched.get("options", {}))})
-    return artifact | {"steps": steps}
+    chains = Chain(artifact["variant"]).prefixes
+    models = [study / chain / seed / "model" for chain in chains]
+    return artifact | {"steps": [_with_searched(step, model) for step, model in zip(artifact["steps"], models, strict=True)]}
+
+
+def _with_searched(step: dict, model: Path) -> dict:
+    searched = provenance.read_facts(model).get("searched", {}) if TECHNIQUES[step["technique"]].searchable else {}
+    return step | {"options": put(step["options"], searched.get("options", {}))}
 
 
 def _judge(table: Table) -> pd.DataFrame:

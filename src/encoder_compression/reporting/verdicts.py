@@ -6,17 +6,10 @@ import pandas as pd
 
 from encoder_compression.reporting.text import interval
 from encoder_compression.statistics.intervals import ALPHA
+from encoder_compression.study.techniques import TECHNIQUES
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
-CAUSES = {  # what a row differs in from its control, and what that control is
-    "distill": ("Distillation", "the same student without a teacher"),
-    "shrink": ("The removal", "the whole model after the same training"),
-    "lora": ("Distillation", "the same updates without a teacher"),
-    "prune": ("Pruning", "the model with all its weights after the same training"),
-    # what follows a qat step has a control as well, and nothing else that is trimmed or quantized has one
-    **dict.fromkeys(("qat", "trim", "quantize"), ("Rounding in training", "the same training without it")),
-}
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
@@ -52,7 +45,7 @@ def against_control(row: dict, rows: list[dict]) -> str | None:
         return None
     p = row["against_control_p_holm"]
     clear = how_clear(row, "against_control", p, "a gain", "a loss")
-    what, control = CAUSES[row["technique"]]
+    what, control = TECHNIQUES[row["technique"]].cause()
     return f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
 
 

@@ -11,10 +11,12 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-from encoder_compression.config.load import taken
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, progress, provenance
-from encoder_compression.search.space import apply
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.controls import taken
+from encoder_compression.study.nested import put
+from encoder_compression.study.techniques import TECHNIQUES
 
 ROOM = 100_000  # bytes; a disk with less is full
 
@@ -54,7 +56,7 @@ def train(technique, snakemake, **arguments) -> dict:
     place of the step's own, and stand with the cost of the search among the facts.
     """
     searched = _searched(technique.__name__, snakemake)
-    arguments["options"] = apply(arguments["options"], searched.get("options", {}))
+    arguments["options"] = put(arguments["options"], searched.get("options", {}))
     return _train(technique, snakemake, **arguments) | ({"searched": searched} if searched else {})
 
 
@@ -64,8 +66,9 @@ def _searched(technique: str, snakemake) -> dict:
     if not best:
         return {}
     best_trial = json.loads(Path(best).read_text(encoding="utf-8"))
-    step = snakemake.wildcards.variant.split("+")[-1]
-    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": taken(step, technique, best_trial["options"])}
+    step = Chain(snakemake.wildcards.variant).last
+    options = taken(step, TECHNIQUES[technique], best_trial["options"])
+    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": options}
 
 
 def _train(technique, snakemake, **arguments) -> dict:

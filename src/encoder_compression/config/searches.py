@@ -1,17 +1,16 @@
 """What a search tries: options of a step, each a range or choices, checked before anything runs; imports neither torch nor Optuna."""
 
 import copy
-import json
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 
-from encoder_compression.config.consistency import asks_teacher
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.nested import put, tried_values
+from encoder_compression.study.techniques import TECHNIQUES
 
-SEARCHABLE = ("finetune", "lora", "distill", "shrink", "prune", "qat")  # techniques that end with a validation score
 # Options that say what a step reads and which rows there are, which must be known before anything runs.
 SETTLED = ("control", "ensemble", "target.device", "teacher", "top_logits", "unlabelled", "version")
-OF_STORAGE = ("bits", "block")  # of a qat step: what the quantize step behind it stores
 
 
 def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file: str) -> None:
@@ -23,7 +22,7 @@ def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file
     of a temperature has 2.5 in it.
     """
     for step, search in options["search"].items():
-        technique = _technique(step, options, schema, file)
+        technique = _technique(step, options, file)
         for name, tried in search["space"].items():
             where = f"{file}: search.{step}.space: {name}"
             _check_kind(tried, _option(name, technique, schema, where), where)
@@ -37,19 +36,13 @@ def check(options: dict, *, schema: dict, validate: Callable[[dict], None], file
     _refuse_circles(options["search"], file)
 
 
-def tried_values(tried: dict) -> list:
-    """Return the choices, or both ends of the range."""
-    return tried.get("choices") or [tried["low"], tried["high"]]
-
-
-def _technique(step: str, options: dict, schema: dict, file: str) -> str:
-    techniques = [section for section, part in schema["properties"].items() if part.get("$ref") == "#/$defs/steps"]
-    found = {name: technique for technique in techniques for name in options[technique]}
-    if step not in found:
-        raise UserError(f"{file}: search: unknown step '{step}'{nearest(step, found)}")
-    if found[step] not in SEARCHABLE:
-        raise UserError(f"{file}: search.{step}: a {found[step]} step trains nothing by a score on validation; take it out")
-    return found[step]
+def _technique(step: str, options: dict, file: str) -> str:
+    techniques = {step_name: name for name in TECHNIQUES for step_name in options[name]}
+    if step not in techniques:
+        raise UserError(f"{file}: search: unknown step '{step}'{nearest(step, techniques)}")
+    if not TECHNIQUES[techniques[step]].searchable:
+        raise UserError(f"{file}: search.{step}: a {techniques[step]} step trains nothing by a score on validation; take it out")
+    return techniques[step]
 
 
 def _option(name: str, technique: str, schema: dict, where: str) -> dict:
@@ -84,18 +77,18 @@ def _check_settled(name: str, technique: str, own: dict, where: str) -> None:
     """Refuse what would change the files that a step reads, as Snakemake knows them before any trial."""
     if name in SETTLED:
         raise UserError(f"{where}: this says what the step reads or which rows there are; give it in the step, a step for each")
-    if technique == "qat" and name in OF_STORAGE:
+    if name in TECHNIQUES[technique].settled:
         raise UserError(f"{where}: a quantize step stores what this step trained for; give it in the step, a step for each")
     section, _, last = name.rpartition(".")
     if section and section not in own:
         raise UserError(f"{where}: the step has no '{section}'; give it one, such as '{section}: {{}}'")
-    lacks_teacher = technique == "lora" and not asks_teacher(own["loss"])
+    lacks_teacher = "loss" in own and not TECHNIQUES[technique].taught(own)
     if section == "loss" and last != "hard" and (lacks_teacher or (last == "soft" and not own["loss"]["soft"])):
         raise UserError(f"{where}: the step gives it no weight and so reads no answers of a teacher; give it one there, whatever it is")
 
 
 def _try(options: dict, technique: str, step: str, found: dict, validate: Callable[[dict], None], where: str) -> None:
-    changed = options | {technique: options[technique] | {step: apply(options[technique][step], found)}, "search": {}}
+    changed = options | {technique: options[technique] | {step: put(options[technique][step], found)}, "search": {}}
     try:
         validate(copy.deepcopy(changed))
     except UserError as error:
@@ -103,31 +96,9 @@ def _try(options: dict, technique: str, step: str, found: dict, validate: Callab
 
 
 def _refuse_circles(searches: dict, file: str) -> None:
-    behind = {step: set(search.get("parent", "").split("+")) & set(searches) for step, search in searches.items()}
+    behind = {step: set(Chain(search.get("parent", "")).steps) & set(searches) for step, search in searches.items()}
     try:
         TopologicalSorter(behind).prepare()
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise UserError(f"{file}: search: steps wait for each other's options, {circle}; give one another 'parent'") from None
-
-
-def apply(own: dict, found: dict) -> dict:
-    """Return a step's options with those found, dotted name -> value, in place of its own; ``own`` is not changed."""
-    options = copy.deepcopy(own)
-    for name, value in found.items():
-        *sections, last = name.split(".")
-        part = options
-        for section in sections:
-            part = part[section]
-        part[last] = value
-    return options
-
-
-def encode(choices: list) -> list[str]:
-    """Return choices, lists among them, as the texts that a journal keeps."""
-    return [json.dumps(choice) for choice in choices]
-
-
-def decode(params: dict, space: dict) -> dict:
-    """Return the options, dotted name -> value, of what a journal kept about a trial."""
-    return {name: json.loads(value) if "choices" in space[name] else value for name, value in params.items()}
