@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import cluster
 import pytest
 
+import cluster
 from conftest import COMMAND, ROOT, Workspace
 
 TRAINED = "results/cluster/teacher/seed1/model"

@@ -3,10 +3,11 @@
 import json
 import time
 
-import cluster
 import pandas as pd
 import pytest
 from cluster_workspace import ClusterWorkspace, needs_cluster
+
+import cluster
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 

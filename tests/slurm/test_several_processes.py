@@ -1,8 +1,9 @@
 """One training in several processes, on one node and on two, as the profile says; the script knows nothing of SLURM."""
 
-import cluster
 import pytest
 from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
+
+import cluster
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(1200)]
 

@@ -10,11 +10,11 @@ import pytest
 
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.study_warnings import warnings
-from encoder_compression.run import jobs
 from encoder_compression.study.controls import taken
 from encoder_compression.study.nested import merge, put
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.training import jobs
 from own_experiments import TINY, load_options
 from saved_rows import SavedStudy
 

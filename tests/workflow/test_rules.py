@@ -15,6 +15,7 @@ from encoder_compression.training.train import Goal
 from job_frames import imported_in_a_training, printed_in_a_job
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
+FRAMES = ("run.environment", "run.jobs", "training.jobs")  # what scripts import before the frame of a job is there
 
 
 def test_snakemake_lists_what_every_rule_does(workspace):
@@ -44,14 +45,14 @@ def test_a_script_imports_what_it_calls_in_the_frame_of_its_job(script):
     body = ast.parse(script.read_text(encoding="utf-8")).body
     modules = {node.module for node in body if isinstance(node, ast.ImportFrom)}
     assert not [node for node in body if isinstance(node, ast.Import)]
-    assert modules <= {"pathlib", "encoder_compression.run.environment", "encoder_compression.run.jobs"}
+    assert modules <= {"pathlib", *(f"encoder_compression.{name}" for name in FRAMES)}
     assert [ast.unparse(item) for node in body if isinstance(node, ast.With) for item in node.items] == ["job(snakemake) as facts"]
 
 
 def test_the_frame_comes_before_all_libraries_that_models_need():
     names = ("torch", "transformers", "peft", "openvino", "nncf", "datasets", "huggingface_hub", "optuna")
-    frame = "encoder_compression.run.jobs, encoder_compression.run.environment"
-    code = f"import sys, {frame}; print([name for name in {names} if name in sys.modules])"
+    frames = ", ".join(f"encoder_compression.{name}" for name in FRAMES)
+    code = f"import sys, {frames}; print([name for name in {names} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout == "[]\n"
 
 
