@@ -13,12 +13,12 @@ import corpora
 from encoder_compression.data import features
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.run import provenance
-from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training import processes
 from encoder_compression.training.objectives import means_over
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import EncoderTrainer
+from trained_students import run_distill
 
 TRAINING = {
     "epochs": 2,
@@ -74,19 +74,14 @@ def student(plain: Path, models: tuple[Path, Path], goal: Goal, folder: Path, lo
     """Return the weights of a student of one layer."""
     parent, teacher = models
     folder.mkdir()
-    distill(
-        parent=parent,
+    run_distill(
         teacher=teacher,
         encoder=plain,
-        start=None,
-        soft_targets=None,
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=goal,
         options={"gate": 0, "layers": [1], "keep": 1, "start": "finetuned", "temperature": 2, "loss": loss}
         | {"training": TRAINING | training},
-        model=folder / "model",
-        curve=folder / "training.csv",
+        folder=folder,
+        parent=parent,
     )
     return load_file(folder / "model" / "model.safetensors")
 

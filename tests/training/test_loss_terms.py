@@ -17,12 +17,13 @@ from encoder_compression.pruning.structure import Structure, remove
 from encoder_compression.quantization.fake import FakeQuantization
 from encoder_compression.run import provenance
 from encoder_compression.study.nested import merge
-from encoder_compression.techniques.distill import distill, take_layers
+from encoder_compression.techniques.distill import take_layers
 from encoder_compression.techniques.lora import add_updates
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal
 from own_experiments import TINY, load_options
+from trained_students import run_distill
 
 TERMS = ("hard", "soft", "hidden", "relation")
 COMBINATIONS = [dict(zip(TERMS, weights, strict=True)) for weights in itertools.product((0, 1), repeat=4) if any(weights)]
@@ -198,18 +199,12 @@ def test_a_step_that_names_the_relation_alone_trains_with_the_other_defaults(tmp
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     pretrained.save(model, encoder_facts.load_tokenizer(encoder), tmp_path / "teacher")
     provenance.write(tmp_path / "teacher", options={}, inputs={}, seconds=0, facts={"validation_score": 0.5})
-    facts = distill(
-        parent=tmp_path / "teacher",
+    facts = run_distill(
         teacher=tmp_path / "teacher",
         encoder=encoder,
-        start=None,
-        soft_targets=None,
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=options,
-        model=tmp_path / "student",
-        curve=tmp_path / "training.csv",
+        folder=tmp_path,
     )
     assert facts["steps"] > 0
     curve = pd.read_csv(tmp_path / "training.csv").dropna(subset="loss")

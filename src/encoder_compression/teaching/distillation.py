@@ -77,11 +77,6 @@ def learn(
     return history, facts | {"layer_map": dict(enumerate(layer_map, start=1))}
 
 
-def train_on(network: PreTrainedModel, *, parent: Path, teacher: Path, **learning) -> tuple[list[dict], dict]:
-    """Train a model that has the layers of ``parent`` on towards labels and teacher, as `learn`; returns its curve and facts."""
-    return learn(network, teacher=teacher, layer_map=layer_map(parent, teacher), further=None, **learning)
-
-
 def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, options: dict) -> Examples:
     """Return train with the teacher's answers where they are kept, and the rows beside it."""
     if "top_logits" in options:
