@@ -32,8 +32,8 @@ def test_the_smallest_and_the_fastest_row_are_named_with_their_figures():
     answer = ask(BASELINE, SMALL, FAST)
     assert winner(answer["smallest"]) == ("variant_wins", "small", [])
     assert winner(answer["fastest"]) == ("variant_wins", "fast", [])
-    assert answer["smallest"].text.startswith("small, 10 MB, accuracy -0.4 points (-0.9 to +0.1)")
-    assert answer["fastest"].text.startswith("fast, 4.00x (3.80–4.20), accuracy -0.8 points (-2.0 to +0.4)")
+    assert all(figure in answer["smallest"].text for figure in ("10 MB", "-0.4 points (-0.9 to +0.1)"))
+    assert all(figure in answer["fastest"].text for figure in ("4.00x (3.80–4.20)", "-0.8 points (-2.0 to +0.4)"))
 
 
 def test_an_interval_beyond_the_budget_is_said():
