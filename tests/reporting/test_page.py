@@ -83,20 +83,14 @@ def test_values_shown_are_those_given(text):
     assert json.loads(Reader(text).scripts[0])["rows"] == sample()["rows"]
 
 
-def test_warnings_answers_and_comparisons_stand_in_the_page_in_words_and_as_data_with_their_codes(text):
-    data, embedded = sample(), json.loads(Reader(text).scripts[0])
-    assert [embedded[name] for name in ("warnings", "answers", "comparisons")] == [data["warnings"], data["answers"], data["comparisons"]]
-    (pair,), answer = data["comparisons"], data["answers"][0]
-    shown = text.partition("<script")[0].replace("<wbr>", "")
-    findings = [*data["warnings"], *pair, answer["smallest"], answer["fastest"]]
-    assert [finding["text"] for finding in findings if finding["text"] not in shown] == []
-
-
-def test_a_caution_stands_before_the_answer_of_its_device(tmp_path):
+def test_findings_stand_in_the_page_in_words_and_with_their_codes_as_data(tmp_path):
     data = sample()
-    data["answers"][0]["caution"] = {"kinds": ["baseline_suspect"], "text": "Mind the <labels>.", "facts": {}}
-    page = write(data, tmp_path).partition("<script")[0]
-    assert page.count("⚠ Mind the &lt;labels&gt;.") == 1
+    data["answers"][0]["caution"] = caution = {"kinds": ["baseline_suspect"], "text": "Mind the labels.", "facts": {}}
+    page, answer = write(data, tmp_path), data["answers"][0]
+    embedded, shown = json.loads(Reader(page).scripts[0]), page.partition("<script")[0].replace("<wbr>", "")
+    assert [embedded[name] for name in ("warnings", "answers", "comparisons")] == [data["warnings"], data["answers"], data["comparisons"]]
+    findings = [*data["warnings"], *data["comparisons"][0], caution, answer["smallest"], answer["fastest"]]
+    assert [finding["text"] for finding in findings if finding["text"] not in shown] == []
 
 
 def test_what_was_not_measured_is_a_dash_that_says_why(text):
