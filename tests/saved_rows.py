@@ -155,7 +155,7 @@ def sample(**changes) -> dict:
         "runtime_alone": False,
     }
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
-    row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded": "", "why_excluded": ""}
+    row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded_kinds": "", "excluded": "", "why_excluded": ""}
     row |= {"seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
     row |= dict.fromkeys(("against_control", "against_control_ci_low", "against_control_ci_high", "against_control_p_holm"))

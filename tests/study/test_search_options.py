@@ -161,8 +161,9 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
         record["facts"]["searched"] = {"trials": 20, "seconds": 1234.4, "options": {"training.learning_rate": 0.0123}}
         path.write_text(json.dumps(record), encoding="utf-8")
     table = study.table()
-    sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
-    assert [one for one in warnings(table, table.over_seeds) if "searched" in one] == [sentence]
+    (searched,) = [warning for warning in warnings(table, table.over_seeds) if warning.kind == "searched_options"]
+    assert searched.facts == {"step": "even1", "trials": 20, "seconds": 1234.4}
+    assert "1,234 s" in searched.text
     assert dict(zip(table.by_seed["variant"], table.by_seed["search_seconds"], strict=True)) == {
         "teacher": 0,
         "teacher+even1": 1234.4,

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("table.js", "plots.js", "report.js")
-READ_BY_SCRIPTS = ("metric", "gate", "baseline_score", "columns", "rows", "curves")
+EMBEDDED = ("metric", "gate", "baseline_score", "columns", "rows", "curves", "warnings", "answers", "comparisons")  # for scripts
 NAMES = ("variant", "device")  # drawn by the template itself, before the columns
 AXES = {"latency_ms_p50": "p50 latency, ms", "size_mb": "size on disk, MB", "memory_run_mb": "run memory, MB"}
 UNITS = {"ms": "ms", "mb": "MB", "seconds": "s", "millions": "M"}
@@ -45,7 +45,7 @@ def render(data: dict, output: Path) -> None:
             axes=_axes(data),
             slice_tables=[(kind, *_pivot(rows, ("slice",))) for kind, rows in _by(data["slices"], "kind")],
             grid_table=_pivot(data["grid"], ("batch_size", "length")),
-            embedded={key: data[key] for key in READ_BY_SCRIPTS},
+            embedded={key: data[key] for key in EMBEDDED},
             policy=_policy(plotly, code),
             style=Markup((PARTS / "report.css").read_text(encoding="utf-8")),
             plotly=plotly,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import answer, details, html_report, pairs, report_data, text, verdicts
+from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
 from encoder_compression.reporting.standing import Limits
@@ -32,20 +32,23 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     aggregate = _judge(table)
     frames = {"aggregate": aggregate, "slices": details.slices(table), "grid": details.grid(table)}
     compared = pairs.pairs(table, aggregate, options["compare"])
+    comparisons = pairs.verdicts(compared)
+    compared = compared.assign(**findings.columns(comparisons))
     for name, frame in ({"summary": table.by_seed, "pairs": compared} | frames).items():
         frame.to_csv(output[name], index=False, float_format="%.6g")
-    findings = {
+    conclusions = {
         "machine": _machines(table),
         "warnings": warnings(table, aggregate) + of_encoder(base),
         "answers": answer.answers(aggregate, limits, cautions(table)),
-        "comparisons": pairs.sentences(compared),
+        "comparisons": comparisons,
     }
     data = text.splits(description)
     Path(output["markdown"]).write_text(
-        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **findings), encoding="utf-8"
+        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **conclusions), encoding="utf-8"
     )
     Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
-    html_report.render(report_data.collect(table=table, **frames) | {"data": data} | findings, output["page"])
+    conclusions = findings.as_json(conclusions)
+    html_report.render(report_data.collect(table=table, **frames) | {"data": data} | conclusions, output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,
@@ -54,7 +57,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         dataset=description,
         base=base,
     )
-    return findings | cards | {"rows": len(table.rows)}
+    return conclusions | cards | {"rows": len(table.rows)}
 
 
 def _as_trained(artifact: dict) -> dict:
@@ -71,11 +74,11 @@ def _with_searched(step: dict, model: Path) -> dict:
 
 
 def _judge(table: Table) -> pd.DataFrame:
-    """Return the rows over all seeds with a verdict each, and whether any other beats them in both latency and score."""
+    """Return the rows over all seeds with their verdicts, and whether any other beats them in both latency and score."""
     aggregate = table.over_seeds
     passing = aggregate[aggregate["can_win"]]
     winners = passing.index[pareto_front(passing["latency_ms_p50"].to_numpy(), passing["score"].to_numpy())]
-    return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate))
+    return aggregate.assign(on_front=aggregate.index.isin(winners), **findings.columns(verdicts.verdicts(aggregate)))
 
 
 def _machines(table: Table) -> str:

@@ -56,8 +56,7 @@ class Table:
         constant_score, constant = self.best_constant
         table = table.assign(constant_score=constant_score, constant=constant)
         reasons = [standing.exclusions(row, self.limits) for row in table.to_dict("records")]
-        texts = {"excluded": [", ".join(each) for each in reasons], "why_excluded": ["; ".join(each.values()) for each in reasons]}
-        return table.assign(can_win=[not each for each in reasons], **texts)
+        return table.assign(**standing.columns(reasons))
 
     @cached_property
     def best_constant(self) -> tuple[float, str]:
