@@ -1,4 +1,4 @@
-"""The data of a page, as `report.collect` gives it, with figures that a test may change."""
+"""The content of a page, as `page_content` describes it, with figures that a test may change."""
 
 import json
 import math
@@ -85,7 +85,7 @@ def sample_curve(variant: str, seed: int) -> dict:
         losses = {"loss": loss, "loss_hard": soft, "loss_soft": soft, "loss_hidden": None}
         speed = {"learning_rate": 5e-5 * (1 - step / 41), "tokens_per_second": 9000 / CHAINS[variant][1] + 9 * seed}
         points.append({"epoch": step / 10, "step": step * 30, "eval_score": score} | losses | speed)
-    return {"variant": variant, "seed": seed, "points": points}
+    return {"variant": variant, "seed": str(seed), "points": points}
 
 
 def sample_slices(rows: list[dict]) -> list[dict]:
@@ -116,7 +116,7 @@ def sample_finding(kind: str, text: str) -> dict:
 def sample_records(rows: list[dict]) -> dict:
     ran = {"ran_on": "CPUExecutionProvider", "threads": 1, "affinity": "core 0", "library": "onnxruntime 1.31.1"}
     ran |= {"operators": "95 of 95 nodes on CPUExecutionProvider; 37 of 49 matrix products in INT8", "dtypes": "int8 22.1M, float32 0.6M"}
-    made = {"seed": 1, "artifact": "results/reviews/teacher/seed1/model", "commit": "2852d3c", "modified": False, "seconds": 170.2}
+    made = {"seed": "1", "artifact": "results/reviews/teacher/seed1/model", "commit": "2852d3c", "modified": False, "seconds": 170.2}
     made |= {"inputs": "train.parquet 1f0c…", "options": json.dumps({"epochs": 4, "learning_rate": 5e-5, "batch_size": 32})}
     return {
         "proofs": [{"variant": row["variant"], "device": row["device"]} | ran for row in rows],

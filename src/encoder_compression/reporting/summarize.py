@@ -8,6 +8,7 @@ import pandas as pd
 from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
+from encoder_compression.reporting.page_content import Conclusions, PageContent
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.study_warnings import cautions, of_encoder, warnings
 from encoder_compression.reporting.summary import Table
@@ -47,8 +48,8 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **conclusions), encoding="utf-8"
     )
     Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
-    conclusions = findings.as_json(conclusions)
-    html_report.render(report_data.collect(table=table, **frames) | {"data": data} | conclusions, output["page"])
+    plain: Conclusions = findings.as_json(conclusions)
+    html_report.render(PageContent(**report_data.collect(table=table, **frames), **plain, data=data), output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,
@@ -57,7 +58,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         dataset=description,
         base=base,
     )
-    return conclusions | cards | {"rows": len(table.rows)}
+    return plain | cards | {"rows": len(table.rows)}
 
 
 def _as_trained(artifact: dict) -> dict:

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding, sentences
+from encoder_compression.reporting.page_content import Split
 
 ABSENT = "–"  # where there is no figure
 _NOTES = """\
@@ -56,7 +57,7 @@ def markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def splits(description: dict) -> list[dict]:
+def splits(description: dict) -> list[Split]:
     """Return per split of dataset.json its name, its number of "rows", and in words which rows were "left_out" and why."""
     dropped = description["dropped"]
     return [
@@ -65,7 +66,7 @@ def splits(description: dict) -> list[dict]:
     ]
 
 
-def _describe_split(split: dict, unit: str) -> str:
+def _describe_split(split: Split, unit: str) -> str:
     left_out = f"; left out: {split['left_out']}" if split["left_out"] else ""
     return f"- {split['split']}: {split['rows']:,} {unit}{'s' if split['rows'] != 1 else ''}{left_out}"
 
