@@ -134,7 +134,8 @@ def _doubtful(folder: Path):
     study.train("teacher+even1", searched={"trials": 20, "seconds": 1234.4, "options": {}})
     record = Path(study.study.folder("teacher", 1, "model")) / "provenance.json"
     start = {"experiment": "wikitext", "variant": "student6", "seed": 1}
-    record.write_text(json.dumps(json.loads(record.read_text(encoding="utf-8")) | {"options": {"options": {"start": start}}}), "utf-8")
+    changed = json.loads(record.read_text(encoding="utf-8")) | {"options": {"options": {"start": start}}}
+    record.write_text(json.dumps(changed), encoding="utf-8")
     sizes = {"rows": {"train": 4000, "test": 200}, "cut": {"train": 1200, "test": 3}, "max_length": 128}
     return study.table(**sizes, warnings=["3 of 200 rows of test have a text that validation has too."])
 

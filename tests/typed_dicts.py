@@ -36,5 +36,7 @@ def _of_items(items, kind, *, where: str, open_kinds: tuple) -> list[str]:
 def _is_plain(value, kind) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
-    numbers = {float: (int, float)}  # a whole number is a float, too, but a bool is no number
-    return kind is Any or type(value) in numbers.get(kind, (kind if kind is not None else NoneType,))
+    if kind is Any:
+        return True
+    kinds = {float: (int, float), None: NoneType}.get(kind, kind)  # a whole number is a float, too
+    return isinstance(value, kinds) and (kind is bool or not isinstance(value, bool))  # a bool is no number
