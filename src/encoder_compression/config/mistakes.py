@@ -52,7 +52,7 @@ class Sources:
             for index, layer in enumerate(self.layers):
                 if place[:length] in layer.lines:
                     return index, layer.lines[place[:length]]
-        return 0, 0
+        return next(index for index, layer in enumerate(self.layers) if layer.file != COMMAND_LINE), 0
 
     def where(self, place: tuple[str, ...]) -> str:
         """Return file and line of a value, as ``config/experiments/tiny.yaml:12``."""
@@ -62,9 +62,10 @@ class Sources:
 
 def refuse(mistakes: Iterable[Mistake], sources: Sources) -> None:
     """Raise UserError where there are mistakes: a line for each, in the order of the files and their lines."""
-    ordered = sorted(set(mistakes), key=lambda mistake: (*sources.find(mistake.narrowest()), mistake.words()))
-    if ordered:
-        raise UserError("\n".join(dict.fromkeys(f"{sources.where(mistake.narrowest())}: {mistake.words()}" for mistake in ordered)))
+    ordered = sorted(mistakes, key=lambda mistake: (*sources.find(mistake.narrowest()), mistake.words()))
+    lines = dict.fromkeys(f"{sources.where(mistake.narrowest())}: {mistake.words()}" for mistake in ordered)
+    if lines:
+        raise UserError("\n".join(lines))
 
 
 def command_line(shared: dict, written: dict) -> Layer:
@@ -72,7 +73,7 @@ def command_line(shared: dict, written: dict) -> Layer:
     return Layer(COMMAND_LINE, dict.fromkeys(_changed(shared, written, ()), 0))
 
 
-def _changed(shared, written, place: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+def _changed(shared: dict, written: dict, place: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     """Yield the places at which two mappings differ: those that ``shared`` alone has, or with another value."""
     before = {str(key): value for key, value in written.items()}
     for key, value in shared.items():
@@ -80,5 +81,12 @@ def _changed(shared, written, place: tuple[str, ...]) -> Iterable[tuple[str, ...
         if isinstance(value, dict) and isinstance(old, dict):
             yield from _changed(value, old, here)
         elif str(key) not in before or value != old:
-            yield here
-            yield from _changed(value, {}, here) if isinstance(value, dict) else ()
+            yield from _places(value, here)
+
+
+def _places(value: object, place: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """Yield the place of a value and those of all that it holds."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _places(item, (*place, str(key)))
