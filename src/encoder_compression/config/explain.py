@@ -34,11 +34,12 @@ def explain(errors: list[ValidationError], schema: dict) -> list[Mistake]:
 def _follows(error: ValidationError, errors: list[ValidationError], schema: dict) -> bool:
     """Say whether an error follows from another one."""
     place = tuple(error.absolute_path)
-    same = [other for other in errors if other is not error and tuple(other.absolute_path) == place]
-    meant = {closest(str(key), _known(other, schema)) for other in same for key in _unknown(other, schema)}
-    sections = [(*other.absolute_path, key) for other in errors for key in _alternatives(other)]
-    is_mistyped = error.validator != "type" and any(other.validator == "type" for other in same)
-    return is_mistyped or bool(meant & set(_wanted(error))) or any(place[: len(section)] == section for section in sections)
+    beside = [another for another in errors if another is not error and tuple(another.absolute_path) == place]
+    if error.validator != "type" and any(another.validator == "type" for another in beside):
+        return True
+    meant = {closest(str(key), _known(another, schema)) for another in beside for key in _unknown(another, schema)}
+    sections = [(*another.absolute_path, key) for another in errors for key in _alternatives(another)]
+    return bool(meant & set(_wanted(error))) or any(place[: len(section)] == section for section in sections)
 
 
 def _leaves(error: ValidationError) -> list[ValidationError]:

@@ -114,8 +114,8 @@ def _read_experiment(path: Path, extending: tuple[str, ...]) -> tuple[dict, tupl
     asker = f"{Sources((layer,)).where(('extends',))}: extends"
     below, layers = _read_experiment(_experiment_file(name, path.parent, asker), names)
     hidden = options.keys() & set(WHOLE)
-    kept = [Layer(other.file, {place: line for place, line in other.lines.items() if place[0] not in hidden}) for other in layers]
-    return merge({key: value for key, value in below.items() if key not in hidden}, options), (layer, *kept)
+    seen = [Layer(lower.file, {place: line for place, line in lower.lines.items() if place[0] not in hidden}) for lower in layers]
+    return merge({key: value for key, value in below.items() if key not in hidden}, options), (layer, *seen)
 
 
 def _find_wrong_extension(name: object, names: tuple[str, ...]) -> Iterator[Mistake]:
@@ -156,16 +156,14 @@ def _find_duplicate_steps(options: dict, sources: Sources) -> Iterator[Mistake]:
 
 def _refuse_ambiguous_steps(experiments: dict[str, dict], sources: dict[str | None, Sources]) -> None:
     """One name means one technique in a run: the last step of a path decides which rule makes it."""
-    seen: dict[str, tuple[str, str]] = {}
-    named = [(step, technique, name) for name, options in experiments.items() for technique in TECHNIQUES for step in options[technique]]
-    for step, technique, name in named:
-        other, before = seen.setdefault(step, (technique, name))
-        if other != technique:
-            places = sources[before].where((other, step)), sources[name].where((technique, step))
-            raise UserError(
-                f"{places[1]}: {technique}.{step}: '{step}' is a {other} step in {places[0]}; "
-                "rename one, or run the experiments one at a time"
-            )
+    first: dict[str, tuple[str, str]] = {}
+    steps = [(name, technique, step) for name, options in experiments.items() for technique in TECHNIQUES for step in options[technique]]
+    for name, technique, step in steps:
+        first_name, first_technique = first.setdefault(step, (name, technique))
+        if first_technique != technique:
+            where = sources[first_name].where((first_technique, step))
+            message = f"'{step}' is a {first_technique} step in {where}; rename one, or run the experiments one at a time"
+            refuse([Mistake((technique, step), message)], sources[name])
 
 
 def _add_controls(options: dict) -> None:
