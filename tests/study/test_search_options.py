@@ -51,6 +51,11 @@ def of_space(name: str, **tried) -> dict:
             "search.even1.space: distill.even1.loss: all weights are 0",
         ),
         (of_space("keep", low=1.5, high=2), "space: keep: distill.even1.keep: 1.5 is not a whole number"),
+        (of_space("loss.sft", low=0, high=1), "space: loss.sft: a distill step has no such option; did you mean 'soft'?"),
+        (
+            {"search": {"lora4": {"space": {"loss.hidden": {"low": 0, "high": 1}}}}},
+            "space: loss.hidden: the step gives it no weight and so reads no answers of a teacher; give it one there",
+        ),
         (of_space("layers", low=1, high=2), "space: layers: not a number, so it has no range; give 'choices'"),
         (of_space("layers", choices=["even", "od"]), "space: layers: distill.even1.layers: unknown value 'od'; did you mean 'odd'?"),
         (of_space("layers", choices=["even", "odd"], low=1), "space.layers: give exactly one of: low, choices"),
