@@ -1,6 +1,8 @@
 """All jobs of a study, run one after the other on models of two layers and a training or two of one step."""
 
+import inspect
 import json
+from importlib import import_module
 from pathlib import Path
 
 import corpora
@@ -21,13 +23,7 @@ from encoder_compression.study.targets import check_references
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.teaching.top_logits import predict_top_logits
 from encoder_compression.techniques.distill import distill
-from encoder_compression.techniques.finetune import finetune
-from encoder_compression.techniques.lora import lora
-from encoder_compression.techniques.prune import prune
-from encoder_compression.techniques.qat import qat
 from encoder_compression.techniques.quantize import quantize
-from encoder_compression.techniques.shrink import shrink
-from encoder_compression.techniques.trim import trim
 from encoder_compression.training.train import Goal
 from own_experiments import TINY, load_options
 from recorded_options import Recorded
@@ -139,14 +135,6 @@ class Laboratory:
     def describe(self, options: dict, task: str, output: Path) -> None:
         prepare_dataset(options=options, task=task, encoder=self.encoder, output=output)
 
-    def run(self, technique, step: str, **inputs) -> None:
-        """Run a step of the experiment, and record the facts about its model."""
-        folder = self.folder / step
-        folder.mkdir()
-        options = self.options[technique.__name__][step]
-        facts = technique(goal=self.goal, options=options, model=folder / "model", curve=folder / "training.csv", **inputs)
-        provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
-
     def prepare_other_tasks(self) -> None:
         """Prepare a table without a header, questions and a corpus."""
         lines = (ROOT / "tests/data/tiny.csv").read_text(encoding="utf-8").splitlines()[1:]
@@ -167,23 +155,41 @@ class Laboratory:
         prepare_unlabelled(options=options, dataset=self.dataset, encoder=self.encoder, output=self.folder / "more")
 
     def train(self) -> None:
-        """Run every technique that makes a model of another one or of the encoder."""
-        self.run(finetune, "teacher", encoder=self.encoder)
-        self.run(finetune, "frozen", encoder=self.encoder)
-        targets = self.folder / "soft_targets"
-        further = self.folder / "unlabelled_targets"
-        for dataset, output in ((self.dataset, targets), (self.folder / "unlabelled", further)):
-            predict_soft_targets(teacher=self.teacher, dataset=dataset, output=output, name="test")
+        """Run every step that makes a model of another one or of the encoder."""
+        self.run_steps("finetune")
+        for dataset in (self.dataset, self.folder / "unlabelled"):
+            predict_soft_targets(teacher=self.teacher, dataset=dataset, output=self.folder / f"{dataset.name}_targets", name="test")
         (self.folder / "times.json").write_text(json.dumps(TIMES), encoding="utf-8")
-        taught = {"parent": self.teacher, "teacher": self.teacher, "soft_targets": targets}
-        self.run(lora, "lora4", **taught, encoder=self.encoder, adapter=self.folder / "adapter")
-        texts = {"unlabelled": self.folder / "unlabelled", "unlabelled_targets": further}
-        self.run(distill, "even1", **taught, **texts, encoder=self.encoder, start=None)
-        self.run(shrink, "width40", **taught, times=None)
-        self.run(shrink, "fast", **taught, times=self.folder / "times.json")
-        self.run(prune, "magnitude60", **taught)
-        self.run(qat, "aware8", **taught)
-        self.run(trim, "words100", parent=self.teacher, dataset=self.folder / "trimmed")
+        for technique in [name for name in TECHNIQUES if name not in ("finetune", "quantize")]:
+            self.run_steps(technique)
+
+    def run_steps(self, technique: str) -> None:
+        """Run the steps of a technique, and record the facts about their models."""
+        function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
+        for step, options in self.options[technique].items():
+            folder = self.folder / step
+            folder.mkdir()
+            arguments = {"goal": self.goal, "options": options} | self.inputs(options) | self.outputs(folder)
+            facts = function(**{name: arguments[name] for name in inspect.signature(function).parameters})
+            provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
+
+    def inputs(self, options: dict) -> dict:
+        """Return what a rule gives to a step with these options, by the names of the parameters of techniques."""
+        return {
+            "encoder": self.encoder,
+            "parent": self.teacher,
+            "teacher": self.teacher,
+            "others": [self.folder / "frozen" / "model"],
+            "soft_targets": self.folder / "dataset_targets",
+            "unlabelled": self.folder / "unlabelled",
+            "unlabelled_targets": self.folder / "unlabelled_targets",
+            "times": self.folder / "times.json" if "target" in options else None,
+            "start": None,
+        }
+
+    def outputs(self, folder: Path) -> dict:
+        outputs = {"model": "model", "adapter": "adapter", "curve": "training.csv", "dataset": "dataset"}
+        return {name: folder / file for name, file in outputs.items()}
 
     def train_on_corpus(self) -> None:
         """Distil on the largest logits at the masked tokens, and replace words of train by the teacher's guesses."""
