@@ -40,7 +40,7 @@ def test_the_metrics_of_a_task_are_those_that_the_schema_allows(name):
 def test_no_task_imports_torch_transformers_or_scikit_learn():
     code = """
 import sys
-from encoder_compression import tasks
+from encoder_compression.data import tasks
 for name in tasks.NAMES: tasks.load(name)
 print([name for name in ("torch", "transformers", "sklearn") if name in sys.modules])
 """

@@ -98,8 +98,8 @@ def test_without_a_compiler_the_remedy_is_one_line(model):
     ],
 )
 def test_a_device_that_cannot_be_is_refused_before_anything_runs(tiny, changes, message):
-    with pytest.raises(UserError, match=message):
-        consistency.check(tiny.options | {"distill": {}, "devices": {"mine": DEVICE | changes}}, "mine.yaml")
+    (mistake,) = consistency.find_mistakes(tiny.options | {"distill": {}, "devices": {"mine": DEVICE | changes}})
+    assert mistake.place == ("devices", "mine") and message in mistake.message
 
 
 def test_the_baseline_is_eager_and_in_float32():

@@ -7,14 +7,14 @@ import sys
 from importlib import import_module
 
 import pytest
-import yaml
 
 from conftest import ROOT
+from encoder_compression.config import schema
 from encoder_compression.study.inputs import Step
 from encoder_compression.study.techniques import TECHNIQUES
 
 RULES = ROOT / "workflow/rules"
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
+SCHEMA = schema.read(ROOT / "workflow/schemas/experiment.schema.yaml")
 COMMON = {"encoder", "dataset", "best"}  # what rules read besides, where they need it
 
 
@@ -23,11 +23,15 @@ def technique(request):
     return TECHNIQUES[request.param]
 
 
+def known_options(technique: str) -> dict:
+    return schema.resolve(SCHEMA["$defs"][technique], SCHEMA)["properties"]
+
+
 def options_of(technique: str) -> dict:
     """Return the defaults of a technique's options, with a value for each that has none."""
     given = {"layers": "even", "remove": 0.3, "sparsity": 0.6, "with": ["warm"], "vocabulary": 100, "teacher": "teacher"}
     options = {}
-    for name, part in SCHEMA["$defs"][technique]["properties"].items():
+    for name, part in known_options(technique).items():
         if "default" in part or name in given:
             options[name] = part.get("default", given.get(name))
     loss = {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}
@@ -72,7 +76,7 @@ def test_its_part_of_a_speedup_is_a_column(technique):
 def test_a_control_lacks_options_that_the_technique_has(technique):
     if technique.control is None:
         return
-    known = SCHEMA["$defs"][technique.name]["properties"]
+    known = known_options(technique.name)
     assert {*technique.control.without, *technique.control.amounts, "control"} <= set(known)
     assert "control" in known
     assert all(technique.cause())

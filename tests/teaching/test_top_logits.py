@@ -148,7 +148,7 @@ def options_of(**changes) -> dict:
     ],
 )
 def test_what_cannot_spare_the_teacher_is_told_before_anything_runs(tmp_path, changes, message):
-    with pytest.raises(UserError, match=re.escape(f"mine.yaml: {message}")):
+    with pytest.raises(UserError, match=rf"mine.yaml:\d+: {re.escape(message)}"):
         load_studies(tmp_path, ["mine"], mine=options_of(**changes))
 
 

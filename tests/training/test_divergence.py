@@ -297,5 +297,5 @@ def test_a_configuration_of_no_numbers_is_refused(tmp_path, value):
         "export.tolerance": {"export": {"tolerance": value}},
     }
     for place, change in changes.items():
-        with pytest.raises(UserError, match=f"^mine.yaml: {place}: {value} is not a number; give a finite number$"):
+        with pytest.raises(UserError, match=rf"mine.yaml:\d+: {place}: {value} is not a number; give a finite number$"):
             load_options(tmp_path, ["mine"], mine=merge(TINY, change))

@@ -229,6 +229,8 @@ NOTHING = dict.fromkeys(TERMS, 0)
 )
 def test_a_loss_without_any_term_is_refused_before_anything_runs(tmp_path, change):
     ((section, steps),) = change.items()
-    message = f"^mine.yaml: {section}.{next(iter(steps))}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0$"
+    message = (
+        rf"mine.yaml:\d+: {section}.{next(iter(steps))}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0$"
+    )
     with pytest.raises(UserError, match=message):
         load_options(tmp_path, ["mine"], mine=merge(TINY, change))

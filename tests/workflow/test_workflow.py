@@ -181,28 +181,36 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
 @pytest.mark.parametrize(
     ("edit", "arguments", "message"),
     [
-        ((TINY, "epochs: 2", "epoch: 2"), [], "tiny.yaml: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?"),
+        (
+            (TINY, "epochs: 2", "epoch: 2"),
+            [],
+            TINY + ":{line}: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?",
+        ),
         ((TINY, "words100+int8", "words100+int"), [], "tiny: unknown step 'int'; did you mean 'int8'?"),
         (
             (TINY, "train: tests/data/tiny.csv", "train: tests/data/tyny.csv"),
             [],
-            "tiny.yaml: 'tests/data/tyny.csv' does not exist; did you mean 'tests/data/tiny.csv'?",
+            TINY + ":{line}: dataset.files.train: 'tests/data/tyny.csv' does not exist; did you mean 'tests/data/tiny.csv'?",
         ),
         (
             (TINY, "train: tests/data/tiny.csv", "train: $NOWHERE/tiny.csv"),
             [],
-            "tiny.yaml: '$NOWHERE/tiny.csv' needs the environment variable NOWHERE; set it to the folder of the data",
+            TINY
+            + ":{line}: dataset.files.train: '$NOWHERE/tiny.csv' needs the environment variable NOWHERE; set it to the folder of the data",
         ),
         (None, ["results/tiny/teacher+evn1/seed1/model"], "tiny: unknown step 'evn1'; did you mean 'even1'?"),
     ],
 )
 def test_a_users_mistake_is_one_line_without_a_traceback(workspace, edit, arguments, message):
+    line = 0
     if edit:
         workspace.edit(*edit)
+        text = (workspace.folder / TINY).read_text(encoding="utf-8")
+        line = 1 + text[: text.index(edit[2])].count("\n")
     done = workspace.run("-n", "--cores", "2", *arguments)
     assert done.returncode != 0
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line and not line.startswith(("Using ", "Config file "))]
-    assert lines == [f"Error: {message}"]
+    assert lines == ["Error: " + message.format(line=line)]
 
 
 def test_a_mistake_found_by_a_job_is_one_line_too(workspace):

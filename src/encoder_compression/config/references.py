@@ -11,32 +11,38 @@ from encoder_compression.study.targets import has_no
 
 def of(options: dict) -> list[dict]:
     """Return the variants of other experiments that an experiment's options name, each with "experiment", "variant" and "seed"."""
-    encoder = [options["encoder"]["variant"]] if "variant" in options["encoder"] else []
-    language_model = [options["unlabelled"]["replaced"]["model"]] if replaces_words(options) else []
-    return encoder + language_model + [own["start"] for own in options["distill"].values() if isinstance(own["start"], dict)]
+    return list(_by_place(options).values())
 
 
-def follow(names: list[str], load: Callable[[str, str], dict]) -> dict[str, dict]:
+def _by_place(options: dict) -> dict[tuple[str, ...], dict]:
+    """Return the variants of other experiments by the place of the options that names them."""
+    starts = {("distill", step, "start"): part["start"] for step, part in options["distill"].items() if isinstance(part["start"], dict)}
+    encoder = {("encoder", "variant"): options["encoder"]["variant"]} if "variant" in options["encoder"] else {}
+    model = {("unlabelled", "replaced", "model"): options["unlabelled"]["replaced"]["model"]} if replaces_words(options) else {}
+    return encoder | model | starts
+
+
+def follow(names: list[str], load: Callable[[str, str], dict], where: Callable[[str | None, tuple[str, ...]], str]) -> dict[str, dict]:
     """Return the options of experiments and of all that they refer to, at any depth.
 
-    ``load`` takes the name of an experiment and of the file that names it. UserError where experiments refer to each other in
-    a circle.
+    ``load`` takes the name of an experiment and where it is named; ``where`` tells this of a place of an experiment's options, or with
+    None of those of the run. UserError where experiments refer to each other in a circle.
     """
-    found: dict[str, dict] = {}
-    for name in names:
-        _follow(name, [], found, load)
-    return found
+    experiments: dict[str, dict] = {}
+    for index, name in enumerate(names):
+        _follow(name, where(None, ("experiments", str(index))), [], experiments, load, where)
+    return experiments
 
 
-def _follow(name: str, path: list[str], found: dict[str, dict], load: Callable[[str, str], dict]) -> None:
+def _follow(name: str, asker: str, path: list[str], experiments: dict[str, dict], load: Callable, where: Callable) -> None:
     if name in path:
         circle = " -> ".join([*path[path.index(name) :], name])
-        raise UserError(f"{path[-1]}.yaml: experiments refer to each other in a circle, {circle}; take the encoder or start elsewhere")
-    if name in found:
+        raise UserError(f"{asker}: experiments refer to each other in a circle, {circle}; take the encoder or start elsewhere")
+    if name in experiments:
         return
-    found[name] = load(name, f"{path[-1]}.yaml" if path else "config.yaml")
-    for other in of(found[name]):
-        _follow(other["experiment"], [*path, name], found, load)
+    experiments[name] = load(name, asker)
+    for place, reference in _by_place(experiments[name]).items():
+        _follow(reference["experiment"], where(name, (*place, "experiment")), [*path, name], experiments, load, where)
 
 
 def check_references(studies: dict[str, Study]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from encoder_compression.study import descriptions, step_checks
+from encoder_compression.study import descriptions, option_checks, step_checks
 from encoder_compression.study.forms import FORM_OF_METHOD
 
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
@@ -29,13 +29,8 @@ def trains(step_options: dict) -> bool:
     return "training" in step_options and step_options["training"].get("epochs") != 0
 
 
-def asks_teacher(loss: dict) -> bool:
-    """Say whether a loss of these weights has a term that needs the teacher's answers."""
-    return any(weight for term, weight in loss.items() if term != "hard")
-
-
 def _by_loss(step_options: dict) -> bool:
-    return asks_teacher(step_options["loss"])
+    return option_checks.asks_teacher(step_options["loss"])
 
 
 def _always(step_options: dict) -> bool:
@@ -77,6 +72,7 @@ class Technique:
     describe        options of a step, whether the task is a corpus -> what it did, in words
     limits          options of a step, form of the artifact -> what to know before using it, in sentences
     check           raises UserError where the options of a step do not fit the steps before it
+    check_options   yields a `Mistake` where the options of a step do not fit each other or the experiment
     """
 
     name: str
@@ -103,6 +99,7 @@ class Technique:
     tags: tuple[str, ...] = ()
     limits: Callable[[dict, str], list[str]] = field(default=descriptions.no_limits)
     check: Callable = step_checks.none
+    check_options: Callable = option_checks.none
 
     def cause(self) -> tuple[str, str]:
         """Return what a row that ends with it differs in from its control, and what that control is."""
@@ -157,6 +154,7 @@ _ALL = (
         needs_all_heads=True,
         tags=("knowledge-distillation",),
         describe=descriptions.distill,
+        check_options=option_checks.distill,
     ),
     Technique(
         name="average",
@@ -184,6 +182,7 @@ _ALL = (
         tags=("structured-pruning",),
         describe=descriptions.shrink,
         limits=descriptions.limits_of_shrink,
+        check_options=option_checks.shrink,
     ),
     Technique(
         name="prune",
@@ -204,6 +203,7 @@ _ALL = (
         describe=descriptions.prune,
         limits=descriptions.limits_of_prune,
         check=step_checks.prune,
+        check_options=option_checks.prune,
     ),
     Technique(
         name="qat",
@@ -229,6 +229,7 @@ _ALL = (
         tags=("vocabulary-trimming",),
         describe=descriptions.trim,
         limits=descriptions.limits_of_trim,
+        check_options=option_checks.trim,
     ),
     Technique(
         name="quantize",
@@ -243,6 +244,7 @@ _ALL = (
         describe=descriptions.quantize,
         limits=descriptions.limits_of_quantize,
         check=step_checks.quantize,
+        check_options=option_checks.quantize,
     ),
 )
 TECHNIQUES = {technique.name: technique for technique in _ALL}
