@@ -71,5 +71,7 @@ wildcard_constraints:
 
 
 def share_of_cores(share):
-    """Return a function that gives a job this share of the run's cores as threads, one at least."""
-    return lambda wildcards: max(1, int((workflow.cores or 1) * share))
+    """Return the threads of a rule: what set-threads of a profile has under "default", else this share of the run's cores, one at least."""
+    # On a cluster the cores of the run are nobody's: neither those of the machine that submits nor those of a node.
+    by_share = lambda wildcards: max(1, int((workflow.cores or 1) * share))
+    return workflow.resource_settings.overwrite_threads.get("default", by_share)
