@@ -50,6 +50,7 @@ def requests(tmp_path_factory) -> dict[str, tuple]:
     workspace = Workspace(tmp_path_factory.mktemp("profile"))
     workspace.edit(PROFILE, "  slurm_partition: cpu\n  runtime: min(240", SITE)
     workspace.edit(PROFILE, "set-threads:\n", "set-threads:\n  prune: 16\n")
+    workspace.edit(PROFILE, "  export_openvino: *short\n", "  export_openvino: *short\n  lora: {<<: *plain, gpu: 1}\n")
     workspace.edit("Snakefile", "\n\nrule all:", f"{INVENTED}\n\nrule all:")
     command = [sys.executable, "-c", LIST, "all", "invented", "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json"]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, encoding="utf-8")
@@ -57,7 +58,7 @@ def requests(tmp_path_factory) -> dict[str, tuple]:
     return {rule: tuple(map(resources.get, NAMES)) for rule, resources in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-@pytest.mark.parametrize("rule", ["finetune", "lora", "distill", "shrink", "qat", "predict_soft_targets", "predict_unlabelled_targets"])
+@pytest.mark.parametrize("rule", ["finetune", "distill", "shrink", "qat", "predict_soft_targets", "predict_unlabelled_targets"])
 def test_training_has_the_gpus_the_time_and_the_threads_that_the_profile_gives_by_default(requests, rule):
     assert requests[rule] == TRAINING
 
@@ -67,7 +68,11 @@ def test_a_rule_that_the_profile_does_not_name_has_what_training_has(requests):
 
 
 def test_the_profile_can_give_a_rule_other_threads(requests):
-    assert dict(zip(NAMES, requests["prune"], strict=True)) == dict(zip(NAMES, TRAINING, strict=True)) | {"threads": 16}
+    assert requests["prune"] == ("gpu", 240, 16000, "--signal=TERM@120", 16, 2, "a100", 3, 3, "srun", 2)
+
+
+def test_the_profile_can_give_a_rule_fewer_gpus_and_one_node(requests):
+    assert requests["lora"] == ("gpu", 240, 16000, "--signal=TERM@120", 8, 1, None, None, None, None, None)
 
 
 @pytest.mark.parametrize(
