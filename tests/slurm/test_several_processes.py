@@ -7,13 +7,13 @@ import cluster
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(1200)]
 
-ONE_NODE = "    gpu: 2\n"
-TWO_NODES = '    gres: "gpu:sim:1"\n    nodes: 2\n    tasks: 2\n    mpi: srun\n    tasks_per_gpu: 0\n    processes: 2\n'
+ONE_NODE = "  gpu: 2\n"
+TWO_NODES = '  gres: "gpu:sim:1"\n  nodes: 2\n  tasks: 2\n  mpi: srun\n  tasks_per_gpu: 0\n  processes: 2\n'
 
 
 def train(folder, resources: str) -> ClusterWorkspace:
     workspace = ClusterWorkspace(folder)
-    workspace.edit(PROFILE, "    gpu: 1\n", resources)
+    workspace.edit(PROFILE, "  gpu: 1\n", resources)
     workspace.finish(workspace.start(TRAINED))
     return workspace
 

@@ -70,5 +70,7 @@ wildcard_constraints:
 
 
 def share_of_cores(share):
-    """Return a function that gives a job this share of the run's cores as threads, one at least."""
-    return lambda wildcards: max(1, int((workflow.cores or 1) * share))
+    """Return the threads of a rule: this share of the run's cores, one at least, or what a profile's set-threads has for "default"."""
+    # On a cluster the run has no cores of which a job could have a share.
+    by_share = lambda wildcards: max(1, int((workflow.cores or 1) * share))
+    return workflow.resource_settings.overwrite_threads.get("default", by_share)
