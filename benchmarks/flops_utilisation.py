@@ -3,7 +3,7 @@
     make utilisation            (after make run, which fetches the vocabulary)
 
 A student of six layers of BERT-base's shape learns from its teacher of twelve, both with random weights, on full blocks of random
-tokens, by the very loop that trains in a study: masks drawn anew, both forward passes, the way back, the optimizer. The operations of
+tokens, by the very loop that trains in a study: MLM masks drawn anew, both forward passes, the way back, the optimizer. The operations of
 a step are counted by torch as it runs, and the peak is the best that torch reaches in large square products on as many threads.
 """
 
@@ -22,11 +22,11 @@ from pyarrow import parquet
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from encoder_compression.data.tasks import masking
+from encoder_compression.data.tasks import mlm_masking
 from encoder_compression.encoders import encoder_facts
 from encoder_compression.run import environment
 from encoder_compression.techniques.distill import take_layers
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal, train
 from encoder_compression.training.trainer import Collator
@@ -82,7 +82,7 @@ def _models(arguments: argparse.Namespace) -> tuple[torch.nn.Module, torch.nn.Mo
 def _blocks(folder: Path, tokenizer, arguments: argparse.Namespace) -> Path:
     """Write random blocks as a prepared corpus: enough for the steps of one epoch, and a batch to validate on."""
     folder.mkdir()
-    rule = masking.for_tokenizer(tokenizer, share=0.15, whole_words=False)
+    rule = mlm_masking.for_tokenizer(tokenizer, share=0.15, whole_words=False)
     description = {"task": "masked-language-modelling", "masking": asdict(rule)}
     (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
     generator = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def _blocks(folder: Path, tokenizer, arguments: argparse.Namespace) -> Path:
 
 def _operations_per_token(objective: Distillation, student: torch.nn.Module, dataset: Path, tokenizer, batch_size: int) -> float:
     """Return the floating-point operations of a step, a product and a sum being two, for each token of its blocks."""
-    blocks = DynamicMasks(dataset, seed=0)
+    blocks = DynamicMlmMasks(dataset, seed=0)
     batch = Collator(tokenizer)([blocks[index] for index in range(batch_size)])
     tokens = batch["input_ids"].numel()
     counter = FlopCounterMode(display=False)
@@ -137,7 +137,7 @@ def _tokens_per_second(student, objective, tokenizer, dataset: Path, folder: Pat
         options=options | {"accumulation": 1, "warmup": 0.1, "weight_decay": 0.01, "patience": 1},
         objective=objective,
         checkpoints=folder / "checkpoints",
-        examples=DynamicMasks(dataset, seed=1),
+        examples=DynamicMlmMasks(dataset, seed=1),
         ramp=None,
     )
     return statistics.median([entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry][1:])

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,6 @@ from encoder_compression.errors import UserError
 from encoder_compression.run import environment
 from encoder_compression.study.study import Study
 
-environment.block_imports()  # as the frame of a job does, before any test imports what would load them
-
 ROOT = Path(__file__).parent.parent
 TINY_CSV = ROOT / "tests" / "data" / "tiny.csv"
 COMMAND = Path(sys.prefix) / "bin" / "encoder-compression"
@@ -25,7 +24,14 @@ PARTS = ("Snakefile", "workflow", "config", "profiles", "tests/data")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Test this checkout's package and no other."""
+    """Test this checkout's package and no other.
+
+    Until the end of the run imports are blocked as in the frame of a job. A fixture would be too late: test files import
+    transformers when they are collected.
+    """
+    scope = ExitStack()
+    scope.enter_context(environment.blocked_imports())
+    config.add_cleanup(scope.close)
     try:
         environment.require_package_of(ROOT)
     except UserError as error:
@@ -38,11 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def load_study(root: Path, experiment: str, **changes) -> Study:
+    """Return a study as the workflow in ``root`` reads it, with top-level sections of it changed."""
+    shared = yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": [experiment]}
+    loaded = load_experiments(shared=shared, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
+    return Study(experiment, loaded[experiment] | changes)
+
+
 def load_tiny(**changes) -> Study:
-    """Return the tiny study as the workflow reads it, but in all runtimes, with top-level sections of it changed."""
-    shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": ["tiny"]}
-    loaded = load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")
-    return Study("tiny", loaded["tiny"] | {"runtimes": {}} | changes)
+    """Return the tiny study in all runtimes, with top-level sections of it changed."""
+    return load_study(ROOT, "tiny", **{"runtimes": {}} | changes)
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +134,10 @@ class Workspace:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, encoding="utf-8")
+
+    def study(self) -> Study:
+        """Return the study that the files of this folder define."""
+        return load_study(self.folder, self.experiment)
 
     def reruns(self) -> set[str]:
         """Return the rules, and for steps also their chain, that a dry run would run."""

@@ -6,9 +6,9 @@ from conftest import ROOT
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.sources.encoder import prepare_encoder
 from encoder_compression.run import provenance
-from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training.train import Goal
+from trained_students import run_distill
 
 CORPUS = ROOT / "tests" / "data" / "tiny_corpus.txt"
 TASK = "masked-language-modelling"
@@ -63,16 +63,12 @@ def learn(folder: Path, teacher: Path, encoder: Path, goal, **changes) -> dict:
     """Write a student of one layer; returns the facts."""
     options = {"gate": 0, "layers": "even", "keep": 1, "start": "finetuned", "temperature": 2, "training": TRAINING}
     options |= {"loss": {"hard": 0.5, "soft": 0.5, "hidden": 0.1, "relation": 0}} | changes
-    return distill(
-        parent=teacher / "model",
+    return run_distill(
         teacher=teacher / "model",
         encoder=encoder,
-        start=options.pop("begun", None),
-        soft_targets=options.pop("kept", None),
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=goal,
         options=options,
-        model=folder / "model",
-        curve=folder / "training.csv",
+        folder=folder,
+        start=options.pop("begun", None),
+        soft_targets=options.pop("kept", None),
     )

@@ -13,6 +13,7 @@ from conftest import load_tiny
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summarize import summarize
 from encoder_compression.reporting.summary import Table
+from encoder_compression.study.chain import Chain, place_of
 from encoder_compression.study.study import Study
 
 LABELS = np.arange(200) % 2
@@ -96,8 +97,8 @@ class SavedStudy:
             self.train(artifact["variant"], artifact["seed"], artifact["form"])
         for row in self.study.table_rows():
             for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values()):
-                _, variant, seed, device = Path(folder).parts[-4:]
-                self.save(variant, device, seed=int(seed.removeprefix("seed")))
+                place = place_of(folder)
+                self.save(place.chain, place.part, seed=place.seed)
 
     def train(self, variant: str, seed: int = 1, form: str = "model", git: dict = COMMIT, **more) -> None:
         """Leave what training leaves: 60 s and steps for the first step of a chain, 30 for the second, 20 for the third.
@@ -106,9 +107,10 @@ class SavedStudy:
         """
         folder = Path(self.study.folder(variant, seed, form))
         folder.mkdir(parents=True, exist_ok=True)
-        part = len(variant.split("+"))
+        part = len(Chain(variant).steps)
+        adapter = {"adapter_mb": 0.5} if "adapter" in self.study.forms(variant) else {}
         facts = {"training_seconds": 60 / part, "steps": 60 // part, "trained_parameters": 6000 // part, "training_memory_mb": 600 / part}
-        _write_provenance(folder, git=git, facts=facts | {"adapter_mb": 0.5} | more)
+        _write_provenance(folder, git=git, facts=facts | adapter | more)
         (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n", encoding="utf-8")
 
     def save(self, variant: str, device: str, *, seed: int = 1, **figures) -> None:
@@ -153,7 +155,7 @@ def sample(**changes) -> dict:
         "runtime_alone": False,
     }
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
-    row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded": "", "why_excluded": ""}
+    row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded_kinds": "", "excluded": "", "why_excluded": ""}
     row |= {"seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
     row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
     row |= dict.fromkeys(("against_control", "against_control_ci_low", "against_control_ci_high", "against_control_p_holm"))

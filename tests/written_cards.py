@@ -4,8 +4,9 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from encoder_compression.config.load import TECHNIQUES
 from encoder_compression.reporting.cards import write_cards
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.techniques import TECHNIQUES
 
 DATASET = {"labels": ["dull", "fine"], "rows": {"train": 7940, "validation": 12, "test": 1562}, "dropped": {"train": {"repeated text": 2}}}
 BASE = {"weights_sha256": "0" * 64}
@@ -36,7 +37,7 @@ def empty_artifacts(folder: Path) -> Path:
 def card(folder: Path, options: dict, form="model", variant="teacher", rows=(TORCH_ROW, ONNX_ROW, OPENVINO_ROW), **changes) -> ModelCard:
     """Write the card of one artifact and return it as the hub's library parses it."""
     technique = {step: name for name in TECHNIQUES for step in options[name]}
-    steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in variant.split("+")]
+    steps = [{"step": step, "technique": technique[step], "options": options[technique[step]][step]} for step in Chain(variant).steps]
     artifact = {"folder": str(folder / form), "form": form, "variant": variant, "seed": 1, "steps": steps}
     given = {"experiment": "mine", "options": options, "rows": list(rows), "dataset": DATASET, "base": BASE} | changes
     assert write_cards(artifacts=[artifact], **given) == {"cards": 1}

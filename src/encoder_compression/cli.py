@@ -5,6 +5,7 @@ from importlib import import_module
 from types import ModuleType
 
 from encoder_compression.errors import UserError
+from encoder_compression.run import environment
 
 
 def main() -> int | str | None:
@@ -14,6 +15,7 @@ def main() -> int | str | None:
     if further and not options.passes_on:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     try:
+        environment.require_linux()
         return options.run(options, further)
     except UserError as error:
         return f"Error: {error}"

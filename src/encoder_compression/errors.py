@@ -1,10 +1,17 @@
-"""The one exception whose message is meant for the user."""
+"""What a user can mend: an exception of one line, and mistakes at places of the options."""
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """A mistake the user can mend; its message is one line with the remedy."""
+    """A mistake the user can mend; its message is one line with the remedy, for a YAML file a line for each mistake in it."""
+
+
+def closest(word: str, known) -> str | None:
+    """Return the known word that ``word`` is likely to mean, never itself; None where none is like it."""
+    matches = get_close_matches(word, [name for name in sorted(map(str, known)) if name != word], n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def nearest(word: str, known) -> str:
@@ -12,8 +19,26 @@ def nearest(word: str, known) -> str:
 
     A number may be known where its text was given: both are shown alike.
     """
-    known = sorted(map(str, known))
-    matches = get_close_matches(word, [name for name in known if name != word], n=1, cutoff=0.5)
-    if matches:
-        return f"; did you mean '{matches[0]}'?"
-    return f"; known: {', '.join(known) or 'none'}"
+    meant = closest(word, known)
+    return f"; did you mean '{meant}'?" if meant else f"; known: {', '.join(sorted(map(str, known))) or 'none'}"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong at a place of the options.
+
+    ``place`` has the keys from the top down, indexes of lists among them; ``message`` ends with the remedy. ``key`` names a key
+    below the place whose line is meant, where the place itself stays its section.
+    """
+
+    place: tuple[str, ...]
+    message: str
+    key: str = ""
+
+    def words(self) -> str:
+        """Return place and message, as ``distill.even1.gate: 70 is greater than …``."""
+        return ": ".join(filter(None, (".".join(self.place), self.message)))
+
+    def narrowest(self) -> tuple[str, ...]:
+        """Return the place whose line is told."""
+        return (*self.place, self.key) if self.key else self.place

@@ -1,16 +1,13 @@
 """What is said about a cluster, its queue and a waiting run; without a cluster, by programs that stand in for SLURM's."""
 
 import os
-import re
 import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
-import yaml
 
-from conftest import ROOT
 from encoder_compression.cluster import check, guard, queue
 from encoder_compression.errors import UserError
 from encoder_compression.planning import gres
@@ -173,16 +170,3 @@ def test_gpus_are_counted_whatever_stands_beside_them(text, model, number):
 )
 def test_limits_of_time_are_read(limit, minutes):
     assert check.minutes(limit) == minutes
-
-
-def test_the_profile_says_what_every_rule_of_several_threads_is_to_get():
-    """Snakemake itself would give them the cores of the machine on which it runs."""
-    rules = [
-        re.findall(r"^rule (\w+):|^ {4}(threads):", file.read_text(encoding="utf-8"), re.MULTILINE)
-        for file in (ROOT / "workflow/rules").glob("*.smk")
-    ]
-    threaded = {before[0] for found in rules for before, after in zip(found, found[1:], strict=False) if after[1]}
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
-    assert len(threaded) > 8
-    assert set(profile["set-threads"]) == threaded
-    assert set(profile["set-resources"]) == threaded

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from conftest import ROOT, Workspace
-from encoder_compression.config.load import TECHNIQUES, load_experiments
+from encoder_compression.config.load import load_experiments
 from encoder_compression.study.study import Study
+from encoder_compression.study.techniques import TECHNIQUES
 
 STUDIES = ("roberta-squad", "wikitext", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)

@@ -46,7 +46,7 @@ def test_an_encoder_or_dataset_of_its_own_leaves_nothing_of_the_extended_one(tmp
 
 
 def test_an_unknown_name_to_extend_is_answered_with_the_nearest(tmp_path):
-    with pytest.raises(UserError, match="^mine.yaml: unknown experiment 'stdy'; did you mean 'study'\\?$"):
+    with pytest.raises(UserError, match="mine.yaml:1: extends: unknown experiment 'stdy'; did you mean 'study'\\?$"):
         extend(tmp_path, {"extends": "stdy"}, study=TINY)
 
 

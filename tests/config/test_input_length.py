@@ -1,12 +1,13 @@
 """How long an input may be is told from the files of an encoder before any job runs."""
 
 import json
+import re
 
 import pytest
 
 from encoder_compression.config.input_length import longest_input
 from encoder_compression.errors import UserError
-from own_experiments import TINY, load_options
+from own_experiments import TINY, mistakes
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,9 @@ def test_texts_longer_than_a_local_encoder_reads_are_told_when_the_study_is_read
     config = {"model_type": "roberta", "max_position_embeddings": 20, "pad_token_id": 1}
     (tmp_path / "encoder/config.json").write_text(json.dumps(config), encoding="utf-8")
     experiment = TINY | {"encoder": {"files": {"folder": str(tmp_path / "encoder")}}}
-    message = "^mine.yaml: dataset.max_length is 32, but the encoder reads at most 18 tokens; give at most 18$"
-    with pytest.raises(UserError, match=message):
-        load_options(tmp_path, ["mine"], mine=experiment)
+    message = r"mine.yaml:\d+: dataset.max_length: 32 is more than the 18 tokens that the encoder reads; give at most 18"
+    (line,) = mistakes(tmp_path, experiment)
+    assert re.fullmatch(message, line)
 
 
 def test_a_broken_config_of_an_encoder_is_one_line(tmp_path):

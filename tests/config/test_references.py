@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from conftest import Workspace
-from encoder_compression.config.load import merge
 from encoder_compression.errors import UserError
+from encoder_compression.study.nested import merge
 from own_experiments import TINY, load_studies
 
 
@@ -45,7 +45,7 @@ def load_control_start_of_tiny(folder) -> str:
 @pytest.mark.parametrize(
     ("experiments", "message"),
     [
-        ({"a": with_encoder(**other("bb")), "b": TINY}, "a.yaml: unknown experiment 'bb'; did you mean 'b'?"),
+        ({"a": with_encoder(**other("bb")), "b": TINY}, "a.yaml:3: encoder.variant.experiment: unknown experiment 'bb'; did you mean 'b'?"),
         ({"a": with_encoder(**other("b", "teacher+evn1")), "b": TINY}, "b: unknown step 'evn1'; did you mean 'even1'?"),
         (
             {"a": with_encoder(**other("b", "teacher+int8")), "b": TINY},
@@ -53,11 +53,13 @@ def load_control_start_of_tiny(folder) -> str:
         ),
         (
             {"a": with_encoder(**other("b")), "b": with_start("a")},
-            "b.yaml: experiments refer to each other in a circle, a -> b -> a; take the encoder or start elsewhere",
+            "b.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> b -> a;"
+            " take the encoder or start elsewhere",
         ),
         (
             {"a": with_start("a")},
-            "a.yaml: experiments refer to each other in a circle, a -> a; take the encoder or start elsewhere",
+            "a.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> a;"
+            " take the encoder or start elsewhere",
         ),
         ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b: unknown step 'x'"),
         (
@@ -67,8 +69,9 @@ def load_control_start_of_tiny(folder) -> str:
     ],
 )
 def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, message):
-    with pytest.raises(UserError, match=f"^{re.escape(message)}") as error:
+    with pytest.raises(UserError) as error:
         load_studies(tmp_path, ["a"], **experiments)
+    assert str(error.value).replace(f"{tmp_path}/experiments/", "").startswith(message)
     assert "\n" not in str(error.value)
 
 

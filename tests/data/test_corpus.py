@@ -15,10 +15,10 @@ from encoder_compression.data.sources.batches import Table
 from encoder_compression.data.sources.table import open_tables
 from encoder_compression.data.tasks import masked_language_modelling as task
 from encoder_compression.data.tasks.blocks import pack
-from encoder_compression.data.tasks.masking import Masking, for_tokenizer
+from encoder_compression.data.tasks.mlm_masking import MlmMasking, for_tokenizer
 from encoder_compression.encoders import encoder_facts
 from encoder_compression.errors import UserError
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 
 COLUMNS = {"columns": {"text": "text"}}
 
@@ -118,10 +118,10 @@ def test_what_fills_no_block_is_counted_and_a_split_without_a_block_is_an_error(
 
 
 VOCABULARY, SPECIAL = 1000, [0, 1, 2, 3, 4]
-MASKING = Masking(share=0.15, whole_words=False, mask_token_id=4, special_ids=SPECIAL, vocabulary_size=VOCABULARY)
+MASKING = MlmMasking(share=0.15, whole_words=False, mask_token_id=4, special_ids=SPECIAL, vocabulary_size=VOCABULARY)
 
 
-def masked(ids: np.ndarray, seed: int, masking: Masking = MASKING, words: np.ndarray | None = None):
+def masked(ids: np.ndarray, seed: int, masking: MlmMasking = MASKING, words: np.ndarray | None = None):
     return masking.apply(ids, words, np.random.default_rng(seed))
 
 
@@ -183,9 +183,9 @@ def test_the_masks_of_validation_and_test_are_stored_and_hide_what_the_rule_hide
 
 def test_each_epoch_and_seed_hides_other_words_and_the_same_ones_when_it_is_repeated(corpus):
     def rows(seed: int, epoch: int) -> list[dict]:
-        masks = DynamicMasks(corpus, seed)
-        masks.set_epoch(epoch)
-        return [masks[index] for index in (3, 0, len(masks) - 1)]
+        mlm_masks = DynamicMlmMasks(corpus, seed)
+        mlm_masks.set_epoch(epoch)
+        return [mlm_masks[index] for index in (3, 0, len(mlm_masks) - 1)]
 
     assert rows(1, 0) == rows(1, 0)
     assert rows(1, 0) != rows(1, 1) and rows(1, 0) != rows(2, 0)

@@ -19,12 +19,12 @@ from encoder_compression.measurement.measure import measure
 from encoder_compression.runtimes.workload import Workload
 from encoder_compression.statistics import quality
 from encoder_compression.teaching.soft_targets import predict_soft_targets
-from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training.losses import soft_target_loss, span_loss
 from encoder_compression.training.train import Goal
 from measuring_options import ONNX, OPTIONS, PYTORCH
 from short_training import TRAINING
+from trained_students import run_distill
 
 TINY = ROOT / "tests/data/tiny_squad.json"
 COLUMNS = {name: name for name in ("id", "question", "context", "answers")} | {"group": "title"}
@@ -64,18 +64,13 @@ def study(tmp_path_factory, base):
     (folder / "model/provenance.json").write_text(json.dumps({"facts": {"validation_score": 1.0}}), encoding="utf-8")
     predict_soft_targets(teacher=folder / "model", dataset=goal.dataset, output=folder / "soft_targets", name="test")
     options = {"layers": "even", "keep": 1, "start": "finetuned", "gate": 0, "temperature": 2.0, "training": TRAINING}
-    distill(
-        parent=folder / "model",
+    run_distill(
         teacher=folder / "model",
         encoder=base,
-        start=None,
-        soft_targets=folder / "soft_targets",
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=goal,
         options=options | {"loss": {"hard": 0.2, "soft": 0.7, "hidden": 0.1, "relation": 0}},
-        model=folder / "student/model",
-        curve=folder / "student/training.csv",
+        folder=folder / "student",
+        soft_targets=folder / "soft_targets",
     )
     return folder
 
@@ -146,11 +141,11 @@ def test_a_missing_column_is_told_with_what_there_is(tmp_path, base):
 
 def test_padding_is_no_choice_in_the_loss_towards_labels():
     logits, positions = torch.randn(3, 2, 9), torch.tensor([[1, 2], [0, 0], [4, 4]])
-    mask = torch.tensor([[1] * 5 + [0] * 4] * 3)
+    attention_mask = torch.tensor([[1] * 5 + [0] * 4] * 3)
     expected = functional.cross_entropy(logits[..., :5].reshape(6, 5), positions.flatten())
-    assert span_loss(logits, positions, mask) == pytest.approx(expected.item())
+    assert span_loss(logits, positions, attention_mask) == pytest.approx(expected.item())
     logits[..., 5:] += 50
-    assert span_loss(logits, positions, mask) == pytest.approx(expected.item())
+    assert span_loss(logits, positions, attention_mask) == pytest.approx(expected.item())
 
 
 def test_soft_targets_count_over_valid_positions_alone():

@@ -18,12 +18,12 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.teaching.unlabelled_rows import further_rows
-from encoder_compression.techniques.distill import distill
 from encoder_compression.training.examples import read_train
 from encoder_compression.training.heads import new_model
 from encoder_compression.training.objectives import Distillation, hard_loss
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
+from trained_students import run_distill
 
 MORE_CSV = ROOT / "tests" / "data" / "tiny_more.csv"
 FORMAT = {"separator": ",", "header": True, "quoting": True}
@@ -138,18 +138,15 @@ def test_pairs_and_numbers_are_joined_to_their_train(tmp_path, encoder):
 
 def teach(lesson, encoder, dataset, tiny, output, *, loss: dict, training: dict) -> dict:
     own = tiny.options["distill"]["even1"]
-    return distill(
-        parent=lesson / "model",
+    return run_distill(
         teacher=lesson / "model",
         encoder=encoder,
-        start=None,
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=own | {"loss": loss, "training": own["training"] | {"patience": 9, "precision": "float32"} | training},
+        folder=output,
         soft_targets=lesson / "soft_targets",
         unlabelled=lesson / "unlabelled",
         unlabelled_targets=lesson / "unlabelled_targets",
-        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=own | {"loss": loss, "training": own["training"] | {"patience": 9, "precision": "float32"} | training},
-        model=output / "model",
-        curve=output / "training.csv",
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.export import onnx_graph
-from encoder_compression.pruning.sparsity_masks import Masks
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.techniques.distill import take_layers
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
@@ -110,9 +110,10 @@ def test_the_relative_positions_of_mpnet_reach_the_student_and_its_file(tmp_path
 
 
 def test_magnitude_pruning_reaches_every_linear_of_every_layer(model):
-    masks = Masks(pretrained.encoder_linears(model), scope="layer", factors=dict.fromkeys(pretrained.encoder_linears(model), torch.ones(1)))
-    masks.raise_to(0.5)
-    masks.make_permanent()
+    linears = pretrained.encoder_linears(model)
+    pruning_masks = PruningMasks(linears, scope="layer", factors=dict.fromkeys(linears, torch.ones(1)))
+    pruning_masks.raise_to(0.5)
+    pruning_masks.make_permanent()
     for linear in pretrained.encoder_linears(model).values():
         assert int((linear.weight == 0).sum()) == linear.weight.numel() // 2
 

@@ -16,8 +16,8 @@ from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.export import compressed
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.pruning.scores import factors
-from encoder_compression.pruning.sparsity_masks import Masks
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def model(tmp_path_factory, encoder):
 
 def prune(network, sparsity: float) -> None:
     linears = pretrained.encoder_linears(network)
-    masks = Masks(linears, scope="global", factors=factors(network, linears, "magnitude", []))
-    masks.raise_to(sparsity)
-    masks.make_permanent()
+    pruning_masks = PruningMasks(linears, scope="global", factors=factors(network, linears, "magnitude", []))
+    pruning_masks.raise_to(sparsity)
+    pruning_masks.make_permanent()
 
 
 @pytest.fixture(scope="module")

@@ -175,8 +175,8 @@ def test_a_measured_process_reports_nothing_either(home, artifacts, dataset):
     ],
 )
 def test_a_device_that_cannot_be_is_refused_before_anything_runs(tiny, changes, message):
-    with pytest.raises(UserError, match=message):
-        consistency.check(tiny.options | {"distill": {}, "devices": {"mine": DEVICE | changes}}, "mine.yaml")
+    (mistake,) = consistency.find_mistakes(tiny.options | {"distill": {}, "devices": {"mine": DEVICE | changes}})
+    assert mistake.place == ("devices", "mine") and message in mistake.message
 
 
 def test_the_baseline_of_every_precision_is_pytorch_in_float32():

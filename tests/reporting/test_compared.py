@@ -52,23 +52,42 @@ def test_costs_are_those_of_the_table_for_both(study):
         assert pair[f"other_{name}"] == rows.loc["teacher+even1", name]
 
 
-def test_sentences_name_the_better_one_and_what_both_cost(study):
-    text = study.summarize().markdown
-    assert "- lora4 against teacher+even1: accuracy +18.5 points (" in text
-    assert "), lora4 is better (p < 0.001). To train: " in text
-    training = "To train: 60 against 90 steps; 60 against 90 s; 0.006M against 0.003M weights in the last training; at most 600 MB each."
-    assert training in text
-    assert "To run: 1 (baseline) against 2.00x (2.00–2.00); 4 against 3 MB." in text
+def test_codes_say_which_is_better_and_which_is_faster_and_the_sentence_says_what_both_cost(study):
+    written = study.summarize()
+    pairs = written.pairs.set_index(["variant", "other"])
+    pair, teacher = pairs.loc["lora4", "teacher+even1"], pairs.loc["teacher", "teacher+even1"]
+    assert pair["verdict_kinds"] == "gain training_costs slower"
+    assert [part["kinds"] for part in written.facts["comparisons"][1]] == [["gain"], ["training_costs"], ["slower"]]
+    assert f"- {pair['verdict']}\n" in written.markdown
+    assert "+18.5 points (" in pair["verdict"] and "p < 0.001" in pair["verdict"]
+    training = ("60 against 90 steps", "60 against 90 s", "0.006M against 0.003M", "600 MB")
+    running = ("1 (baseline) against 2.00x (2.00–2.00)", "4 against 3 MB")
+    assert [cost for cost in training + running if cost not in teacher["verdict"]] == []
+
+
+def test_codes_are_about_the_first_of_the_two(tmp_path):
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", compare=[["teacher+even1", "teacher"]])
+    study.save("teacher+even1", TORCH, wrong=range(80), ratios=2.0)
+    assert study.summarize().pairs["verdict_kinds"].tolist() == ["drop training_costs faster"]
 
 
 def test_what_the_tests_do_not_tell_apart_the_sentences_do_not_either(tmp_path):
     study = SavedStudy(tmp_path, "lora4", "teacher", "teacher+even1", compare=[["teacher+even1", "lora4"]])
     study.save("teacher+even1", TORCH, wrong=range(2, 22))
-    written = study.summarize()
-    assert "- teacher+even1 against lora4: accuracy +0.0 points (" in written.markdown
-    assert ", not distinguishable (p = 1). To train: " in written.markdown
-    assert ", not distinguishable; 4 MB each." in written.markdown
-    assert "is better" not in written.markdown
+    (pair,) = study.summarize().pairs.to_dict("records")
+    assert pair["verdict_kinds"] == "not_significant training_costs speed_not_significant"
+    assert "+0.0 points (" in pair["verdict"] and "p = 1" in pair["verdict"]
+    assert pair["verdict"].count("4 MB") == 1  # both are as large, so the size stands once
+
+
+@pytest.mark.parametrize(("speedup", "kind"), [(2.0, "speed_not_significant"), (1.5, "slower"), (3.0, "faster")])
+def test_ratios_without_any_spread_are_compared_as_they_are(tmp_path, speedup, kind):
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", "teacher+magnitude60", compare=[["teacher+even1", "teacher+magnitude60"]])
+    study.save("teacher+even1", TORCH, ratios=[speedup] * 3)
+    study.save("teacher+magnitude60", TORCH, ratios=[2.0] * 3)
+    pairs = study.summarize().pairs
+    assert pairs["speedup_ci_low"].isna().all()
+    assert pairs["verdict_kinds"].tolist() == [f"not_significant training_costs {kind}"]
 
 
 def test_several_seeds_count_as_in_every_other_test(tmp_path):
@@ -94,8 +113,9 @@ def test_what_old_artifacts_did_not_record_is_left_out(study):
         file.write_text(file.read_text(encoding="utf-8").replace('"trained_parameters"', '"older"'), encoding="utf-8")
     written = study.summarize()
     assert np.isnan(written.aggregate.set_index(["variant", "device"]).loc[("teacher", TORCH), "trained_parameters"])
-    first = next(line for line in written.markdown.splitlines() if line.startswith("- lora4 against teacher:"))
-    assert "To train: 60 steps each; 60 s each. To run:" in first
+    both = written.pairs.set_index(["variant", "other"]).loc[("lora4", "teacher"), "verdict"]
+    assert "60 steps" in both and "60 s" in both
+    assert "0.006M" not in both and "600 MB" not in both
 
 
 def test_the_cost_of_a_chain_is_its_last_training_its_sum_or_its_peak(tmp_path):

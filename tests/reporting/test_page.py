@@ -83,6 +83,16 @@ def test_values_shown_are_those_given(text):
     assert json.loads(Reader(text).scripts[0])["rows"] == sample()["rows"]
 
 
+def test_findings_stand_in_the_page_in_words_and_with_their_codes_as_data(tmp_path):
+    data = sample()
+    data["answers"][0]["caution"] = caution = {"kinds": ["baseline_suspect"], "text": "Mind the labels.", "facts": {}}
+    page, answer = write(data, tmp_path), data["answers"][0]
+    embedded, shown = json.loads(Reader(page).scripts[0]), page.partition("<script")[0].replace("<wbr>", "")
+    assert [embedded[name] for name in ("warnings", "answers", "comparisons")] == [data["warnings"], data["answers"], data["comparisons"]]
+    findings = [*data["warnings"], *data["comparisons"][0], caution, answer["smallest"], answer["fastest"]]
+    assert [finding["text"] for finding in findings if finding["text"] not in shown] == []
+
+
 def test_what_was_not_measured_is_a_dash_that_says_why(text):
     absent = [row for row in sample()["rows"] if row["memory_run_mb"] is None]
     assert text.count('title="run memory was not measured for this row"') == len(absent) > 0

@@ -6,33 +6,35 @@ import numpy as np
 import pytest
 
 from encoder_compression.data import tasks
-from encoder_compression.reporting.standing import Limits, exclusions
+from encoder_compression.reporting.standing import Limits, columns, exclusions
 from encoder_compression.reporting.study_warnings import cautions, warnings
 from encoder_compression.statistics import quality
-from saved_rows import LABELS, ONNX, TORCH, SavedStudy, change, sample
+from saved_rows import DEVICES, LABELS, ONNX, TORCH, SavedStudy, change, sample
 
 
 def why(row: dict, points: float = 1, retained: float | None = None) -> dict[str, str]:
-    return exclusions(row, Limits(points=points, retained=retained))
+    """Return the reasons why a row cannot win, by their codes."""
+    return {reason.kind: reason.text for reason in exclusions(row, Limits(points=points, retained=retained))}
 
 
 def test_without_a_gate_the_budget_alone_decides():
     """At a score of 90 % a gate of 99 % would allow 0.90 points, so that two rules answered at once."""
     row = sample(retained=0.8904 / 0.9, **change(-0.0096, -0.02, 0.001, 0.2))
     assert why(row) == {}
-    assert list(why(row, retained=0.99)) == ["below the gate"]
-    assert list(why(row, points=0.9)) == ["beyond the budget"]
+    assert list(why(row, retained=0.99)) == ["below_gate"]
+    assert list(why(row, points=0.9)) == ["beyond_budget"]
+    assert list(why(row, points=0.9, retained=0.99)) == ["beyond_budget", "below_gate"]
 
 
 def test_the_reason_says_by_how_much():
     row = sample(score=0.8, retained=0.8 / 0.9, **change(-0.1, -0.12, -0.08, 0.001))
-    assert why(row)["beyond the budget"] == "its accuracy drops by 10.00 points, beyond the budget of 1 point"
-    assert why(row, retained=0.9)["below the gate"] == "it retains 88.89% of the baseline's accuracy, below the quality gate of 90%"
+    assert all(figure in why(row)["beyond_budget"] for figure in ("10.00 points", "1 point"))
+    assert all(figure in why(row, retained=0.9)["below_gate"] for figure in ("88.89%", "90%"))
 
 
 def test_a_reason_never_rounds_a_figure_to_its_limit():
     row = sample(**change(-0.010004, -0.02, 0.001, 0.2))
-    assert why(row)["beyond the budget"] == "its accuracy drops by 1.0004 points, beyond the budget of 1 point"
+    assert "1.0004 points" in why(row)["beyond_budget"]
 
 
 def test_a_row_that_uses_up_the_whole_budget_can_win():
@@ -43,20 +45,30 @@ def test_a_row_that_uses_up_the_whole_budget_can_win():
 def test_nothing_passes_a_gate_where_the_baseline_has_nothing_to_retain(retained):
     row = sample(retained=retained)
     assert why(row) == {}
-    assert "the baseline's score is not above 0" in why(row, retained=0.9)["below the gate"]
+    assert list(why(row, retained=0.9)) == ["below_gate"]
     assert why(row | {"is_baseline": True}, retained=0.9) == {}
 
 
-@pytest.mark.parametrize(("score", "words"), [(0.5, "no better than the 50.0% of"), (0.4, "below the 50.0% of")])
-def test_a_row_no_better_than_a_constant_cannot_win_within_any_budget(score, words):
-    reason = why(sample(score=score), points=100)
-    assert reason == {"no better than a constant": f"it scores {score:.1%}, {words} always predicting 'bad'"}
+@pytest.mark.parametrize("score", [0.5, 0.4])
+def test_a_row_no_better_than_a_constant_cannot_win_within_any_budget(score):
+    reasons = why(sample(score=score), points=100)
+    assert list(reasons) == ["no_better_than_constant"]
+    assert f"{score:.1%}" in reasons["no_better_than_constant"] and "50.0%" in reasons["no_better_than_constant"]
     assert why(sample(score=0.51), points=100) == {}
 
 
 def test_a_row_with_one_answer_cannot_win_and_says_with_how_many_seeds():
-    assert list(why(sample(score=0.5, seeds_of_one_class=1))) == ["one answer only"]
-    assert why(sample(seeds=3, seeds_of_one_class=2))["one answer only"].startswith("with 2 of 3 seeds it predicts the same for every sent")
+    assert list(why(sample(score=0.5, seeds_of_one_class=1))) == ["one_answer"]
+    assert "2 of 3 seeds" in why(sample(seeds=3, seeds_of_one_class=2))["one_answer"]
+
+
+def test_what_excludes_a_row_is_told_in_codes_in_tags_and_in_words():
+    row = sample(retained=0.7, **change(-0.2, -0.3, -0.1, 0.001))
+    shown = columns([exclusions(row, Limits(points=1, retained=0.9)), []])
+    assert shown["can_win"] == [False, True]
+    assert shown["excluded_kinds"] == ["beyond_budget below_gate", ""]
+    assert shown["excluded"] == ["beyond the budget, below the gate", ""]
+    assert [text.count("; ") for text in shown["why_excluded"]] == [1, 0]
 
 
 @pytest.mark.parametrize(("score", "baseline", "share"), [(0.45, 0.9, 0.5), (-0.1, 0.5, -0.2), (0.2, 0, None), (-0.2, -0.1, None)])
@@ -93,18 +105,19 @@ def confused(tmp_path) -> SavedStudy:
 
 
 def test_a_baseline_below_a_constant_is_called_out_in_the_warnings_and_in_the_answer(confused):
-    sentence = (
-        "The baseline teacher scores 10.0%, below the 55.0% of always predicting 'bad': "
-        "check the labels' order (dataset.label_map) before trusting any row."
-    )
     table = confused.table()
-    assert warnings(table, table.over_seeds)[0] == sentence
-    assert set(cautions(table)) == {TORCH, ONNX}
+    caution = warnings(table, table.over_seeds)[0]
+    assert (caution.kind, caution.facts) == ("baseline_suspect", {"variant": "teacher", "score": 0.1, "constant_score": 0.55})
+    assert "dataset.label_map" in caution.text
+    assert cautions(table) == {TORCH: caution, ONNX: caution}
     written = confused.summarize()
     answer = written.markdown.partition("## At most 1 point of loss")[2].partition("##")[0]
-    assert sentence in answer and "smallest none: no variant scores better than always predicting 'bad'" in answer
-    assert written.page.count(sentence.replace("'", "&#39;")) == 3  # once among the warnings, and in the answer of both devices
-    assert "it scores 10.0%, below the 55.0% of always predicting 'bad'" in written.aggregate["verdict"][0]
+    assert answer.count(caution.text) == 1
+    shown = written.page.partition("<script")[0].count(caution.text.replace("'", "&#39;"))
+    assert shown == 1 + len(DEVICES)  # a warning, and in each device's answer
+    smallest = {answer["device"]: answer["smallest"]["kinds"] for answer in written.facts["answers"]}
+    assert smallest == dict.fromkeys(DEVICES, ["no_winner", "none_better_than_constant"])
+    assert written.aggregate["excluded_kinds"].eq("no_better_than_constant").all()
 
 
 def test_a_baseline_better_than_any_constant_is_not_called_out(tmp_path):
@@ -116,19 +129,19 @@ def test_a_baseline_that_is_a_constant_has_learnt_nothing_whatever_the_labels_or
     labels = np.where(np.arange(200) < 120, 0, 1)
     for device in (TORCH, ONNX):
         study.save("teacher", device, labels=labels, wrong=range(120))
-    (sentence,) = set(cautions(study.table()).values())
-    assert sentence.startswith("The baseline teacher scores 40.0%, below the 60.0% of always predicting 'bad': it has learnt nothing")
-    assert "label_map" not in sentence
+    (caution,) = set(cautions(study.table()).values())
+    assert (caution.kind, caution.facts["score"], caution.facts["constant_score"]) == ("baseline_not_learnt", 0.4, 0.6)
+    assert "label_map" not in caution.text
 
 
 def test_the_baseline_is_judged_where_it_is_no_row(tmp_path):
     study = SavedStudy(tmp_path, "teacher+int8")
     study.save("teacher", TORCH, wrong=range(200))
-    assert "The baseline teacher scores 0.0%, below the 50.0% of" in cautions(study.table())[ONNX]
+    assert cautions(study.table())[ONNX].facts == {"variant": "teacher", "score": 0.0, "constant_score": 0.5}
 
 
 def test_labels_of_one_class_leave_every_row_no_better_than_a_constant(tmp_path):
     study = SavedStudy(tmp_path, "teacher")
     for device in (TORCH, ONNX):
         study.save("teacher", device, labels=np.zeros_like(LABELS), wrong=range(20))
-    assert study.aggregate()["excluded"].eq("no better than a constant").all()
+    assert study.aggregate()["excluded_kinds"].eq("no_better_than_constant").all()

@@ -3,16 +3,18 @@
 import pandas as pd
 
 from encoder_compression.reporting import text
+from encoder_compression.reporting.findings import Finding
 from saved_rows import ratio, sample
 
 BASELINE = sample(variant="teacher", is_baseline=True, verdict="The baseline.")
 FAST = sample(variant="teacher+int8", verdict="Faster.", **ratio("speedup", 2.5, 2.25, 2.75), **ratio("speedup_compression", 2.5, 2.2, 2.8))
 
 
-def markdown(*rows: dict, warnings=(), comparisons=(), data=(), caution="") -> str:
-    answers = [{"device": "cpu-pytorch", "smallest": "one", "fastest": "other", "caution": caution}]
-    findings = {"warnings": list(warnings), "comparisons": list(comparisons), "answers": answers, "data": list(data)}
-    return text.markdown(experiment="mine", machine="A machine", budget=1, table=pd.DataFrame(rows), **findings)
+def markdown(*rows: dict, warnings=(), comparisons=(), data=(), caution=None) -> str:
+    answer = {"smallest": Finding("variant_wins", "one"), "fastest": Finding("variant_wins", "other")}
+    answers = [{"device": device, **answer, "caution": caution} for device in ("cpu-pytorch", "cpu-onnxruntime")]
+    shown = {"warnings": list(warnings), "comparisons": list(comparisons), "answers": answers, "data": list(data)}
+    return text.markdown(experiment="mine", machine="A machine", budget=1, table=pd.DataFrame(rows), **shown)
 
 
 def cells(written: str, variant: str) -> list[str]:
@@ -54,11 +56,18 @@ def test_markdown_has_answers_and_a_verdict_for_every_row():
     assert "- **teacher** on cpu-pytorch: The baseline." in written
 
 
+def test_markdown_has_a_caution_that_two_devices_share_once():
+    written = markdown(BASELINE, caution=Finding("baseline_suspect", "Mind the labels."))
+    assert written.partition("## At most 1 point of loss")[2].count("- Mind the labels.\n") == 1
+
+
 def test_markdown_warns_only_where_there_is_something_to_warn_of():
-    assert "## Warnings\n\n- Mind this.\n- And that." in markdown(BASELINE, warnings=["Mind this.", "And that."])
+    warnings = [Finding("few_examples", "Mind this."), Finding("data_set", "And that.")]
+    assert "## Warnings\n\n- Mind this.\n- And that." in markdown(BASELINE, warnings=warnings)
     assert "## Warnings" not in markdown(BASELINE)
 
 
 def test_markdown_has_the_comparisons_that_a_study_asks_for():
-    assert "## Compared with each other\n\n- One is better." in markdown(BASELINE, comparisons=["One is better."])
+    pair = [Finding("gain", "One is better."), Finding("slower", "And slower.")]
+    assert "## Compared with each other\n\n- One is better. And slower." in markdown(BASELINE, comparisons=[pair])
     assert "## Compared" not in markdown(BASELINE)

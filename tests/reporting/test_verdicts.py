@@ -3,16 +3,19 @@
 import pandas as pd
 import pytest
 
-from encoder_compression.reporting.verdicts import verdicts
+from encoder_compression.reporting.findings import Finding
+from encoder_compression.reporting.verdicts import change_in_points, p_in_words, ratio_in_words, verdicts
 from saved_rows import change, ratio, sample
 
 BASELINE = sample(variant="teacher", is_baseline=True, runtime_alone=True) | change(None, None, None, None) | {"speedup_p_holm": None}
 SURE = {"speedup_p_holm": 0.001}
 
 
-def say(row: dict, *others: dict) -> str:
-    """Return the verdict on the first row of a table."""
-    return verdicts(pd.DataFrame([row, *others]))[0]
+def judge(row: dict, *others: dict) -> dict[str, Finding]:
+    """Return by their main codes what the first row of a table shows."""
+    findings = verdicts(pd.DataFrame([row, *others]))[0]
+    assert len({finding.kind for finding in findings}) == len(findings)
+    return {finding.kind: finding for finding in findings}
 
 
 def faster(value: float, low: float, high: float) -> dict:
@@ -20,114 +23,136 @@ def faster(value: float, low: float, high: float) -> dict:
     return sample(**ratio("speedup", value, low, high), **ratio("speedup_compression", value, low, high), **SURE)
 
 
+def test_a_row_that_differs_in_nothing_is_significant_in_nothing():
+    assert list(judge(sample())) == ["not_significant", "speed_not_significant"]
+
+
 def test_only_the_baseline_is_called_so():
-    assert say(BASELINE) == "The baseline: all other rows are compared with it."
-    assert "The baseline:" not in say(sample())
+    assert list(judge(BASELINE)) == ["baseline"]
+    assert "baseline" not in judge(sample())
 
 
 def test_why_a_row_cannot_win_is_said():
-    assert "It cannot win: it predicts the same for every sentence." in say(sample(why_excluded="it predicts the same for every sentence"))
-    assert "win" not in say(sample())
+    excluded = {"why_excluded": "it is poor; it is slow", "excluded_kinds": "beyond_budget below_gate"}
+    reason = judge(sample(**excluded))["cannot_win"]
+    assert reason.also == ("beyond_budget", "below_gate")
+    assert excluded["why_excluded"] in reason.text
+    assert "cannot_win" not in judge(sample())
 
 
 def test_a_ratio_without_an_interval_is_shown_without_one():
-    row = sample(**ratio("speedup", 2.0, None, None), **ratio("speedup_compression", 2.0, None, None), **SURE)
-    assert "Faster by compression: 2.00x." in say(row)
+    assert ratio_in_words(sample(**ratio("speedup", 2.0, None, None)), "speedup") == "2.00x"
+    assert ratio_in_words(sample(**ratio("speedup", 1.94, 1.88, 2.013)), "speedup") == "1.94x (1.88–2.01)"
 
 
-def test_equal_answers_are_not_distinguishable():
-    assert "Accuracy is not distinguishable: it gives the baseline's prediction for every sentence." in say(sample(agreement=1.0))
+def test_a_change_is_shown_in_points_with_signs_and_a_p_value_with_two_digits():
+    assert change_in_points(change(-0.013, -0.029, 0.0042, 0.14), "difference") == "-1.3 points (-2.9 to +0.4)"
+    assert [p_in_words(value) for value in (0.0009, 0.001, 0.034, 1.0)] == ["p < 0.001", "p = 0.001", "p = 0.034", "p = 1"]
 
 
-def test_a_difference_within_chance_is_not_distinguishable():
-    said = say(sample(**change(-0.013, -0.029, 0.004, 0.14)))
-    assert "Accuracy -1.3 points (-2.9 to +0.4): not distinguishable from the baseline (p = 0.14)." in said
-    assert "loss" not in said
+def test_equal_predictions_are_no_change():
+    assert "same_predictions" in judge(sample(agreement=1.0))
+    assert "same_predictions" not in judge(sample(agreement=0.9999))
 
 
-def test_a_loss_that_only_the_correction_for_many_rows_makes_unsure_is_not_hidden():
+def test_a_difference_within_chance_is_not_significant():
+    shown = judge(sample(**change(-0.013, -0.029, 0.004, 0.14)))
+    assert list(shown) == ["not_significant", "speed_not_significant"]
+    assert "-1.3 points (-2.9 to +0.4)" in shown["not_significant"].text
+
+
+@pytest.mark.parametrize(("change_by", "kind"), [((-0.307, -0.5, -0.113), "possible_drop"), ((0.307, 0.113, 0.5), "possible_gain")])
+def test_a_change_that_only_the_correction_for_many_rows_makes_unsure_is_not_hidden(change_by, kind):
     """Three seeds and twenty rows: -30.7 points with an interval far from 0 had a corrected p-value of 0.44."""
-    said = say(sample(**change(-0.307, -0.5, -0.113, 0.44)))
-    assert (
-        "-30.7 points (-50.0 to -11.3): a loss by itself, but not beyond chance among so many rows; more seeds can tell (p = 0.44)." in said
-    )
+    shown = judge(sample(**change(*change_by, 0.44)))
+    assert "30.7 points" in shown[kind].text and "p = 0.44" in shown[kind].text
 
 
-@pytest.mark.parametrize(("value", "word"), [(-0.05, "a loss (p < 0.001)"), (0.05, "a gain (p < 0.001)")])
-def test_a_difference_beyond_chance_is_a_loss_or_a_gain(value, word):
-    said = say(sample(**change(value, value - 0.02, value + 0.02, 0.0002)))
-    assert word in said
-    assert "baseline (p" not in said
+@pytest.mark.parametrize(("value", "kind"), [(-0.05, "drop"), (0.05, "gain")])
+def test_a_difference_beyond_chance_is_a_drop_or_a_gain(value, kind):
+    assert next(iter(judge(sample(**change(value, value - 0.02, value + 0.02, 0.0002))))) == kind
+    assert next(iter(judge(sample(**change(value, value - 0.02, value + 0.02, 0.051))))) == f"possible_{kind}"
 
 
 def test_a_metric_of_two_words_is_written_as_people_write_it():
-    assert say(sample(metric="macro_f1")).startswith("Macro f1 +0.0 points")
+    assert judge(sample(metric="macro_f1"))["not_significant"].text.startswith("Macro f1 ")
 
 
 def test_what_the_teacher_adds_is_said_of_the_student_that_has_a_control():
-    found = {"against_control": 0.02, "against_control_ci_low": -0.01, "against_control_ci_high": 0.05, "against_control_p_holm": 0.2}
-    change_by = "Distillation changes it by +2.0 points (-1.0 to +5.0) against the same student without a teacher: not dist"
-    assert change_by in say(sample(**found))
-    assert "without a teacher: a gain (p = 0.01)." in say(sample(**found | {"against_control_p_holm": 0.01}))
-    assert "without a teacher: a loss (p = 0.01)." in say(sample(**found | {"against_control": -0.02, "against_control_p_holm": 0.01}))
-    assert "Distillation" not in say(sample())
-    quantized = say(sample(**found | {"technique": "quantize"}))
-    assert "Rounding in training changes it by" in quantized and "against the same training without it" in quantized
+    added = {"against_control": 0.02, "against_control_ci_low": -0.01, "against_control_ci_high": 0.05, "against_control_p_holm": 0.2}
+    assert "+2.0 points (-1.0 to +5.0)" in judge(sample(**added))["against_control_not_significant"].text
+    assert "against_control_possible_gain" in judge(sample(**added | {"against_control_ci_low": 0.001}))
+    sure = added | {"against_control_p_holm": 0.01}
+    assert "against_control_gain" in judge(sample(**sure))
+    assert "against_control_drop" in judge(sample(**sure | {"against_control": -0.02}))
+    assert not [kind for kind in judge(sample()) if "control" in kind]
+
+
+def test_what_a_row_differs_in_from_its_control_depends_on_the_technique():
+    techniques = ("distill", "shrink", "lora", "prune", "qat")
+    added = {"against_control": 0.02, "against_control_ci_low": 0.01, "against_control_ci_high": 0.05, "against_control_p_holm": 0.01}
+    texts = {name: judge(sample(**added, technique=name))["against_control_gain"].text for name in (*techniques, "quantize", "trim")}
+    assert len(set(texts.values())) == len(techniques)
+    assert texts["qat"] == texts["quantize"] == texts["trim"]
 
 
 def test_an_interval_that_includes_1_is_no_gain_in_speed():
-    row = faster(1.3, 0.9, 1.88) | {"speedup_p_holm": 0.2}
-    assert "No gain in speed by compression: not distinguishable" in say(row)
-    assert "1.30x (0.90–1.88)" in say(row)
-    assert "Faster" not in say(row)
+    speed = judge(faster(1.3, 0.9, 1.88) | {"speedup_p_holm": 0.2})["speed_not_significant"]
+    assert speed.also == ("by_compression",)
+    assert "1.30x (0.90–1.88)" in speed.text
 
 
 def test_a_speedup_that_nobody_would_notice_is_no_gain_however_sure():
-    assert "No gain in speed by compression: a difference below 3% is too little to matter (1.01x (1.01–1.01))" in say(
-        faster(1.01, 1.008, 1.012)
-    )
-    assert "Faster" in say(faster(1.05, 1.048, 1.052))
+    assert "speed_negligible" in judge(faster(1.01, 1.008, 1.012))
+    assert "speed_negligible" in judge(faster(0.98, 0.978, 0.982))
+    assert "faster" in judge(faster(1.05, 1.048, 1.052))
 
 
 def test_a_sure_speedup_is_said_with_its_interval():
-    assert "Faster by compression: 1.94x (1.88–2.01)." in say(faster(1.94, 1.88, 2.01))
-    assert "The runtime alone" not in say(faster(1.94, 1.88, 2.01))
+    shown = judge(faster(1.94, 1.88, 2.01))
+    assert "1.94x (1.88–2.01)" in shown["faster"].text
+    assert "runtime_factor" not in shown
 
 
 def test_a_slower_row_is_called_slower():
-    said = say(faster(0.8, 0.75, 0.85))
-    assert "Slower by compression: 0.80x (0.75–0.85)." in said
-    assert "Faster" not in said
+    shown = judge(faster(0.8, 0.75, 0.85))
+    assert "0.80x (0.75–0.85)" in shown["slower"].text
+    assert "faster" not in shown
 
 
 def test_what_the_runtime_alone_brings_is_no_merit_of_compression():
     row = faster(1.0, 0.98, 1.02) | {"speedup_p_holm": 0.9} | ratio("speedup_runtime", 5.4, 5.1, 5.7) | ratio("speedup", 5.4, 5.0, 5.8)
-    said = say(row)
-    assert "No gain in speed by compression" in said
-    assert "The runtime alone brings 5.40x (5.10–5.70)." in said
-    assert "Faster" not in said
+    shown = judge(row)
+    assert shown["speed_not_significant"].also == ("by_compression",)
+    assert "5.40x (5.10–5.70)" in shown["runtime_factor"].text
+    assert "faster" not in shown
 
 
 def test_both_factors_and_their_product_are_said():
     row = faster(2.0, 1.9, 2.1) | ratio("speedup_runtime", 3.0, 2.9, 3.1) | ratio("speedup", 6.0, 5.6, 6.4)
-    assert "Faster by compression: 2.00x (1.90–2.10); 6.00x (5.60–6.40) in all. The runtime alone brings 3.00x" in say(row)
+    shown = judge(row)
+    assert "2.00x (1.90–2.10)" in shown["faster"].text and "6.00x (5.60–6.40)" in shown["faster"].text
+    assert "3.00x (2.90–3.10)" in shown["runtime_factor"].text
 
 
 def test_a_move_to_another_runtime_is_judged_by_the_runtime():
     moved = sample(variant="teacher", runtime_alone=True, **ratio("speedup_runtime", 5.4, 5.1, 5.7), **SURE)
-    assert "Faster by runtime: 5.40x (5.10–5.70)." in say(moved)
-    assert "compression" not in say(moved)
-    assert "Slower by runtime" in say(moved | ratio("speedup_runtime", 0.5, 0.4, 0.6))
+    shown = judge(moved)
+    assert shown["faster"].also == ("by_runtime",)
+    assert "5.40x (5.10–5.70)" in shown["faster"].text
+    assert "runtime_factor" not in shown
+    assert judge(moved | ratio("speedup_runtime", 0.5, 0.4, 0.6))["slower"].also == ("by_runtime",)
 
 
-def test_a_runtime_that_gains_nothing_is_not_compared_in_the_same_runtime():
-    assert "in the same runtime" not in say(sample(variant="teacher", runtime_alone=True))
+def test_a_runtime_that_gains_nothing_is_compared_with_the_baseline_itself():
+    assert judge(sample(variant="teacher", runtime_alone=True))["speed_not_significant"].also == ("by_runtime",)
 
 
 def test_zeros_shrink_only_the_compressed_file_and_gain_nothing_on_dense_kernels():
-    said = say(sample(matrix_zeros_share=0.9, compressed_mb=12.5, size_mb=40.0, **ratio("speedup_compression", 1.02, 0.97, 1.07)))
-    assert "90% of the weights of its layers are zero; the file shrinks only when compressed (to 12.5 MB of 40)" in said
-    assert "and dense kernels gain nothing (1.02x (0.97–1.07))." in said
+    row = sample(matrix_zeros_share=0.9, compressed_mb=12.5, size_mb=40.0, **ratio("speedup_compression", 1.02, 0.97, 1.07))
+    sparse = judge(row)["sparse"]
+    assert sparse.also == ("zeros_save_no_time",)
+    assert all(figure in sparse.text for figure in ("90%", "12.5 MB of 40", "1.02x (0.97–1.07)"))
 
 
 @pytest.mark.parametrize(
@@ -136,26 +161,27 @@ def test_zeros_shrink_only_the_compressed_file_and_gain_nothing_on_dense_kernels
     ids=["faster", "disturbed", "quantized as well", "with fewer layers"],
 )
 def test_zeros_are_not_said_to_gain_nothing_in_a_row_that_is(changes):
-    said = say(sample(matrix_zeros_share=0.9, **changes))
-    assert "90% of the weights of its layers are zero" in said
-    assert "dense kernels" not in said
+    assert judge(sample(matrix_zeros_share=0.9, **changes))["sparse"].also == ()
 
 
 def test_a_few_zeros_are_not_worth_a_word():
-    assert "zero" not in say(sample(matrix_zeros_share=0.05))
+    assert "sparse" not in judge(sample(matrix_zeros_share=0.05))
+    assert "sparse" not in judge(sample(matrix_zeros_share=float("nan")))
 
 
 def test_the_share_of_integer_products_is_said():
-    assert "75% of its matrix products run in INT8." in say(sample(integer_products_share=0.75))
-    assert "INT8" not in say(sample())
+    assert "75%" in judge(sample(integer_products_share=0.75))["integer_matmuls"].text
+    assert "integer_matmuls" not in judge(sample())
 
 
 BETTER = sample(variant="teacher+even1", size_mb=20.0, **ratio("speedup", 1.5, 1.4, 1.6))
 
 
-def test_a_beaten_row_names_the_better_one():
-    assert "teacher+even1 is no worse in accuracy, time and size, and better in one" in say(sample(), BETTER)
-    assert "no reason" not in say(BETTER, sample())
+def test_a_dominated_row_names_the_better_one():
+    dominated = judge(sample(), BETTER)["dominated"]
+    assert dominated.facts == {"by": "teacher+even1"}
+    assert "teacher+even1" in dominated.text
+    assert "dominated" not in judge(BETTER, sample())
 
 
 @pytest.mark.parametrize(
@@ -170,18 +196,19 @@ def test_a_beaten_row_names_the_better_one():
     ],
     ids=["cannot win", "scores less", "larger", "elsewhere", "perhaps slower", "hardly smaller"],
 )
-def test_no_row_is_beaten_by_one_that(worse):
-    assert "no reason" not in say(sample(), BETTER | worse)
+def test_no_row_is_dominated_by_one_that(worse):
+    assert "dominated" not in judge(sample(), BETTER | worse)
 
 
 def test_of_several_better_rows_the_best_is_named():
-    assert "teacher+even2 is no worse" in say(sample(), BETTER, BETTER | {"variant": "teacher+even2", "score": 0.91})
+    best = BETTER | {"variant": "teacher+even2", "score": 0.91}
+    assert judge(sample(), BETTER, best)["dominated"].facts == {"by": "teacher+even2"}
 
 
-def test_nothing_beats_the_baseline_as_a_reference():
-    assert "no reason" not in say(BASELINE, BETTER)
+def test_nothing_dominates_the_baseline_as_a_reference():
+    assert "dominated" not in judge(BASELINE, BETTER)
 
 
 def test_noise_is_said():
-    assert "Other programs took up to 31% of the processors while it was measured" in say(sample(noisy=True, foreign_cpu_share=0.31))
-    assert "Other programs" not in say(sample(foreign_cpu_share=0.05))
+    assert "31%" in judge(sample(noisy=True, foreign_cpu_share=0.31))["noisy"].text
+    assert "noisy" not in judge(sample(foreign_cpu_share=0.05))

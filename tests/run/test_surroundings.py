@@ -118,6 +118,27 @@ def test_a_path_with_a_blank_is_quoted_once(tmp_path, monkeypatch):
         assert shlex.split(sys.executable) == [str(python)]
 
 
+def test_imports_are_blocked_while_the_context_lasts_and_no_longer(monkeypatch):
+    for name in environment.BLOCKED:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with environment.blocked_imports():
+        with environment.blocked_imports():
+            pass
+        assert [sys.modules.get(name, "free") for name in environment.BLOCKED] == [None] * len(environment.BLOCKED)
+    assert not sys.modules.keys() & set(environment.BLOCKED)
+
+
+def test_a_package_that_is_there_already_or_was_allowed_stays(monkeypatch):
+    there, allowed = environment.BLOCKED
+    monkeypatch.setitem(sys.modules, there, sys)
+    monkeypatch.delitem(sys.modules, allowed, raising=False)
+    with environment.blocked_imports():
+        assert sys.modules[there] is sys
+        environment.allow_import(allowed)
+        monkeypatch.setitem(sys.modules, allowed, os)
+    assert (sys.modules[there], sys.modules[allowed]) == (sys, os)
+
+
 def test_a_system_that_is_not_linux_is_told(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(UserError, match="^this workflow runs on Linux alone, and this is darwin; run it in the container"):

@@ -5,16 +5,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import cluster
 import pytest
 
+import cluster
 from conftest import COMMAND, ROOT, Workspace
 
 TRAINED = "results/cluster/teacher/seed1/model"
 # The block "yours" of the profile, for the cluster of cluster.py: training on GPUs, measuring on quiet nodes.
 SITE = {
-    "slurm_account: default": "slurm_account: project",
-    "finetune: &training\n    slurm_partition: cpu": "finetune: &training\n    slurm_partition: gpu\n    gpu: 1",
+    "slurm_account: default\n  slurm_partition: cpu\n": "slurm_account: project\n  slurm_partition: gpu\n  gpu: 1\n",
     "measure: &measuring\n": "measure: &measuring\n    constraint: \"{'cpu-pytorch': 'quiet'}.get(wildcards.device, 'plain')\"\n",
 }
 PROFILE = "profiles/slurm/config.yaml"

@@ -3,10 +3,11 @@
 import json
 import time
 
-import cluster
 import pandas as pd
 import pytest
 from cluster_workspace import ClusterWorkspace, needs_cluster
+
+import cluster
 
 pytestmark = [*needs_cluster, pytest.mark.timeout(2400)]
 
@@ -55,11 +56,12 @@ def test_every_stage_ran_once_as_a_slurm_job_on_the_partition_meant_for_it(study
     assert table["Comment"].is_unique or table[table["Comment"].duplicated()]["Comment"].str.contains("convert|measure").all()
 
 
-def test_trainings_have_a_gpu_and_each_device_is_measured_on_its_kind_of_node_alone(study):
+def test_trainings_have_a_gpu_and_threads_and_each_device_is_measured_on_its_kind_of_node_alone(study):
     table = accounts(study)
-    training = table["Comment"].str.match("rule_(finetune|distill|shrink|prune)")
+    training = table["Comment"].str.match("rule_(finetune|predict_soft_targets|distill|shrink|prune)")
     measuring = table["Comment"].str.startswith("rule_measure")
-    assert table[training]["AllocTRES"].str.contains("gres/gpu=1").all()
+    assert set(table[training]["AllocTRES"]) == {"billing=8,cpu=8,gres/gpu=1,mem=16000M,node=1"}
+    assert not table[~training]["AllocTRES"].str.contains("gres").any()
     places = {(row.Comment.removeprefix("rule_measure_").removesuffix("_measure"), row.NodeList) for row in table[measuring].itertuples()}
     assert places == {("cpu-pytorch", "cpu2"), ("cpu-onnxruntime", "cpu1")}
     assert table[measuring]["AllocTRES"].str.contains("cpu=16").all(), "all processors of the node"

@@ -3,10 +3,10 @@
 import signal
 import subprocess
 
-import cluster
 import pytest
 from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 
+import cluster
 from conftest import COMMAND
 from encoder_compression.cluster import check
 

@@ -1,18 +1,19 @@
 """One training in several processes, on one node and on two, as the profile says; the script knows nothing of SLURM."""
 
-import cluster
 import pytest
 from cluster_workspace import PROFILE, TRAINED, ClusterWorkspace, needs_cluster
 
+import cluster
+
 pytestmark = [*needs_cluster, pytest.mark.timeout(1200)]
 
-ONE_NODE = "    gpu: 2\n"
-TWO_NODES = '    gres: "gpu:sim:1"\n    nodes: 2\n    tasks: 2\n    mpi: srun\n    tasks_per_gpu: 0\n    processes: 2\n'
+ONE_NODE = "  gpu: 2\n"
+TWO_NODES = '  gres: "gpu:sim:1"\n  nodes: 2\n  tasks: 2\n  mpi: srun\n  tasks_per_gpu: 0\n  processes: 2\n'
 
 
 def train(folder, resources: str) -> ClusterWorkspace:
     workspace = ClusterWorkspace(folder)
-    workspace.edit(PROFILE, "    gpu: 1\n", resources)
+    workspace.edit(PROFILE, "  gpu: 1\n", resources)
     workspace.finish(workspace.start(TRAINED))
     return workspace
 

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from conftest import load_tiny
-from encoder_compression.config.load import WITHOUT, control_of, is_taught, merge
 from encoder_compression.errors import UserError
+from encoder_compression.study.controls import control_of, control_options
+from encoder_compression.study.techniques import TECHNIQUES
 from own_experiments import TINY, load_options
 
 
@@ -63,11 +64,11 @@ def test_a_term_that_is_given_a_weight_leaves_the_others_as_they_are(tmp_path):
 
 def test_only_a_step_with_a_teacher_has_a_control_and_that_lacks_it(options):
     both = {"lora4": options, "taught": options | TAUGHT}
-    steps = {technique: {} for technique in WITHOUT} | {"lora": both}
+    steps = {technique: {} for technique in TECHNIQUES} | {"lora": both}
     assert control_of("teacher+lora4", steps) is None
     assert control_of("teacher+taught", steps) == "teacher+taught-control"
-    control = merge(both["taught"], WITHOUT["lora"])
-    assert not is_taught("lora", control)
+    control = control_options(TECHNIQUES["lora"], both["taught"])
+    assert not TECHNIQUES["lora"].taught(control)
     assert control["training"] == both["taught"]["training"]
 
 

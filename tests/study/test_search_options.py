@@ -1,6 +1,5 @@
 """What a search may try is checked before anything runs; what it found reaches jobs, controls, tables and cards."""
 
-import ast
 import inspect
 import json
 import re
@@ -10,21 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import ROOT
-from encoder_compression.config.load import merge, taken
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.study_warnings import warnings
-from encoder_compression.run import jobs
-from encoder_compression.search.space import SEARCHABLE, apply
+from encoder_compression.study.controls import taken
+from encoder_compression.study.nested import merge, put
 from encoder_compression.study.study import Study
-from own_experiments import TINY, load_options
+from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.training import jobs
+from own_experiments import TINY, load, mistakes
 from saved_rows import SavedStudy
 
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
-
-
-def load(tmp_path, experiment: dict) -> dict:
-    return load_options(tmp_path, ["mine"], mine=experiment)["mine"]
 
 
 def of_space(name: str, **tried) -> dict:
@@ -54,7 +49,12 @@ def of_space(name: str, **tried) -> dict:
             },
             "search.even1.space: distill.even1.loss: all weights are 0",
         ),
-        (of_space("keep", low=0.5, high=2), "space: keep: distill.even1.keep: 0.5 is not a whole number"),
+        (of_space("keep", low=1.5, high=2), "space: keep: distill.even1.keep: 1.5 is not a whole number"),
+        (of_space("loss.sft", low=0, high=1), "space: loss.sft: a distill step has no such option; did you mean 'soft'?"),
+        (
+            {"search": {"lora4": {"space": {"loss.hidden": {"low": 0, "high": 1}}}}},
+            "space: loss.hidden: the step gives it no weight and so reads no answers of a teacher; give it one there",
+        ),
         (of_space("layers", low=1, high=2), "space: layers: not a number, so it has no range; give 'choices'"),
         (of_space("layers", choices=["even", "od"]), "space: layers: distill.even1.layers: unknown value 'od'; did you mean 'odd'?"),
         (of_space("layers", choices=["even", "odd"], low=1), "space.layers: give exactly one of: low, choices"),
@@ -79,11 +79,9 @@ def of_space(name: str, **tried) -> dict:
     ],
 )
 def test_a_search_that_cannot_work_is_one_line_with_the_remedy(tmp_path, change, message):
-    with pytest.raises(UserError) as error:
-        load(tmp_path, merge(TINY, change))
-    assert message in str(error.value)
-    assert str(error.value).startswith("mine.yaml: ")
-    assert "\n" not in str(error.value)
+    (line,) = mistakes(tmp_path, merge(TINY, change))
+    assert re.match(r"mine.yaml:\d+: ", line)
+    assert message in line
 
 
 def test_the_chain_behind_which_a_step_is_searched_must_be_able_to_stand_there(tmp_path):
@@ -112,9 +110,12 @@ def test_a_range_is_whole_where_the_option_is(tmp_path):
 
 
 def test_a_control_takes_what_was_found_but_for_what_it_lacks():
-    found = {"loss.soft": 0.5, "start": "pretrained", "layers": [1], "training.learning_rate": 0.01, "ramp.share": 0.5}
-    assert taken("even1", "distill", found) == found
-    assert taken("even1-control", "distill", found) == {"layers": [1], "training.learning_rate": 0.01}
+    student = {"loss.soft": 0.5, "start": "pretrained", "layers": [1], "training.learning_rate": 0.01}
+    assert taken("even1", TECHNIQUES["distill"], student) == student
+    assert taken("even1-control", TECHNIQUES["distill"], student) == {"layers": [1], "training.learning_rate": 0.01}
+    pruned = {"sparsity": 0.5, "ramp.share": 0.5, "loss.soft": 0.5, "training.learning_rate": 0.01}
+    assert taken("half", TECHNIQUES["prune"], pruned) == pruned
+    assert taken("half-control", TECHNIQUES["prune"], pruned) == {"loss.soft": 0.5, "training.learning_rate": 0.01}
 
 
 @pytest.mark.parametrize("variant", ["teacher+even1", "teacher+even1-control"])
@@ -136,7 +137,7 @@ def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, 
     facts = jobs.train(distill, snakemake, options=own)
     is_control = variant.endswith("control")
     expected = {"training.batch_size": 4} if is_control else {"loss.soft": 0.5, "training.batch_size": 4}
-    assert facts == {"options": apply(own, expected), "searched": {"trials": 3, "seconds": 12.5, "options": expected}}
+    assert facts == {"options": put(own, expected), "searched": {"trials": 3, "seconds": 12.5, "options": expected}}
 
 
 class Wildcards(dict):
@@ -145,16 +146,11 @@ class Wildcards(dict):
     __getattr__ = dict.__getitem__
 
 
-def test_a_search_reads_all_that_the_steps_own_rule_does():
-    text = (ROOT / "workflow/rules/common_search.smk").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^READ_BY_STEP = (\{.*?^\})", text, re.DOTALL | re.MULTILINE)
-    tree = ast.parse(block, mode="eval").body
-    read = {key.value: {name.value for name in part.keys} for key, part in zip(tree.keys, tree.values, strict=True)}
-    assert set(read) == set(SEARCHABLE)
-    for technique in SEARCHABLE:
-        function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
-        made = {"goal", "options", "model", "adapter", "curve"}
-        assert set(inspect.signature(function).parameters) - made <= read[technique] | {"encoder"}
+@pytest.mark.parametrize("technique", [name for name, technique in TECHNIQUES.items() if technique.searchable])
+def test_a_search_reads_all_that_the_function_of_the_technique_does(technique):
+    function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
+    made = {"goal", "options", "model", "adapter", "curve"}
+    assert set(inspect.signature(function).parameters) - made <= {*TECHNIQUES[technique].reads, "encoder"}
 
 
 def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
@@ -165,8 +161,9 @@ def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):
         record["facts"]["searched"] = {"trials": 20, "seconds": 1234.4, "options": {"training.learning_rate": 0.0123}}
         path.write_text(json.dumps(record), encoding="utf-8")
     table = study.table()
-    sentence = "Options of even1 were searched in 20 trials (1,234 s) on validation; its training seconds leave that out."
-    assert [one for one in warnings(table, table.over_seeds) if "searched" in one] == [sentence]
+    (searched,) = [warning for warning in warnings(table, table.over_seeds) if warning.kind == "searched_options"]
+    assert searched.facts == {"step": "even1", "trials": 20, "seconds": 1234.4}
+    assert "1,234 s" in searched.text
     assert dict(zip(table.by_seed["variant"], table.by_seed["search_seconds"], strict=True)) == {
         "teacher": 0,
         "teacher+even1": 1234.4,

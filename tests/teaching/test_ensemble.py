@@ -8,7 +8,7 @@ from pyarrow import parquet
 from scipy.special import softmax
 
 from conftest import Workspace
-from encoder_compression.config.load import merge
+from encoder_compression.study.nested import merge
 from encoder_compression.teaching.ensemble import average_soft_targets
 from own_experiments import TINY, load_studies
 

@@ -16,11 +16,11 @@ from encoder_compression.data.features import IGNORED
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run import provenance
-from encoder_compression.teaching.fixed_mlm_masks import FixedMasks
+from encoder_compression.teaching.fixed_mlm_masks import FixedMlmMasks
 from encoder_compression.teaching.top_logits import predict_top_logits
 from encoder_compression.techniques.distill import take_layers
 from encoder_compression.training.losses import soft_target_loss
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 from encoder_compression.training.objectives import Distillation, answer
 from encoder_compression.training.trainer import Collator
 from own_experiments import TINY, load_studies
@@ -69,18 +69,18 @@ def batch_of(blocks, teacher, count: int = 6) -> dict[str, torch.Tensor]:
 
 
 def test_the_same_tokens_stay_hidden_in_all_epochs_and_they_are_those_of_the_first(goal, kept):
-    first, fixed, taught = DynamicMasks(goal.dataset, 1), FixedMasks(goal.dataset, 1, None), FixedMasks(goal.dataset, 1, kept)
+    first, fixed, taught = DynamicMlmMasks(goal.dataset, 1), FixedMlmMasks(goal.dataset, 1, None), FixedMlmMasks(goal.dataset, 1, kept)
     for blocks in (fixed, taught):
         blocks.set_epoch(3)
     for index in (0, 5, len(first) - 1):
         assert fixed[index] == first[index]
         assert {name: taught[index][name] for name in first[index]} == first[index], "the control hides what its student does"
-    assert FixedMasks(goal.dataset, 2, None)[0] != fixed[0]
+    assert FixedMlmMasks(goal.dataset, 2, None)[0] != fixed[0]
 
 
 def test_what_is_kept_are_the_teachers_largest_logits_at_the_places_to_guess(teacher, goal, kept):
     model = pretrained.load_model(teacher / "model").eval()
-    blocks = FixedMasks(goal.dataset, 1, kept)
+    blocks = FixedMlmMasks(goal.dataset, 1, kept)
     for index in (0, 40, len(blocks) - 1):
         row = blocks[index]
         with torch.inference_mode():
@@ -95,14 +95,14 @@ def test_with_all_logits_kept_a_student_is_taught_as_by_the_teacher_itself(tmp_p
     everything = keep(teacher, goal, whole.config.vocab_size, tmp_path)
     student = student_of(teacher)
     objective = {"weights": SOFT, "temperature": 2}
-    live = Distillation(teacher=whole, **objective)(student, batch_of(FixedMasks(goal.dataset, 1, None), teacher))
-    stored = Distillation(teacher=None, **objective)(student, batch_of(FixedMasks(goal.dataset, 1, everything), teacher))
+    live = Distillation(teacher=whole, **objective)(student, batch_of(FixedMlmMasks(goal.dataset, 1, None), teacher))
+    stored = Distillation(teacher=None, **objective)(student, batch_of(FixedMlmMasks(goal.dataset, 1, everything), teacher))
     assert stored["soft"].item() == pytest.approx(live["soft"].item(), rel=1e-3)
     assert stored["hard"].item() == live["hard"].item()
 
 
 def test_with_some_kept_both_distributions_are_over_these_alone(teacher, goal, kept):
-    student, batch = student_of(teacher), batch_of(FixedMasks(goal.dataset, 1, kept), teacher)
+    student, batch = student_of(teacher), batch_of(FixedMlmMasks(goal.dataset, 1, kept), teacher)
     terms = Distillation(weights=SOFT, temperature=2, teacher=None)(student, batch)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
     chosen = answer(student, inputs).logits[0].gather(-1, batch["teacher_tokens"])
@@ -148,7 +148,7 @@ def options_of(**changes) -> dict:
     ],
 )
 def test_what_cannot_spare_the_teacher_is_told_before_anything_runs(tmp_path, changes, message):
-    with pytest.raises(UserError, match=re.escape(f"mine.yaml: {message}")):
+    with pytest.raises(UserError, match=rf"mine.yaml:\d+: {re.escape(message)}"):
         load_studies(tmp_path, ["mine"], mine=options_of(**changes))
 
 

@@ -17,10 +17,11 @@ from encoder_compression.pruning.depth import important_layers
 from encoder_compression.run import provenance
 from encoder_compression.teaching.distillation import layer_map, require_gate
 from encoder_compression.teaching.soft_targets import predict_soft_targets
-from encoder_compression.techniques.distill import distill, take_layers
+from encoder_compression.techniques.distill import take_layers
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal
+from trained_students import run_distill
 
 
 @pytest.mark.parametrize(
@@ -110,18 +111,13 @@ def test_a_teacher_below_its_gate_is_refused(taught):
 @pytest.fixture(scope="module")
 def student(tmp_path_factory, taught, encoder, dataset, tiny):
     folder = tmp_path_factory.mktemp("student")
-    facts = distill(
-        parent=taught / "model",
+    facts = run_distill(
         teacher=taught / "model",
         encoder=encoder,
-        start=None,
-        soft_targets=taught / "soft_targets",
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=tiny.options["distill"]["even1"] | {"start": "best"},
-        model=folder / "model",
-        curve=folder / "training.csv",
+        folder=folder,
+        soft_targets=taught / "soft_targets",
     )
     return folder, facts
 
@@ -146,18 +142,14 @@ def test_a_student_of_a_student_maps_to_the_teachers_layers(tmp_path, taught, st
     folder, facts = student
     shutil.copytree(folder / "model", tmp_path / "parent")
     provenance.write(tmp_path / "parent", options={}, inputs={}, seconds=0, facts=facts)
-    again = distill(
-        parent=tmp_path / "parent",
+    again = run_distill(
         teacher=taught / "model",
         encoder=encoder,
-        start=None,
-        soft_targets=taught / "soft_targets",
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=options,
-        model=tmp_path / "model",
-        curve=tmp_path / "training.csv",
+        folder=tmp_path,
+        parent=tmp_path / "parent",
+        soft_targets=taught / "soft_targets",
     )
     assert again["layer_map"] == {1: 2}
 
@@ -200,10 +192,10 @@ def test_padding_counts_in_no_term(taught):
     student.hidden_matcher = HiddenStateMatcher(student_width=32, teacher_width=32, layer_map=layers)
     student.eval()
     objective = Distillation(weights={"hard": 1, "soft": 1, "hidden": 1, "relation": 0}, temperature=2, teacher=teacher)
-    ids, mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
+    ids, attention_mask = torch.tensor([[2, 8, 9, 3]]), torch.ones(1, 4, dtype=torch.long)
     batch = {"labels": torch.tensor([1]), "teacher_logits": torch.tensor([[0.3, -0.2]])}
-    short = objective(student, batch | {"input_ids": ids, "attention_mask": mask})
+    short = objective(student, batch | {"input_ids": ids, "attention_mask": attention_mask})
     pad = torch.nn.functional.pad
-    padded = objective(student, batch | {"input_ids": pad(ids, (0, 5)), "attention_mask": pad(mask, (0, 5))})
+    padded = objective(student, batch | {"input_ids": pad(ids, (0, 5)), "attention_mask": pad(attention_mask, (0, 5))})
     for name, term in short.items():
         torch.testing.assert_close(term, padded[name], atol=1e-5, rtol=1e-5)

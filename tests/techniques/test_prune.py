@@ -6,7 +6,7 @@ import torch
 from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.export import contents, onnx_graph
-from encoder_compression.pruning.sparsity_masks import Masks
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.run import provenance
 from encoder_compression.techniques.prune import prune
 from encoder_compression.techniques.quantize import quantize
@@ -38,11 +38,15 @@ def run_prune(parent, dataset, folder, options):
     return folder / "model", facts
 
 
-def mask(model, sparsity, scope):
-    """Put masks on by size, at once and for good."""
-    masks = Masks(pretrained.encoder_linears(model), scope=scope, factors=dict.fromkeys(pretrained.encoder_linears(model), torch.ones(1)))
-    masks.raise_to(sparsity)
-    masks.make_permanent()
+def masks_by_magnitude(modules, scope):
+    return PruningMasks(modules, scope=scope, factors=dict.fromkeys(modules, torch.ones(1)))
+
+
+def prune_at_once(model, sparsity, scope):
+    """Put pruning masks on by magnitude and make them permanent."""
+    pruning_masks = masks_by_magnitude(pretrained.encoder_linears(model), scope)
+    pruning_masks.raise_to(sparsity)
+    pruning_masks.make_permanent()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,7 @@ def pruned(request, tmp_path_factory, parent, dataset, tiny, one_shot):
 def test_the_asked_share_of_encoder_weights_is_masked(tmp_path, architecture, scope):
     model = pretrained.add_head(make_encoder(tmp_path, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
     head = {name: tensor.clone() for name, tensor in model.state_dict().items() if "classifier" in name or "embedding" in name}
-    mask(model, 0.5, scope)
+    prune_at_once(model, 0.5, scope)
     counted = pretrained.count_zeros(model, ["encoder"])
     assert counted["zeros"] == 0.5 * counted["weights"]
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in head.items())
@@ -75,7 +79,7 @@ def test_the_asked_share_of_encoder_weights_is_masked(tmp_path, architecture, sc
 def test_two_of_four_neighbouring_inputs_are_zero_and_they_are_the_smaller_ones(encoder):
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     before = [linear.weight.detach().clone().view(-1, 4) for linear in pretrained.encoder_linears(model).values()]
-    mask(model, 0.5, "fours")
+    prune_at_once(model, 0.5, "fours")
     for old, linear in zip(before, pretrained.encoder_linears(model).values(), strict=True):
         zero = linear.weight.view(-1, 4) == 0
         assert (zero.sum(dim=1) == 2).all()
@@ -86,10 +90,10 @@ def test_two_of_four_neighbouring_inputs_are_zero_and_they_are_the_smaller_ones(
 def test_embeddings_and_head_are_pruned_where_asked_and_nothing_else(tmp_path, architecture):
     model = pretrained.add_head(make_encoder(tmp_path, architecture), "AutoModelForSequenceClassification", {"num_labels": 2})
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    masks = Masks(parts := pretrained.parts(model, ["embeddings", "head"]), scope="layer", factors=dict.fromkeys(parts, torch.ones(1)))
-    masks.raise_to(0.5)
-    assert masks.share() == pytest.approx(0.5, abs=1e-3)
-    masks.make_permanent()
+    pruning_masks = masks_by_magnitude(pretrained.parts(model, ["embeddings", "head"]), "layer")
+    pruning_masks.raise_to(0.5)
+    assert pruning_masks.share() == pytest.approx(0.5, abs=1e-3)
+    pruning_masks.make_permanent()
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert {name.split(".")[-2] for name in changed} >= {"word_embeddings"}
     assert all("word_embeddings" in name or "classifier" in name for name in changed)
@@ -99,7 +103,7 @@ def test_embeddings_and_head_are_pruned_where_asked_and_nothing_else(tmp_path, a
 def test_the_smallest_weights_go_first(encoder):
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     before = torch.cat([linear.weight.flatten() for linear in pretrained.encoder_linears(model).values()]).abs()
-    mask(model, 0.3, "global")
+    prune_at_once(model, 0.3, "global")
     after = torch.cat([linear.weight.flatten() for linear in pretrained.encoder_linears(model).values()])
     assert before[after == 0].max() <= before[after != 0].min()
 
@@ -107,24 +111,24 @@ def test_the_smallest_weights_go_first(encoder):
 def test_a_zero_never_comes_back_while_the_sparsity_rises(encoder):
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     linears = pretrained.encoder_linears(model)
-    masks = Masks(pretrained.encoder_linears(model), scope="global", factors=dict.fromkeys(linears, torch.ones(1)))
-    masks.raise_to(0.3)
+    pruning_masks = masks_by_magnitude(linears, "global")
+    pruning_masks.raise_to(0.3)
     zero = {name: linear.weight_mask == 0 for name, linear in linears.items()}
     for linear in linears.values():
-        linear.weight_orig.data.uniform_(1, 2)  # as large as can be, also those behind the masks
-    masks.raise_to(0.6)
-    assert masks.share() == pytest.approx(0.6, abs=1e-4)
+        linear.weight_orig.data.uniform_(1, 2)  # as large as can be, also those behind the pruning masks
+    pruning_masks.raise_to(0.6)
+    assert pruning_masks.share() == pytest.approx(0.6, abs=1e-4)
     assert all((linear.weight_mask[zero[name]] == 0).all() for name, linear in linears.items())
 
 
 def test_zeros_stay_where_a_row_has_more_of_them_than_asked_for(encoder):
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     linears = pretrained.encoder_linears(model)
-    mask(model, 0.7, "global")
+    prune_at_once(model, 0.7, "global")
     zero = {name: linear.weight == 0 for name, linear in linears.items()}
-    masks = Masks(linears, scope="fours", factors=dict.fromkeys(linears, torch.ones(1)))
-    masks.raise_to(0.75)
-    assert masks.share() > 0.75
+    pruning_masks = masks_by_magnitude(linears, "fours")
+    pruning_masks.raise_to(0.75)
+    assert pruning_masks.share() > 0.75
     assert all((linear.weight_mask[zero[name]] == 0).all() for name, linear in linears.items())
 
 
@@ -158,7 +162,7 @@ def test_a_run_killed_within_its_ramp_goes_on_to_the_same_weights_and_zeros(tmp_
     class Killed(Exception):
         pass
 
-    raise_to = Masks.raise_to
+    raise_to = PruningMasks.raise_to
 
     def die_in_the_second_epoch(self, sparsity):
         if sparsity > 0.55:
@@ -166,7 +170,7 @@ def test_a_run_killed_within_its_ramp_goes_on_to_the_same_weights_and_zeros(tmp_
         raise_to(self, sparsity)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Masks, "raise_to", die_in_the_second_epoch)
+        patch.setattr(PruningMasks, "raise_to", die_in_the_second_epoch)
         run_prune(parent, dataset, tmp_path / "killed", options)
     resumed, again = run_prune(parent, dataset, tmp_path / "killed", options)
     assert again["resumed"]

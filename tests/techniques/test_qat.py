@@ -10,7 +10,6 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from conftest import load_tiny, make_encoder
-from encoder_compression.config.load import control_of
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.export import onnx_graph
@@ -18,6 +17,7 @@ from encoder_compression.quantization import fake
 from encoder_compression.quantization import graph as graphs
 from encoder_compression.run import provenance
 from encoder_compression.runtimes.workload import Workload
+from encoder_compression.study.controls import control_of
 from encoder_compression.techniques.qat import qat
 from encoder_compression.techniques.quantize import quantize
 from encoder_compression.training.train import Goal

@@ -35,9 +35,9 @@ def batches(count: int = 8) -> list[dict[str, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, 60, (count, 4, 12), generator=generator)
     labels = torch.randint(0, 2, (count, 4), generator=generator)
-    mask = torch.ones_like(ids)
-    mask[:, 1:, 8:] = 0
-    return [{"input_ids": ids[i], "attention_mask": mask[i], "labels": labels[i]} for i in range(count)]
+    attention_mask = torch.ones_like(ids)
+    attention_mask[:, 1:, 8:] = 0
+    return [{"input_ids": ids[i], "attention_mask": attention_mask[i], "labels": labels[i]} for i in range(count)]
 
 
 def logits(model) -> torch.Tensor:

@@ -13,12 +13,12 @@ import corpora
 from encoder_compression.data import features
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.run import provenance
-from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.training import processes
 from encoder_compression.training.objectives import means_over
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import EncoderTrainer
+from trained_students import run_distill
 
 TRAINING = {
     "epochs": 2,
@@ -74,19 +74,14 @@ def student(plain: Path, models: tuple[Path, Path], goal: Goal, folder: Path, lo
     """Return the weights of a student of one layer."""
     parent, teacher = models
     folder.mkdir()
-    distill(
-        parent=parent,
+    run_distill(
         teacher=teacher,
         encoder=plain,
-        start=None,
-        soft_targets=None,
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=goal,
         options={"gate": 0, "layers": [1], "keep": 1, "start": "finetuned", "temperature": 2, "loss": loss}
         | {"training": TRAINING | training},
-        model=folder / "model",
-        curve=folder / "training.csv",
+        folder=folder,
+        parent=parent,
     )
     return load_file(folder / "model" / "model.safetensors")
 
@@ -160,18 +155,18 @@ def test_the_weights_of_all_parts_in_all_processes_sum_to_their_number(monkeypat
     trainer = EncoderTrainer.__new__(EncoderTrainer)
     trainer.args = type("Arguments", (), {"device": "cpu"})
     trainer.model_accepts_loss_kwargs, trainer.compute_loss_func, trainer.model_wrapped = False, None, None
-    masks = [torch.tensor([[1, 1], [1, 0], [1, 0]]), torch.tensor([[1, 1, 1]])]
-    batches = [{"attention_mask": mask, "labels": torch.zeros(len(mask), dtype=torch.long)} for mask in masks]
+    attention_masks = [torch.tensor([[1, 1], [1, 0], [1, 0]]), torch.tensor([[1, 1, 1]])]
+    batches = [{"attention_mask": each, "labels": torch.zeros(len(each), dtype=torch.long)} for each in attention_masks]
     parts, _ = trainer.get_batch_samples(iter(batches), 2, "cpu")
     assert [float(part["weights"]["hard"]) for part in parts] == pytest.approx([4 * 3 / 9, 4 * 1 / 9])
     assert [float(part["weights"]["hidden"]) for part in parts] == pytest.approx([4 * 4 / 18, 4 * 3 / 18])
 
 
 def test_what_a_term_is_a_mean_over_is_counted():
-    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-    classes = {"attention_mask": mask, "labels": torch.tensor([0, -100])}
+    attention_mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    classes = {"attention_mask": attention_mask, "labels": torch.tensor([0, -100])}
     assert means_over(classes) == {"hard": 2, "soft": 2, "hidden": 5, "relation": 5}
-    masked = {"attention_mask": mask, "labels": torch.tensor([[-100, 7, 8], [9, -100, -100]])}
+    masked = {"attention_mask": attention_mask, "labels": torch.tensor([[-100, 7, 8], [9, -100, -100]])}
     assert means_over(masked) == {"hard": 3, "soft": 3, "hidden": 5, "relation": 5}
-    spans = {"attention_mask": mask, "start_positions": torch.tensor([0, 1]), "end_positions": torch.tensor([0, 1])}
+    spans = {"attention_mask": attention_mask, "start_positions": torch.tensor([0, 1]), "end_positions": torch.tensor([0, 1])}
     assert means_over(spans) == {"hard": 2, "soft": 2, "hidden": 5, "relation": 5}

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
-from encoder_compression.config.load import merge
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.measurement.worker import Worker
@@ -18,6 +17,7 @@ from encoder_compression.run import provenance
 from encoder_compression.search.choice import choose
 from encoder_compression.search.trials import work
 from encoder_compression.statistics import quality
+from encoder_compression.study.nested import merge
 from encoder_compression.teaching.distillation import require_gate
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.techniques import distill, finetune, lora, prune, qat, shrink
@@ -297,5 +297,5 @@ def test_a_configuration_of_no_numbers_is_refused(tmp_path, value):
         "export.tolerance": {"export": {"tolerance": value}},
     }
     for place, change in changes.items():
-        with pytest.raises(UserError, match=f"^mine.yaml: {place}: {value} is not a number; give a finite number$"):
+        with pytest.raises(UserError, match=rf"mine.yaml:\d+: {place}: {value} is not a number; give a finite number$"):
             load_options(tmp_path, ["mine"], mine=merge(TINY, change))

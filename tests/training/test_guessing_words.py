@@ -21,7 +21,7 @@ from encoder_compression.run import provenance
 from encoder_compression.techniques.distill import take_layers
 from encoder_compression.training.heads import new_model
 from encoder_compression.training.losses import HiddenStateMatcher
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 from encoder_compression.training.objectives import Distillation, answer, from_labels
 from encoder_compression.training.train import train
 from encoder_compression.training.trainer import ProgressBar
@@ -166,7 +166,7 @@ def test_a_run_killed_within_an_epoch_hides_the_same_words_when_it_goes_on(encod
     def fit(folder) -> tuple:
         model = new_model(encoder, goal)
         options = {"tokenizer": encoder_facts.load_tokenizer(encoder), "goal": goal, "options": corpora.TRAINING, "objective": from_labels}
-        _, facts = train(model=model, checkpoints=folder, examples=DynamicMasks(goal.dataset, goal.seed), ramp=None, **options)
+        _, facts = train(model=model, checkpoints=folder, examples=DynamicMlmMasks(goal.dataset, goal.seed), ramp=None, **options)
         return model, facts
 
     whole, facts = fit(tmp_path / "whole")

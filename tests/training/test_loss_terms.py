@@ -9,20 +9,21 @@ import torch
 from torch.nn import functional
 
 from conftest import make_encoder
-from encoder_compression.config.load import merge
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.pruning.gates import open_gates
-from encoder_compression.pruning.sparsity_masks import Masks
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.pruning.structure import Structure, remove
 from encoder_compression.quantization.fake import FakeQuantization
 from encoder_compression.run import provenance
-from encoder_compression.techniques.distill import distill, take_layers
+from encoder_compression.study.nested import merge
+from encoder_compression.techniques.distill import take_layers
 from encoder_compression.techniques.lora import add_updates
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import Goal
 from own_experiments import TINY, load_options
+from trained_students import run_distill
 
 TERMS = ("hard", "soft", "hidden", "relation")
 COMBINATIONS = [dict(zip(TERMS, weights, strict=True)) for weights in itertools.product((0, 1), repeat=4) if any(weights)]
@@ -58,10 +59,9 @@ def shrunk(model):
 
 
 def pruned(model):
-    masks = Masks(
-        pretrained.parts(model, ["encoder"]), scope="global", factors={name: torch.ones(1) for name in pretrained.encoder_linears(model)}
-    )
-    masks.raise_to(0.5)
+    linears = pretrained.encoder_linears(model)
+    pruning_masks = PruningMasks(linears, scope="global", factors=dict.fromkeys(linears, torch.ones(1)))
+    pruning_masks.raise_to(0.5)
     return model, [1, 2, 3]
 
 
@@ -197,18 +197,12 @@ def test_a_step_that_names_the_relation_alone_trains_with_the_other_defaults(tmp
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     pretrained.save(model, encoder_facts.load_tokenizer(encoder), tmp_path / "teacher")
     provenance.write(tmp_path / "teacher", options={}, inputs={}, seconds=0, facts={"validation_score": 0.5})
-    facts = distill(
-        parent=tmp_path / "teacher",
+    facts = run_distill(
         teacher=tmp_path / "teacher",
         encoder=encoder,
-        start=None,
-        soft_targets=None,
-        unlabelled=None,
-        unlabelled_targets=None,
         goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
         options=options,
-        model=tmp_path / "student",
-        curve=tmp_path / "training.csv",
+        folder=tmp_path,
     )
     assert facts["steps"] > 0
     curve = pd.read_csv(tmp_path / "training.csv").dropna(subset="loss")
@@ -233,6 +227,8 @@ NOTHING = dict.fromkeys(TERMS, 0)
 )
 def test_a_loss_without_any_term_is_refused_before_anything_runs(tmp_path, change):
     ((section, steps),) = change.items()
-    message = f"^mine.yaml: {section}.{next(iter(steps))}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0$"
+    message = (
+        rf"mine.yaml:\d+: {section}.{next(iter(steps))}.loss: all weights are 0, so that nothing is learnt; give a term a weight above 0$"
+    )
     with pytest.raises(UserError, match=message):
         load_options(tmp_path, ["mine"], mine=merge(TINY, change))

@@ -35,11 +35,11 @@ def test_the_temperature_hardly_changes_the_size_of_the_gradient():
 
 def test_hidden_states_of_padding_do_not_count():
     student, teacher = torch.randn(2, 6, 8), torch.randn(2, 6, 8)
-    mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]])
-    before = hidden_state_loss(student, teacher, mask)
+    attention_mask = torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]])
+    before = hidden_state_loss(student, teacher, attention_mask)
     student[0, 4:] += 1000
-    torch.testing.assert_close(hidden_state_loss(student, teacher, mask), before)
-    expected = functional.mse_loss(student[mask.bool()], teacher[mask.bool()])
+    torch.testing.assert_close(hidden_state_loss(student, teacher, attention_mask), before)
+    expected = functional.mse_loss(student[attention_mask.bool()], teacher[attention_mask.bool()])
     torch.testing.assert_close(before, expected)
 
 
@@ -59,13 +59,15 @@ def test_a_narrower_student_is_compared_through_a_trained_projection():
     assert matcher.projection.weight.grad.abs().sum() > 0
 
 
-def relations(states, mask, heads):
+def relations(states, attention_mask, heads):
     """The definition, a token at a time."""
     length, width = states.shape
     found = np.zeros((heads, length, length))
     for head, part in enumerate(np.split(states, heads, axis=1)):
         for token in range(length):
-            scores = np.array([part[token] @ part[other] / np.sqrt(width / heads) if mask[other] else -np.inf for other in range(length)])
+            scores = np.array(
+                [part[token] @ part[other] / np.sqrt(width / heads) if attention_mask[other] else -np.inf for other in range(length)]
+            )
             found[head, token] = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
     return found
 
@@ -73,40 +75,40 @@ def relations(states, mask, heads):
 @pytest.mark.parametrize("heads", [1, 2])
 def test_the_relation_loss_is_its_definition_for_other_widths_and_without_padding(heads):
     generator = np.random.default_rng(0)
-    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
+    attention_mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]])
     student, teacher = ([generator.normal(size=(2, 4, width)) for _ in range(3)] for width in (4, 6))
     expected = []
     for student_states, teacher_states in zip(student, teacher, strict=True):
         terms = []
         for row in range(2):
-            ours, reference = (relations(states[row], mask[row], heads) for states in (student_states, teacher_states))
-            for token in np.flatnonzero(mask[row]):
-                terms += [rel_entr(reference[head, token], ours[head, token])[mask[row] == 1].sum() for head in range(heads)]
+            ours, reference = (relations(states[row], attention_mask[row], heads) for states in (student_states, teacher_states))
+            for token in np.flatnonzero(attention_mask[row]):
+                terms += [rel_entr(reference[head, token], ours[head, token])[attention_mask[row] == 1].sum() for head in range(heads)]
         expected.append(np.mean(terms))
     tensors = ([torch.tensor(states) for states in side] for side in (student, teacher))
-    assert relation_loss(*tensors, torch.tensor(mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)
+    assert relation_loss(*tensors, torch.tensor(attention_mask), heads=heads).item() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
 def test_mixed_precision_rounds_no_relation():
     """The divergence of nearly equal relations is smaller than what bfloat16 rounds, and never negative."""
     teacher = [torch.randn(4, 12, 32) for _ in range(3)]
     student = [states + 0.01 * torch.randn_like(states) for states in teacher]
-    mask = torch.ones(4, 12)
-    exact = relation_loss(student, teacher, mask, heads=2)
+    attention_mask = torch.ones(4, 12)
+    exact = relation_loss(student, teacher, attention_mask, heads=2)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = relation_loss(student, teacher, mask, heads=2)
+        rounded = relation_loss(student, teacher, attention_mask, heads=2)
     assert exact > 0
     torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=0)
 
 
 def test_equal_relations_cost_nothing_and_padding_changes_nothing():
     states = [torch.randn(1, 5, 4) for _ in range(3)]
-    mask = torch.tensor([[1, 1, 1, 0, 0]])
-    assert relation_loss(states, states, mask, heads=2).item() == pytest.approx(0, abs=1e-6)
+    attention_mask = torch.tensor([[1, 1, 1, 0, 0]])
+    assert relation_loss(states, states, attention_mask, heads=2).item() == pytest.approx(0, abs=1e-6)
     others = [torch.randn(1, 5, 4) for _ in range(3)]
     padded = [torch.cat([other[:, :3], torch.randn(1, 2, 4)], dim=1) for other in others]
-    assert relation_loss(states, others, mask, heads=2).item() == pytest.approx(
-        relation_loss(states, padded, mask, heads=2).item(), rel=1e-5
+    assert relation_loss(states, others, attention_mask, heads=2).item() == pytest.approx(
+        relation_loss(states, padded, attention_mask, heads=2).item(), rel=1e-5
     )
 
 

@@ -55,7 +55,7 @@ def equal(one, other) -> bool:
 
 def test_sentences_of_a_batch_have_similar_lengths():
     lengths = torch.randint(5, 100, (2000,)).tolist()
-    order = list(EpochLengthSampler(batch_size=20, lengths=lengths, seed=1, masks=None))
+    order = list(EpochLengthSampler(batch_size=20, lengths=lengths, seed=1, mlm_masks=None))
     padded = sum(20 * max(lengths[index] for index in order[start : start + 20]) for start in range(0, 2000, 20))
     assert sorted(order) == list(range(2000))
     assert padded < 1.1 * sum(lengths)
@@ -63,7 +63,7 @@ def test_sentences_of_a_batch_have_similar_lengths():
 
 def test_the_order_depends_on_seed_and_epoch_alone():
     def order(seed: int, epoch: int) -> list[int]:
-        sampler = EpochLengthSampler(batch_size=8, lengths=list(range(5, 69)), seed=seed, masks=None)
+        sampler = EpochLengthSampler(batch_size=8, lengths=list(range(5, 69)), seed=seed, mlm_masks=None)
         torch.rand(3)  # the global generator has no say
         sampler.set_epoch(epoch)
         return list(sampler)

@@ -48,6 +48,17 @@ def test_a_missing_library_is_one_line_with_the_remedy(bare, arguments):
     assert re.fullmatch(rf"Error: this environment has no \w+; {remedy}\n", done.stderr)
 
 
+ELSEWHERE = "import sys; sys.platform = 'darwin'; from encoder_compression.cli import main; sys.exit(main())"
+RUN = [("plan",), ("slurm", "check"), ("slurm", "clean"), ("slurm", "guard", "--idle-minutes", "5", "true")]
+
+
+@pytest.mark.parametrize("arguments", RUN, ids=" ".join)
+def test_another_system_than_linux_is_told_before_any_library_is_missed(bare, arguments):
+    done = call("-c", ELSEWHERE, *arguments, command=bare.with_name("python"))
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: this workflow runs on Linux alone, and this is darwin; [^\n]+\n", done.stderr)
+
+
 @pytest.mark.parametrize("arguments", [("slurm", "check", "--partition", "cpu"), ("slurm", "clean", "all"), ("slurm",), ("plans",)])
 def test_what_a_command_does_not_take_is_refused(arguments):
     done = call(*arguments)

@@ -2,17 +2,20 @@
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from conftest import ROOT
+from encoder_compression.run import locks
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal
 from job_frames import imported_in_a_training, printed_in_a_job
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
+FRAMES = ("run.environment", "run.jobs", "training.jobs")  # what scripts import before the frame of a job is there
 
 
 def test_snakemake_lists_what_every_rule_does(workspace):
@@ -25,19 +28,31 @@ def test_snakemake_lists_what_every_rule_does(workspace):
     assert len(set(described.values())) == len(rules)
 
 
+def test_a_run_on_another_system_than_linux_ends_before_it_touches_anything(workspace):
+    """What a killed run left is what a run removes first."""
+    workspace.edit("Snakefile", 'configfile: "config/config.yaml"', 'import sys; sys.platform = "darwin"\nconfigfile: "config/config.yaml"')
+    record = workspace.folder / locks.RECORDS / f"{socket.gethostname()}_0"
+    record.parent.mkdir(parents=True)
+    record.write_text("0", encoding="utf-8")
+    done = workspace.run("-n")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: this workflow runs on Linux alone, and this is darwin; ")
+    assert record.exists()
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_imports_what_it_calls_in_the_frame_of_its_job(script):
     body = ast.parse(script.read_text(encoding="utf-8")).body
     modules = {node.module for node in body if isinstance(node, ast.ImportFrom)}
     assert not [node for node in body if isinstance(node, ast.Import)]
-    assert modules <= {"pathlib", "encoder_compression.run.environment", "encoder_compression.run.jobs"}
+    assert modules <= {"pathlib", *(f"encoder_compression.{name}" for name in FRAMES)}
     assert [ast.unparse(item) for node in body if isinstance(node, ast.With) for item in node.items] == ["job(snakemake) as facts"]
 
 
 def test_the_frame_comes_before_all_libraries_that_models_need():
     names = ("torch", "transformers", "peft", "openvino", "nncf", "datasets", "huggingface_hub", "optuna")
-    frame = "encoder_compression.run.jobs, encoder_compression.run.environment"
-    code = f"import sys, {frame}; print([name for name in {names} if name in sys.modules])"
+    frames = ", ".join(f"encoder_compression.{name}" for name in FRAMES)
+    code = f"import sys, {frames}; print([name for name in {names} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout == "[]\n"
 
 

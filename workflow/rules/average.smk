@@ -9,8 +9,8 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 rule average:
     """Average the weights of models that began alike: a model soup."""
     input:
-        parent=parent_model,
-        others=averaged_models,
+        parent=inputs.of_step("parent"),
+        others=inputs.of_step("others"),
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
@@ -18,10 +18,10 @@ rule average:
     log:
         "logs/{experiment}/{variant}/seed{seed}/average.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "average"),
+        variant=targets.steps_pattern(studies, "average"),
     priority: 10
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/average.py"

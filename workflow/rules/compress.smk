@@ -17,7 +17,7 @@ rule compress:
     log:
         "logs/{experiment}/{variant}/seed{seed}/compress.log",
     wildcard_constraints:
-        variant=weights_pattern(studies),
+        variant=targets.weights_pattern(studies),
     priority: 5
     script:
         "../scripts/compress.py"

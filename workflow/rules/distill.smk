@@ -21,7 +21,7 @@ rule predict_soft_targets:
     log:
         "logs/{experiment}/{variant}/seed{seed}/predict_soft_targets.log",
     priority: 20
-    threads: half_of_cores
+    threads: share_of_cores(1 / 2)
     script:
         "../scripts/predict_soft_targets.py"
 
@@ -38,7 +38,7 @@ rule predict_top_logits:
     wildcard_constraints:
         number="[1-9][0-9]*",
     priority: 20
-    threads: half_of_cores
+    threads: share_of_cores(1 / 2)
     script:
         "../scripts/predict_top_logits.py"
 
@@ -53,7 +53,7 @@ rule predict_unlabelled_targets:
     log:
         "logs/{experiment}/{variant}/seed{seed}/predict_unlabelled_targets.log",
     priority: 20
-    threads: half_of_cores
+    threads: share_of_cores(1 / 2)
     script:
         "../scripts/predict_soft_targets.py"
 
@@ -61,7 +61,7 @@ rule predict_unlabelled_targets:
 rule average_soft_targets:
     """Average the soft targets of all seeds of a teacher: an ensemble."""
     input:
-        targets_of_every_seed,
+        inputs.targets_of_every_seed,
     output:
         directory("results/{experiment}/{variant}/{targets}"),
     log:
@@ -75,27 +75,27 @@ rule average_soft_targets:
 rule distill:
     """Train a student with fewer layers by knowledge distillation."""
     input:
-        parent=parent_model,
-        teacher=teacher_of("model"),
-        soft_targets=soft_targets,
-        unlabelled=unlabelled,
-        unlabelled_targets=unlabelled_targets,
+        parent=inputs.of_step("parent"),
+        teacher=inputs.of_step("teacher"),
+        soft_targets=inputs.of_step("soft_targets"),
+        unlabelled=inputs.of_step("unlabelled"),
+        unlabelled_targets=inputs.of_step("unlabelled_targets"),
         encoder="results/{experiment}/base",
-        start=start_of_other,
+        start=inputs.of_step("start"),
         dataset="results/{experiment}/dataset",
-        best=best_options,
+        best=inputs.of_step("best"),
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
     log:
         "logs/{experiment}/{variant}/seed{seed}/distill.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "distill"),
+        variant=targets.steps_pattern(studies, "distill"),
     # the longest jobs first, so that short ones fill the end
     priority: 15
-    threads: quarter_of_cores
+    threads: share_of_cores(1 / 4)
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/distill.py"

@@ -16,10 +16,10 @@ rule export:
     log:
         "logs/{experiment}/{variant}/seed{seed}/export.log",
     wildcard_constraints:
-        variant=weights_pattern(studies),
+        variant=targets.weights_pattern(studies),
     priority: 5
     params:
-        options=section("export"),
+        options=inputs.section("export"),
     script:
         "../scripts/export.py"
 
@@ -34,9 +34,9 @@ rule export_openvino:
     log:
         "logs/{experiment}/{variant}/seed{seed}/export_openvino.log",
     wildcard_constraints:
-        variant=weights_pattern(studies),
+        variant=targets.weights_pattern(studies),
     priority: 5
     params:
-        options=section("export"),
+        options=inputs.section("export"),
     script:
         "../scripts/export_openvino.py"

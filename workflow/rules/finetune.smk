@@ -13,19 +13,19 @@ rule finetune:
     input:
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",
-        best=best_options,
+        best=inputs.of_step("best"),
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
     log:
         "logs/{experiment}/{variant}/seed{seed}/finetune.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "finetune"),
+        variant=targets.steps_pattern(studies, "finetune"),
     # all else waits for it
     priority: 25
-    threads: all_of_cores
+    threads: share_of_cores(1)
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/finetune.py"

@@ -10,12 +10,12 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/    a plain model with the 
 rule lora:
     """Train LoRA adapters and the head, and merge them into the weights."""
     input:
-        parent=parent_model_if_any,
+        parent=inputs.of_step("parent"),
         encoder="results/{experiment}/base",
-        teacher=teacher_if_any,
-        soft_targets=soft_targets,
+        teacher=inputs.of_step("teacher"),
+        soft_targets=inputs.of_step("soft_targets"),
         dataset="results/{experiment}/dataset",
-        best=best_options,
+        best=inputs.of_step("best"),
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         adapter=directory("results/{experiment}/{variant}/seed{seed}/adapter"),
@@ -23,11 +23,11 @@ rule lora:
     log:
         "logs/{experiment}/{variant}/seed{seed}/lora.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "lora"),
+        variant=targets.steps_pattern(studies, "lora"),
     priority: 15
-    threads: quarter_of_cores
+    threads: share_of_cores(1 / 4)
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/lora.py"

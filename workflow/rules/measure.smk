@@ -12,17 +12,17 @@ A measurement has the machine to itself: a neighbour would be in the figures.
 rule measure:
     """Measure quality, latency, throughput, memory and size on a device."""
     input:
-        artifact=measured_artifact,
-        partner=partner_artifact,
-        dataset=dataset_of_variant,
-        partner_dataset=dataset_of_partner,
+        artifact=inputs.of_row("artifact"),
+        partner=inputs.of_row("partner_artifact"),
+        dataset=inputs.of_step("dataset"),
+        partner_dataset=inputs.of_row("partner_dataset"),
     output:
         measurement="results/{experiment}/{variant}/seed{seed}/{device}/measurement.json",
         predictions="results/{experiment}/{variant}/seed{seed}/{device}/predictions.parquet",
     log:
         "logs/{experiment}/{variant}/seed{seed}/measure_{device}.log",
-    threads: all_of_cores
+    threads: share_of_cores(1)
     params:
-        options=measure_options,
+        options=inputs.of_row("measure_options"),
     script:
         "../scripts/measure.py"

@@ -20,13 +20,13 @@ localrules:
 rule prepare_encoder:
     """Fetch the pretrained encoder and check it."""
     input:
-        model=encoder_of_other,
+        model=inputs.of_experiment("encoder"),
     output:
         directory("results/{experiment}/base"),
     log:
         "logs/{experiment}/prepare_encoder.log",
     params:
-        options=section("encoder"),
+        options=inputs.section("encoder"),
     script:
         "../scripts/prepare_encoder.py"
 
@@ -40,8 +40,8 @@ rule prepare_dataset:
     log:
         "logs/{experiment}/prepare_dataset.log",
     params:
-        options=section("dataset"),
-        task=section("task"),
+        options=inputs.section("dataset"),
+        task=inputs.section("task"),
     script:
         "../scripts/prepare_dataset.py"
 
@@ -56,8 +56,8 @@ rule prepare_unlabelled:
     log:
         "logs/{experiment}/prepare_unlabelled.log",
     wildcard_constraints:
-        experiment=unlabelled_pattern(studies, replaced=False),
+        experiment=targets.unlabelled_pattern(studies, replaced=False),
     params:
-        options=section("unlabelled"),
+        options=inputs.section("unlabelled"),
     script:
         "../scripts/prepare_unlabelled.py"

@@ -9,22 +9,22 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 rule qat:
     """Fine-tune with fake quantization: quantization-aware training."""
     input:
-        parent=parent_model,
-        teacher=teacher_of("model"),
-        soft_targets=soft_targets,
+        parent=inputs.of_step("parent"),
+        teacher=inputs.of_step("teacher"),
+        soft_targets=inputs.of_step("soft_targets"),
         dataset="results/{experiment}/dataset",
-        best=best_options,
+        best=inputs.of_step("best"),
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
     log:
         "logs/{experiment}/{variant}/seed{seed}/qat.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "qat"),
+        variant=targets.steps_pattern(studies, "qat"),
     priority: 10
-    threads: quarter_of_cores
+    threads: share_of_cores(1 / 4)
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/qat.py"

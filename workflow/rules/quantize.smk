@@ -9,17 +9,17 @@ OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
 rule quantize:
     """Apply post-training quantization to an ONNX graph: 8 or 4 bits."""
     input:
-        parent=parent_in("onnx"),
-        dataset=dataset_of_variant,
+        parent=inputs.of_step("parent_graph"),
+        dataset=inputs.of_step("dataset"),
     output:
         directory("results/{experiment}/{variant}/seed{seed}/onnx"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/quantize.log",
     wildcard_constraints:
-        variant=quantized_pattern(studies, "onnx"),
+        variant=targets.steps_pattern(studies, "quantize", form="onnx"),
     priority: 5
     params:
-        options=quantize_options,
+        options=inputs.of_step("options_with_metric"),
     script:
         "../scripts/quantize.py"
 
@@ -27,16 +27,16 @@ rule quantize:
 rule quantize_openvino:
     """Apply post-training quantization to an OpenVINO model: INT8."""
     input:
-        parent=parent_in("openvino"),
-        dataset=dataset_of_variant,
+        parent=inputs.of_step("parent_openvino"),
+        dataset=inputs.of_step("dataset"),
     output:
         directory("results/{experiment}/{variant}/seed{seed}/openvino"),
     log:
         "logs/{experiment}/{variant}/seed{seed}/quantize_openvino.log",
     wildcard_constraints:
-        variant=quantized_pattern(studies, "openvino"),
+        variant=targets.steps_pattern(studies, "quantize", form="openvino"),
     priority: 5
     params:
-        options=step_options,
+        options=inputs.of_step("options"),
     script:
         "../scripts/quantize_openvino.py"

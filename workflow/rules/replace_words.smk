@@ -9,17 +9,17 @@ OUT  results/{experiment}/unlabelled/  as prepare_unlabelled leaves it
 rule replace_words:
     """Make unlabeled text from train: a language model replaces words."""
     input:
-        model=language_model_of_other,
+        model=inputs.of_experiment("language_model"),
         dataset="results/{experiment}/dataset",
     output:
         directory("results/{experiment}/unlabelled"),
     log:
         "logs/{experiment}/replace_words.log",
     wildcard_constraints:
-        experiment=unlabelled_pattern(studies, replaced=True),
+        experiment=targets.unlabelled_pattern(studies, replaced=True),
     priority: 20
-    threads: half_of_cores
+    threads: share_of_cores(1 / 2)
     params:
-        options=section("unlabelled"),
+        options=inputs.section("unlabelled"),
     script:
         "../scripts/replace_words.py"

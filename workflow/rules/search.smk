@@ -12,13 +12,10 @@ trials, goes on with those that are there.
 """
 
 
-include: "common_search.smk"
-
-
 rule search_trials:
     """Run trials of a hyperparameter search, scored on validation."""
     input:
-        unpack(as_searched(read_by_step)),
+        unpack(inputs.of_searched_step("reads")),
         encoder="results/{experiment}/base",
         dataset="results/{experiment}/dataset",
     output:
@@ -27,13 +24,13 @@ rule search_trials:
         "logs/{experiment}/search/{step}/search_trials_{worker}.log",
     # trainings wait for it
     priority: 20
-    threads: quarter_of_cores
+    threads: share_of_cores(1 / 4)
     params:
-        technique=as_searched(technique_of_step),
-        options=as_searched(step_options),
-        search=search_options,
-        seed=first_seed,
-        metric=section("metric"),
+        technique=inputs.of_searched_step("technique"),
+        options=inputs.of_searched_step("options"),
+        search=inputs.of_search("options"),
+        seed=inputs.of_search("seed"),
+        metric=inputs.section("metric"),
         journal="results/{experiment}/search/{step}/journal.log",
     script:
         "../scripts/search_trials.py"
@@ -42,7 +39,7 @@ rule search_trials:
 rule choose_options:
     """Choose the best trial of a hyperparameter search."""
     input:
-        workers_of_search,
+        inputs.of_search("workers"),
     output:
         best="results/{experiment}/search/{step}/best.json",
         table="results/{experiment}/search/{step}/trials.csv",
@@ -52,7 +49,7 @@ rule choose_options:
         "logs/{experiment}/search/{step}/choose_options.log",
     priority: 20
     params:
-        search=search_options,
+        search=inputs.of_search("options"),
         journal="results/{experiment}/search/{step}/journal.log",
     script:
         "../scripts/choose_options.py"

@@ -10,23 +10,23 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, training.csv
 rule shrink:
     """Remove attention heads and FFN neurons by structured pruning, then fine-tune."""
     input:
-        parent=parent_model,
-        teacher=teacher_of("model"),
-        soft_targets=soft_targets,
-        times=structure_times,
+        parent=inputs.of_step("parent"),
+        teacher=inputs.of_step("teacher"),
+        soft_targets=inputs.of_step("soft_targets"),
+        times=inputs.of_step("times"),
         dataset="results/{experiment}/dataset",
-        best=best_options,
+        best=inputs.of_step("best"),
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
         curve="results/{experiment}/{variant}/seed{seed}/training.csv",
     log:
         "logs/{experiment}/{variant}/seed{seed}/shrink.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "shrink"),
+        variant=targets.steps_pattern(studies, "shrink"),
     priority: 15
-    threads: quarter_of_cores
+    threads: share_of_cores(1 / 4)
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/shrink.py"

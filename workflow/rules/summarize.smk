@@ -14,9 +14,9 @@ OUT  results/{experiment}/summary.csv    a row per variant, seed and device
 rule summarize:
     """Write the tables, the report and the model cards of an experiment."""
     input:
-        measurements,
-        trained_models,
-        compressed_models,
+        inputs.of_experiment("measurements"),
+        inputs.of_experiment("trained_models"),
+        inputs.of_experiment("compressed_models"),
         dataset="results/{experiment}/dataset",
         encoder="results/{experiment}/base",
     output:
@@ -31,7 +31,7 @@ rule summarize:
     log:
         "logs/{experiment}/summarize.log",
     params:
-        options=summary_options,
+        options=inputs.of_experiment("summary_options"),
     script:
         "../scripts/summarize.py"
 
@@ -39,7 +39,7 @@ rule summarize:
 rule plot:
     """Draw the plots of an experiment."""
     input:
-        models=trained_models,
+        models=inputs.of_experiment("trained_models"),
         aggregate="results/{experiment}/aggregate.csv",
     output:
         report(directory("results/{experiment}/plots"), patterns=["{name}.svg"], caption="../report/plots.rst", category="{experiment}"),
@@ -52,7 +52,7 @@ rule plot:
 rule collect_summaries:
     """Write the rows of all experiments of the run into one table."""
     input:
-        expand("results/{experiment}/summary.csv", experiment=reported),
+        expand("results/{experiment}/summary.csv", experiment=inputs.reported),
     output:
         "results/summary.csv",
     log:

@@ -13,18 +13,18 @@ rule time_structures:
     """Time a model on a device with fewer attention heads and FFN neurons."""
     input:
         model="results/{experiment}/{variant}/seed{seed}/model",
-        artifact=measured_artifact,
+        artifact=inputs.of_row("artifact"),
         dataset="results/{experiment}/dataset",
     output:
         "results/{experiment}/{variant}/seed{seed}/structure_times/{device}/times.json",
     log:
         "logs/{experiment}/{variant}/seed{seed}/time_structures_{device}.log",
     wildcard_constraints:
-        variant="|".join(steps_pattern(studies, technique) for technique in ("finetune", "distill")),
+        variant=targets.structures_pattern(studies),
     # trainings wait for it
     priority: 20
-    threads: all_of_cores
+    threads: share_of_cores(1)
     params:
-        options=structure_times_options,
+        options=inputs.of_row("structure_times_options"),
     script:
         "../scripts/time_structures.py"

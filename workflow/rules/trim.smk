@@ -9,7 +9,7 @@ OUT  results/{experiment}/{variant}/seed{seed}/model/, dataset/, training.csv
 rule trim:
     """Prune the vocabulary to the tokens that the task needs."""
     input:
-        parent=parent_model,
+        parent=inputs.of_step("parent"),
         dataset="results/{experiment}/dataset",
     output:
         model=directory("results/{experiment}/{variant}/seed{seed}/model"),
@@ -18,10 +18,10 @@ rule trim:
     log:
         "logs/{experiment}/{variant}/seed{seed}/trim.log",
     wildcard_constraints:
-        variant=steps_pattern(studies, "trim"),
+        variant=targets.steps_pattern(studies, "trim"),
     priority: 10
     params:
-        options=step_options,
-        metric=section("metric"),
+        options=inputs.of_step("options"),
+        metric=inputs.section("metric"),
     script:
         "../scripts/trim.py"

@@ -1,6 +1,7 @@
 """Distil a student from its chain's teacher."""
 
-from encoder_compression.run.jobs import job, train
+from encoder_compression.run.jobs import job
+from encoder_compression.training.jobs import train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.distill import distill

@@ -1,6 +1,7 @@
 """Train the parent on with the rounding of the quantization that follows."""
 
-from encoder_compression.run.jobs import job, train
+from encoder_compression.run.jobs import job
+from encoder_compression.training.jobs import train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.qat import qat

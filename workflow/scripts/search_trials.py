@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from encoder_compression.run.jobs import goal, job
+from encoder_compression.run.jobs import job
+from encoder_compression.training.jobs import goal
 
 with job(snakemake) as facts:
     from encoder_compression.search.trials import work

@@ -1,6 +1,7 @@
 """Take heads and neurons out of the parent and train on."""
 
-from encoder_compression.run.jobs import job, train
+from encoder_compression.run.jobs import job
+from encoder_compression.training.jobs import train
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.shrink import shrink

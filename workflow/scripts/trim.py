@@ -1,6 +1,7 @@
 """Keep the part of the parent's vocabulary that the task needs."""
 
-from encoder_compression.run.jobs import goal, job
+from encoder_compression.run.jobs import job
+from encoder_compression.training.jobs import goal
 
 with job(snakemake) as facts:
     from encoder_compression.techniques.trim import trim

@@ -1,0 +1,1 @@
+"""YAML files to one checked, complete dict of options per experiment."""

@@ -1,4 +1,4 @@
-"""What jsonschema found wrong in a YAML file, as one line that says where and what would be right."""
+"""What jsonschema found wrong in options, as mistakes that say where and what would be right."""
 
 import datetime
 import json
@@ -6,8 +6,10 @@ import math
 
 from jsonschema import ValidationError
 
-from encoder_compression.errors import nearest
+from encoder_compression.config.schema import resolve
+from encoder_compression.errors import Mistake, closest, nearest
 
+OF_UNKNOWN_KEYS = ("additionalProperties", "unevaluatedProperties")
 KINDS = {
     "object": "keys with values, such as {}",
     "array": "a list, such as [1, 2]",
@@ -18,31 +20,75 @@ KINDS = {
 }
 
 
-def explain(error: ValidationError) -> str:
-    """Return one line that says where the mistake is and what would be right."""
-    if error.validator == "anyOf" and isinstance(error.instance, dict | list):  # the mistake in it, not that it is no name
-        return explain(_likeliest(error))
-    place = ".".join(str(key) for key in error.absolute_path)
+def explain(errors: list[ValidationError], schema: dict) -> list[Mistake]:
+    """Return the mistakes behind errors of a ``schema``, in words, less those that follow from another one.
+
+    What is wrong in a value of the wrong kind follows from that, a key that is missing since it is misspelt from the unknown key, and
+    what is wrong in a section from that the section may have to go.
+    """
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
+    return [mistake for error in leaves if not _follows(error, leaves, schema) for mistake in _mistakes(error, schema)]
+
+
+def _follows(error: ValidationError, errors: list[ValidationError], schema: dict) -> bool:
+    """Say whether an error follows from another one."""
+    place = tuple(error.absolute_path)
+    beside = [another for another in errors if another is not error and tuple(another.absolute_path) == place]
+    if error.validator != "type" and any(another.validator == "type" for another in beside):
+        return True
+    meant = {closest(str(key), _known(another, schema)) for another in beside for key in _unknown(another, schema)}
+    sections = [(*another.absolute_path, key) for another in errors for key in _alternatives(another)]
+    return bool(meant & set(_wanted(error))) or any(place[: len(section)] == section for section in sections)
+
+
+def _leaves(error: ValidationError) -> list[ValidationError]:
+    """Return the errors in a mapping or list that may also be a name, as they say more than that it is none; else the error."""
+    if error.validator != "anyOf" or not isinstance(error.instance, dict | list):
+        return [error]
+    inner = [inner for inner in error.context if inner.validator != "enum"] or error.context
+    likeliest = max(inner, key=lambda inner: len(inner.absolute_path)) if isinstance(error.instance, list) else inner[0]
+    branch = [inner for inner in error.context if inner.schema_path[0] == likeliest.schema_path[0]]
+    return [leaf for inner in branch for leaf in _leaves(inner)]
+
+
+def _mistakes(error: ValidationError, schema: dict) -> list[Mistake]:
+    place = tuple(map(str, error.absolute_path))
+    if error.validator in OF_UNKNOWN_KEYS:
+        known = _known(error, schema)
+        return [Mistake(place, f"unknown key '{key}'{nearest(str(key), known)}", str(key)) for key in _unknown(error, schema)]
+    if error.validator == "required":
+        return [Mistake(place, f"the key '{key}' is missing; add it", key) for key in _wanted(error)]
     words = EXPLANATIONS[error.validator](error) if error.validator in EXPLANATIONS else error.message
-    return f"{place}: {words}" if place else words
+    return [Mistake(place, words, error.instance if "propertyNames" in error.schema_path else "")]
 
 
-def _likeliest(error: ValidationError) -> ValidationError:
-    """Return the mistake in a mapping or list that may also be a name."""
-    if isinstance(error.instance, dict):
-        return next(inner for inner in error.context if inner.validator != "enum")
-    return max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "enum"))
+def _unknown(error: ValidationError, schema: dict) -> list:
+    """Return the keys of a section that its schema does not know."""
+    return sorted(set(error.instance) - set(_known(error, schema)), key=str) if error.validator in OF_UNKNOWN_KEYS else []
 
 
-def _unknown_key(error: ValidationError) -> str:
-    known = error.schema["properties"]
-    unknown = sorted(set(error.instance) - set(known))[0]
-    return f"unknown key '{unknown}'{nearest(unknown, known)}"
+def _known(error: ValidationError, schema: dict) -> dict:
+    """Return the options of a section, those of a block that it takes among them."""
+    return resolve(error.schema, schema)["properties"]
 
 
-def _missing_key(error: ValidationError) -> str:
-    missing = next(key for key in error.validator_value if key not in error.instance)
-    return f"the key '{missing}' is missing; add it"
+def _wanted(error: ValidationError) -> list[str]:
+    """Return the keys of which a section lacks some."""
+    if error.validator == "required":
+        return [key for key in error.validator_value if key not in error.instance]
+    return _branches(error) if error.validator == "oneOf" else []
+
+
+def _alternatives(error: ValidationError) -> list[str]:
+    """Return the keys of a section of which some have to go, so that what is wrong in them may, too."""
+    if error.validator in ("maxProperties", "not") and isinstance(error.instance, dict):
+        return list(error.instance)
+    return _branches(error) if error.validator == "oneOf" else []
+
+
+def _branches(error: ValidationError) -> list[str]:
+    """Return the keys of which a section needs exactly one, in a schema whose every branch requires one key."""
+    return [branch["required"][0] for branch in error.validator_value]
 
 
 def _unknown_value(error: ValidationError) -> str:
@@ -73,8 +119,8 @@ def _count_of_keys(error: ValidationError) -> str:
     return f"give exactly one of: {', '.join(known)}" if known else f"{error.message}; name at least {error.validator_value}"
 
 
-def _one_of(error: ValidationError) -> str:  # each branch requires one key
-    return f"give exactly one of: {', '.join(branch['required'][0] for branch in error.validator_value)}"
+def _one_of(error: ValidationError) -> str:
+    return f"give exactly one of: {', '.join(_branches(error))}"
 
 
 def _repeated(error: ValidationError) -> str:
@@ -164,8 +210,6 @@ EXPLANATIONS_OF_KINDS = {
     "boolean": _no_boolean,
 }
 EXPLANATIONS = {
-    "additionalProperties": _unknown_key,
-    "required": _missing_key,
     "enum": _unknown_value,
     "anyOf": _no_name,
     "pattern": _pattern,

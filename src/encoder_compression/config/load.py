@@ -1,33 +1,27 @@
 """From YAML files to one checked, complete dict per experiment."""
 
-import copy
-import math
+from collections.abc import Iterator
 from pathlib import Path
 
-from jsonschema import Draft202012Validator, validators
+from encoder_compression.config import consistency, data_options, devices, references, schema, searches, validate, yaml_files
+from encoder_compression.config.mistakes import Layer, Sources, command_line, refuse
+from encoder_compression.errors import Mistake, UserError, nearest
+from encoder_compression.study.controls import add_controls
+from encoder_compression.study.nested import merge
+from encoder_compression.study.techniques import TECHNIQUES
 
-from encoder_compression.config import consistency, data_options, devices, explain, references, yaml_files
-from encoder_compression.errors import UserError, nearest
-from encoder_compression.search import space
-
-TECHNIQUES = ("finetune", "lora", "distill", "average", "shrink", "prune", "qat", "trim", "quantize")
-CONTROL = "-control"
-LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
-# What the control of a step lacks: a student its teacher, a pruned model its zeros, a narrow one its narrowness, one
-# that learns to be quantized the rounding.
-WITHOUT = {
-    "distill": {"loss": LABELS_ALONE, "start": "best", "ensemble": False, "control": False},
-    "lora": {"loss": LABELS_ALONE, "control": False},
-    "shrink": {"remove": 0, "control": False},
-    "prune": {"sparsity": 0, "control": False},
-    "qat": {"bits": 32, "control": False},
-}
-# Options that say how much goes or how, which a control does not have.
-AMOUNTS = ("ramp", "target")
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset", "unlabelled")
-# Keys of which a section has one: how long to train, how much to take out.
-INSTEAD = ({"epochs", "steps", "seconds"}, {"remove", "target"})
+
+
+def of_run(config: dict, *, root: Path, config_files: list[Path]) -> dict[str, dict]:
+    """Return `load_experiments` of the workflow in ``root``, whose ``config`` Snakemake has read from ``config_files``.
+
+    Raises UserError also for what Snakemake's own reader takes from YAML as it is, such as a key that is given twice.
+    """
+    for file in [*config_files, *root.glob("profiles/*/config.yaml")]:
+        yaml_files.read(Path(file))
+    return load_experiments(shared=config, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
@@ -35,182 +29,123 @@ def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) 
 
     "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the
     command line; a file of an experiment overrides its keys, deeply.
-    Raises UserError, in one line with the remedy, for any mistake.
+    Raises UserError for any mistake, with a line for each in the file: where it stands, what is wrong, the remedy.
     """
-    shared = dict(shared)
-    names = {"experiments": shared.pop("experiments", None)}
-    _validate(names, "config.yaml", yaml_files.read(schema_folder / "config.schema.yaml"))
-    schema = yaml_files.read(schema_folder / "experiment.schema.yaml")
-    experiments = references.follow(names["experiments"], lambda name, asker: _load(name, asker, shared, config_folder, schema))
+    reader = _Reader(shared, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
+    reader.check_shared(shared, schema.read(schema_folder / "config.schema.yaml"))
+    experiments = references.follow(shared["experiments"], reader.load, reader.where)
     for name, options in experiments.items():
-        options["reported"] = name in names["experiments"]
-    _refuse_ambiguous_steps(experiments)
+        options["reported"] = name in shared["experiments"]
+    _refuse_ambiguous_steps(experiments, reader.sources)
     return experiments
 
 
-def _load(name: str, asker: str, shared: dict, config_folder: Path, schema: dict) -> dict:
-    path = _experiment_file(name, config_folder / "experiments", asker)
-    options = merge(shared, _read_experiment(path, ()))
-    if options.get("devices", "auto") == "auto":
-        options["devices"] = devices.available()
-    _validate(options, path.name, schema)
-    data_options.text_labels(options["dataset"])
-    consistency.find_files(options, path.name)
-    _check_duplicate_steps(options, path.name)
-    consistency.check(options, path.name)
-    space.check(options, schema=schema, validate=lambda changed: _check_again(changed, path.name, schema), file=path.name)
-    _add_controls(options)
-    return canonical(options)
+class _Reader:
+    """Reads the options of experiments and remembers where they stand."""
 
+    def __init__(self, shared: dict, config_folder: Path, of_experiment: dict):
+        path = config_folder / "config.yaml"
+        written, lines = yaml_files.read_with_lines(path) if path.exists() else ({}, {})
+        self.shared = {key: value for key, value in shared.items() if key in of_experiment["properties"]}
+        self.wrong_shared: list[Mistake] = []
+        self.folder, self.schema = config_folder / "experiments", of_experiment
+        self.shared_layers = (command_line(shared, written), Layer(yaml_files.name_of(path), lines))
+        self.sources: dict[str | None, Sources] = {None: Sources(self.shared_layers)}
 
-def _check_again(options: dict, file: str, schema: dict) -> None:
-    """Raise UserError where options that a search may try are wrong."""
-    _validate(options, file, schema)
-    consistency.check(options, file)
+    def where(self, experiment: str | None, place: tuple[str, ...]) -> str:
+        """Return file, line and place of an experiment's option, or with None of one that all share."""
+        return f"{self.sources[experiment].where(place)}: {'.'.join(place)}"
+
+    def check_shared(self, shared: dict, of_config: dict) -> None:
+        """Look for unknown keys in config.yaml and the command line; what the others hold is checked in each experiment.
+
+        Raises UserError where no experiment can be read.
+        """
+        keys = dict.fromkeys(self.schema["properties"], {}) | of_config["properties"]
+        self.wrong_shared = validate.find_mistakes(shared, of_config | {"properties": keys, "additionalProperties": False})
+        if any(mistake.narrowest()[0] == "experiments" for mistake in self.wrong_shared):
+            refuse(self.wrong_shared, self.sources[None])
+
+    def load(self, name: str, asker: str) -> dict:
+        """Return the complete options of an experiment, which ``asker`` names."""
+        written, layers = _read_experiment(_experiment_file(name, self.folder, asker), ())
+        sources = self.sources[name] = Sources((*layers, *self.shared_layers))
+        options = canonical(merge(self.shared, written))
+        if options.get("devices", "auto") == "auto":
+            options["devices"] = devices.available()
+        refuse([*self.wrong_shared, *validate.find_mistakes(options, self.schema)], sources)
+        data_options.text_labels(options["dataset"])
+        duplicates = _find_duplicate_steps(options, sources)
+        refuse([*duplicates, *consistency.find_files(options), *consistency.find_mistakes(options)], sources)
+        refuse(searches.find_mistakes(options, schema=self.schema, validate=self._find_mistakes), sources)
+        add_controls(options)
+        return canonical(options)
+
+    def _find_mistakes(self, options: dict) -> list[Mistake]:
+        """Return what is wrong in options that a search may try."""
+        return validate.find_mistakes(options, self.schema) or list(consistency.find_mistakes(options))
 
 
 def _experiment_file(name: str, folder: Path, asker: str) -> Path:
-    """Return the file of an experiment that the file ``asker`` names."""
+    """Return the file of an experiment that is named where ``asker`` says."""
     path = folder / f"{name}.yaml"
     if not path.exists():
         raise UserError(f"{asker}: unknown experiment '{name}'{nearest(str(name), {file.stem for file in folder.glob('*.yaml')})}")
     return path
 
 
-def _read_experiment(path: Path, extending: tuple[str, ...]) -> dict:
+def _read_experiment(path: Path, extending: tuple[str, ...]) -> tuple[dict, tuple[Layer, ...]]:
     """Return what an experiment's file says, laid over what the file that it extends says, and so on down to one that extends none.
 
-    ``extending`` names the experiments that lead here. Raises UserError where they extend each other in a circle.
+    Beside the options stand the layers that they come from. ``extending`` names the experiments that lead here. Raises UserError where
+    they extend each other in a circle.
     """
-    options = yaml_files.read(path)
+    options, lines = yaml_files.read_with_lines(path)
+    layer = Layer(yaml_files.name_of(path), lines)
     if "extends" not in options:
-        return options
+        return options, (layer,)
     name, names = options.pop("extends"), (*extending, path.stem)
+    refuse(_find_wrong_extension(name, names), Sources((layer,)))
+    asker = f"{Sources((layer,)).where(('extends',))}: extends"
+    below, layers = _read_experiment(_experiment_file(name, path.parent, asker), names)
+    hidden = options.keys() & set(WHOLE)
+    seen = [Layer(lower.file, {place: line for place, line in lower.lines.items() if place[0] not in hidden}) for lower in layers]
+    return merge({key: value for key, value in below.items() if key not in hidden}, options), (layer, *seen)
+
+
+def _find_wrong_extension(name: object, names: tuple[str, ...]) -> Iterator[Mistake]:
     if not isinstance(name, str):
-        raise UserError(f"{path.name}: extends: {name} is not a text; name one experiment")
-    if name in names:
+        yield Mistake(("extends",), f"{name} is not a text; name one experiment")
+    elif name in names:
         circle = " -> ".join([*names[names.index(name) :], name])
-        raise UserError(f"{path.name}: experiments extend each other in a circle, {circle}; take 'extends' out of one of them")
-    below = _read_experiment(_experiment_file(name, path.parent, path.name), names)
-    return merge({key: value for key, value in below.items() if key not in options or key not in WHOLE}, options)
-
-
-def merge(below: dict, above: dict) -> dict:
-    """Return a deep merge of two dicts in which ``above`` wins, also with "steps" over "epochs"; neither is changed."""
-    replaced = {key for keys in INSTEAD if keys & above.keys() for key in keys}
-    merged = copy.deepcopy({key: value for key, value in below.items() if key not in replaced - above.keys()})
-    for key, value in above.items():
-        both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
-    return merged
+        yield Mistake(("extends",), f"experiments extend each other in a circle, {circle}; take 'extends' out of one of them")
 
 
 def canonical(value):
     """Return the value with the keys of every dict inside it sorted: Snakemake compares how options print."""
     if isinstance(value, dict):
-        return {key: canonical(value[key]) for key in sorted(value)}
+        return {key: canonical(value[key]) for key in sorted(value, key=str)}
     return [canonical(item) for item in value] if isinstance(value, list) else value
 
 
-def _with_defaults(validator_class):
-    """Extend a validator so that it fills in the schema's defaults while it checks."""
-    check_properties = validator_class.VALIDATORS["properties"]
-
-    def fill_and_check(validator, properties, instance, schema):
-        for key, subschema in properties.items():
-            if isinstance(instance, dict) and "default" in subschema:
-                instance.setdefault(key, copy.deepcopy(subschema["default"]))
-        yield from check_properties(validator, properties, instance, schema)
-
-    return validators.extend(validator_class, {"properties": fill_and_check}, type_checker=_strict_numbers(validator_class.TYPE_CHECKER))
-
-
-def _strict_numbers(checker):
-    """Refuse 3.0 as a whole number, which would print and hash as another value than 3, and what is not finite as a number."""
-    return checker.redefine_many(
-        {
-            "integer": lambda _, value: not isinstance(value, float) and checker.is_type(value, "integer"),
-            "number": lambda _, value: checker.is_type(value, "number") and not (isinstance(value, float) and not math.isfinite(value)),
-        }
-    )
-
-
-_Validator = _with_defaults(Draft202012Validator)
-
-
-def _validate(options: dict, file: str, schema: dict) -> None:
-    errors = sorted(_Validator(schema).iter_errors(options), key=lambda error: len(error.absolute_path))
-    if errors:
-        raise UserError(f"{file}: {explain.explain(errors[0])}")
-
-
-def _check_duplicate_steps(options: dict, file: str) -> None:
-    seen: dict[str, str] = {}
-    for technique in TECHNIQUES:
-        for step in options[technique]:
-            if step in seen:
-                raise UserError(f"{file}: step '{step}' stands in '{seen[step]}' and in '{technique}'; rename one")
-            seen[step] = technique
-
-
-def _refuse_ambiguous_steps(experiments: dict[str, dict]) -> None:
-    """One name means one technique in a run: the last step of a path decides which rule makes it."""
+def _find_duplicate_steps(options: dict, sources: Sources) -> Iterator[Mistake]:
+    """Yield steps that two techniques have, at the place whose layer wins."""
     seen: dict[str, tuple[str, str]] = {}
-    for name, options in experiments.items():
-        for technique in TECHNIQUES:
-            for step in options[technique]:
-                other, before = seen.setdefault(step, (technique, name))
-                if other != technique:
-                    raise UserError(
-                        f"step '{step}' is a '{other}' step in {before}.yaml and a '{technique}' step in {name}.yaml; "
-                        "rename one, or run the experiments one at a time"
-                    )
+    for place in [(technique, step) for technique in TECHNIQUES for step in options[technique]]:
+        step = place[1]
+        if step in seen:
+            nearer = min(seen[step], place, key=sources.find)
+            yield Mistake(nearer, f"step '{step}' stands in '{seen[step][0]}' and in '{place[0]}'; rename one")
+        seen[step] = place
 
 
-def _add_controls(options: dict) -> None:
-    """Add, after each variant whose last step asks for it, its control: the same training without what the step is about."""
-    chains = [chain for variant in options["variants"] for chain in (variant, control_of(variant, options)) if chain]
-    for step in {step for chain in chains for step in chain.split("+") if step.endswith(CONTROL)}:
-        technique = _technique_with_control(step.removesuffix(CONTROL), options)
-        own = options[technique][step.removesuffix(CONTROL)]
-        without = {key: value for key, value in WITHOUT[technique].items() if key != "start" or isinstance(own["start"], str)}
-        options[technique][step] = merge({key: value for key, value in own.items() if key not in AMOUNTS}, without)
-    options["variants"] = list(dict.fromkeys(chains))  # some may have been named by the user, too
-
-
-def _technique_with_control(step: str, options: dict) -> str | None:
-    return next((technique for technique in WITHOUT if step in options[technique]), None)
-
-
-def taken(step: str, technique: str, found: dict) -> dict:
-    """Return which of the options found for a step, dotted name -> value, it takes: a control not those of what it lacks."""
-    lacking = {*WITHOUT.get(technique, {}), *AMOUNTS} if step.endswith(CONTROL) else set()
-    return {name: value for name, value in found.items() if name.split(".")[0] not in lacking}
-
-
-def trains(own: dict) -> bool:
-    """Say whether a step with these options trains anything."""
-    return own["training"].get("epochs") != 0
-
-
-def is_taught(technique: str, own: dict) -> bool:
-    """Say whether a step with these options has a teacher; one that tunes on labels alone has none."""
-    return technique in ("distill", "shrink", "prune", "qat") or (technique == "lora" and consistency.asks_teacher(own["loss"]))
-
-
-def control_of(variant: str, options: dict) -> str | None:
-    """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
-
-    Of pruning steps in a row all are left out, so that the control has the training of all: ``teacher+a-control+b-control``.
-    What a qat step is for shows once quantized, so whatever follows it has a control too: ``teacher+a-control+int8``.
-    """
-    steps = variant.split("+")
-    last = next((index for index, step in enumerate(steps) if step in options["qat"]), len(steps) - 1)
-    technique = _technique_with_control(steps[last], options)
-    own = options[technique][steps[last]] if technique else {"control": False}
-    if not own["control"] or not trains(own) or not is_taught(technique, own):
-        return None
-    first = last
-    while technique == "prune" and steps[first - 1] in options["prune"]:
-        first -= 1
-    return "+".join([*steps[:first], *(step + CONTROL for step in steps[first : last + 1]), *steps[last + 1 :]])
+def _refuse_ambiguous_steps(experiments: dict[str, dict], sources: dict[str | None, Sources]) -> None:
+    """One name means one technique in a run: the last step of a path decides which rule makes it."""
+    first: dict[str, tuple[str, str]] = {}
+    steps = [(name, technique, step) for name, options in experiments.items() for technique in TECHNIQUES for step in options[technique]]
+    for name, technique, step in steps:
+        first_name, first_technique = first.setdefault(step, (name, technique))
+        if first_technique != technique:
+            where = sources[first_name].where((first_technique, step))
+            message = f"'{step}' is a {first_technique} step in {where}; rename one, or run the experiments one at a time"
+            refuse([Mistake((technique, step), message)], sources[name])

@@ -2,39 +2,75 @@
 
 from collections.abc import Callable
 
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError
+from encoder_compression.study.step_checks import count_layers
+from encoder_compression.study.study import Study, replaces_words
+from encoder_compression.study.targets import has_no
 
 
 def of(options: dict) -> list[dict]:
     """Return the variants of other experiments that an experiment's options name, each with "experiment", "variant" and "seed"."""
-    encoder = [options["encoder"]["variant"]] if "variant" in options["encoder"] else []
-    language_model = [options["unlabelled"]["replaced"]["model"]] if replaces_words(options) else []
-    return encoder + language_model + [own["start"] for own in options["distill"].values() if isinstance(own["start"], dict)]
+    return list(_by_place(options).values())
 
 
-def replaces_words(options: dict) -> bool:
-    """Say whether an experiment's texts without labels are those of train with words replaced."""
-    return "replaced" in options.get("unlabelled", {})
+def _by_place(options: dict) -> dict[tuple[str, ...], dict]:
+    """Return the variants of other experiments by the place of the options that names them."""
+    starts = {("distill", step, "start"): part["start"] for step, part in options["distill"].items() if isinstance(part["start"], dict)}
+    encoder = {("encoder", "variant"): options["encoder"]["variant"]} if "variant" in options["encoder"] else {}
+    model = {("unlabelled", "replaced", "model"): options["unlabelled"]["replaced"]["model"]} if replaces_words(options) else {}
+    return encoder | model | starts
 
 
-def follow(names: list[str], load: Callable[[str, str], dict]) -> dict[str, dict]:
+def follow(names: list[str], load: Callable[[str, str], dict], where: Callable[[str | None, tuple[str, ...]], str]) -> dict[str, dict]:
     """Return the options of experiments and of all that they refer to, at any depth.
 
-    ``load`` takes the name of an experiment and of the file that names it. UserError where experiments refer to each other in
-    a circle.
+    ``load`` takes the name of an experiment and where it is named; ``where`` tells this of a place of an experiment's options, or with
+    None of those of the run. UserError where experiments refer to each other in a circle.
     """
-    found: dict[str, dict] = {}
-    for name in names:
-        _follow(name, [], found, load)
-    return found
+    experiments: dict[str, dict] = {}
+    for index, name in enumerate(names):
+        _follow(name, where(None, ("experiments", str(index))), [], experiments, load, where)
+    return experiments
 
 
-def _follow(name: str, path: list[str], found: dict[str, dict], load: Callable[[str, str], dict]) -> None:
+def _follow(name: str, asker: str, path: list[str], experiments: dict[str, dict], load: Callable, where: Callable) -> None:
     if name in path:
         circle = " -> ".join([*path[path.index(name) :], name])
-        raise UserError(f"{path[-1]}.yaml: experiments refer to each other in a circle, {circle}; take the encoder or start elsewhere")
-    if name in found:
+        raise UserError(f"{asker}: experiments refer to each other in a circle, {circle}; take the encoder or start elsewhere")
+    if name in experiments:
         return
-    found[name] = load(name, f"{path[-1]}.yaml" if path else "config.yaml")
-    for other in of(found[name]):
-        _follow(other["experiment"], [*path, name], found, load)
+    experiments[name] = load(name, asker)
+    for place, reference in _by_place(experiments[name]).items():
+        _follow(reference["experiment"], where(name, (*place, "experiment")), [*path, name], experiments, load, where)
+
+
+def check_references(studies: dict[str, Study]) -> None:
+    """Raise UserError where an experiment takes from another one what that cannot give."""
+    for name, study in studies.items():
+        for reference in of(study.options):
+            source = studies[reference["experiment"]]
+            source.check(reference["variant"])
+            if "model" not in source.forms(reference["variant"]):
+                raise UserError(f"{name}: {reference['experiment']}: {has_no('model', reference['variant'], source)}")
+        for step, options in study.options["distill"].items():
+            if isinstance(options["start"], dict):
+                _check_start(f"{name}: distill.{step}", study, step, studies[options["start"]["experiment"]])
+        if replaces_words(study.options):
+            _check_language_model(name, studies[study.options["unlabelled"]["replaced"]["model"]["experiment"]])
+
+
+def _check_start(where: str, study: Study, step: str, source: Study) -> None:
+    """Raise UserError where a student starts from a model that has another number of layers, as far as that is known."""
+    variant = study.options["distill"][step]["start"]["variant"]
+    wanted, count = count_layers(study, step), count_layers(source, variant)
+    if count not in (wanted, None):
+        begins = f"'{variant}', where it starts, has {count}"
+        raise UserError(f"{where}: the student has {wanted} of the layers, but {begins}; make 'layers' and 'keep' fit")
+
+
+def _check_language_model(name: str, source: Study) -> None:
+    if source.options["task"] != MASKED:
+        raise UserError(
+            f"{name}: unlabelled.replaced: '{source.name}' is about {source.options['task']}; name a model of a corpus, {MASKED}"
+        )

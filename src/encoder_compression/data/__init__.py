@@ -1,0 +1,1 @@
+"""Data sets: fetched, split, tokenized; the tasks that models learn."""

@@ -75,18 +75,20 @@ def _replace(
     """Return the tokens of the texts with another one at each of the places."""
     changed = [ids.copy() for ids in rows["input_ids"]]
     for batch in _batches(changed):
-        hidden = [np.isin(np.arange(len(changed[index])), places[index]) for index in batch]
+        is_masked = [np.isin(np.arange(len(changed[index])), places[index]) for index in batch]
         read = rows.iloc[batch].to_dict("list")
-        read["input_ids"] = [np.where(mask, tokenizer.mask_token_id, ids) for mask, ids in zip(hidden, read["input_ids"], strict=True)]
+        read["input_ids"] = [
+            np.where(masked, tokenizer.mask_token_id, ids) for masked, ids in zip(is_masked, read["input_ids"], strict=True)
+        ]
         del read["id"]
         inputs = tokenizer.pad({name: [one.tolist() for one in column] for name, column in read.items()}, return_tensors="pt")
-        where = torch.nn.utils.rnn.pad_sequence([torch.tensor(mask) for mask in hidden], batch_first=True)
+        where = torch.nn.utils.rnn.pad_sequence([torch.tensor(masked) for masked in is_masked], batch_first=True)
         with torch.inference_mode(), pretrained.head_at(model, where):
             logits = pretrained.logits(model(**inputs))[0].index_fill(1, torch.tensor(tokenizer.all_special_ids), -torch.inf)
         likeliest = logits.topk(candidates).indices.numpy()
         drawn = iter(likeliest[np.arange(len(likeliest)), generator.integers(0, candidates, len(likeliest))])
-        for index, mask in zip(batch, hidden, strict=True):
-            changed[index][mask] = [next(drawn) for _ in range(mask.sum())]
+        for index, masked in zip(batch, is_masked, strict=True):
+            changed[index][masked] = [next(drawn) for _ in range(masked.sum())]
         bar.update(len(batch))
     return changed
 

@@ -1,0 +1,1 @@
+"""Encoders: what their files say, where an architecture keeps its layers, loading and saving."""

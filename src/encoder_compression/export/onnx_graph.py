@@ -56,7 +56,7 @@ def largest_difference(model: Path, runtime) -> float:
     """Return the largest difference of logits between PyTorch and a runtime's `Runtime` over batches of several shapes.
 
     Relative to the largest logit where that is over 1, since rounding grows with it. Each batch is padded, so a graph that
-    ignores the mask or has a fixed length cannot pass.
+    ignores the attention mask or has a fixed length cannot pass.
     """
     network = pretrained.load_model(model).eval()
     longest = min(positions(model), 512)
@@ -76,8 +76,8 @@ def _relative(expected: np.ndarray, found: np.ndarray) -> float:
 
 def _random_batch(generator: np.random.Generator, batch_size: int, length: int, config) -> dict[str, np.ndarray]:
     ids = generator.integers(0, config.vocab_size, (batch_size, length))
-    mask = np.ones_like(ids)
-    mask[1:, length // 2 :] = 0
-    ids[mask == 0] = config.pad_token_id
+    attention_mask = np.ones_like(ids)
+    attention_mask[1:, length // 2 :] = 0
+    ids[attention_mask == 0] = config.pad_token_id
     kinds = generator.integers(0, getattr(config, "type_vocab_size", 1), ids.shape)
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+    return {"input_ids": ids, "attention_mask": attention_mask, "token_type_ids": kinds}

@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 
 from encoder_compression.data import features
+from encoder_compression.data.sampling import spread
 from encoder_compression.export import onnx_graph, openvino_weights
 from encoder_compression.runtimes.openvino_runtime import Runtime
 from encoder_compression.runtimes.workload import Batch
@@ -53,7 +54,7 @@ def quantize(*, parent: Path, dataset: Path, options: dict, output: Path) -> dic
 def _calibration(dataset: Path, count: int, names: list[str]) -> list[Batch]:
     """Return so many inputs of train, spread evenly over it, one by one and so without padding."""
     train = features.read(dataset, "train")
-    chosen = train.take(np.unique(np.linspace(0, len(train) - 1, min(count, len(train)), dtype=int))).to_pylist()
+    chosen = train.take(spread(count, len(train))).to_pylist()
     rows = [{name: np.array([values], dtype=np.int64) for name, values in row.items()} for row in chosen]
     return [_complete(row, names) for row in rows]
 

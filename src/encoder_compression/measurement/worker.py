@@ -119,9 +119,9 @@ def _pin(threads: int) -> list[int]:
     return cores
 
 
+@environment.blocked_imports()
 def serve() -> None:
     """Answer commands until standard input closes; a mistake of the user is answered as {"error": …}."""
-    environment.block_imports()
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
     worker = None

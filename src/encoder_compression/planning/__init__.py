@@ -1,0 +1,1 @@
+"""The jobs of a dry run, and what they would cost."""

@@ -1,0 +1,1 @@
+"""Importance scores, masks, structures and their budget, least-squares reconstruction."""

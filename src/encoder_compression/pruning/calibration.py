@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from encoder_compression.data.sampling import spread
 from encoder_compression.pruning.gates import Batches
 from encoder_compression.training.examples import read_train
 from encoder_compression.training.trainer import Collator
@@ -15,7 +15,6 @@ BATCH_SIZE = 8
 def batches(dataset: Path, tokenizer: PreTrainedTokenizerBase, count: int) -> Batches:
     """Return so many inputs of train, spread evenly over it, labelled and in batches of similar length."""
     train = read_train(dataset, {})
-    chosen = np.unique(np.linspace(0, len(train) - 1, min(count, len(train)), dtype=int))
-    rows = sorted(train.select(chosen), key=lambda row: len(row["input_ids"]))
+    rows = sorted(train.select(spread(count, len(train))), key=lambda row: len(row["input_ids"]))
     collate = Collator(tokenizer)
     return [dict(collate(rows[start : start + BATCH_SIZE])) for start in range(0, len(rows), BATCH_SIZE)]

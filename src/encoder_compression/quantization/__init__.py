@@ -1,0 +1,1 @@
+"""Roles of matmuls in a graph, outlier equalization, sensitivity, fake quantization."""

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from encoder_compression.data.sampling import spread
 from encoder_compression.quantization import graph as graphs
 from encoder_compression.runtimes.workload import Workload
 
@@ -24,8 +25,7 @@ def ranges(graph: ModelProto, workload: Workload, count: int) -> dict[str, np.nd
         graph.graph.node.append(helper.make_node("ReduceMax", [f"{name}_sizes", "rows"], [f"{name}_range"], keepdims=0))
         graph.graph.output.append(helper.make_tensor_value_info(f"{name}_range", TensorProto.FLOAT, None))
     running = graphs.session(graph)
-    chosen = np.unique(np.linspace(0, len(workload) - 1, min(count, len(workload)), dtype=int))
-    found = [graphs.run(running, workload.single(index)) for index in chosen]
+    found = [graphs.run(running, workload.single(index)) for index in spread(count, len(workload))]
     return {name: np.max(sizes, axis=0) for name, sizes in zip(names, zip(*found, strict=True), strict=True)}
 
 

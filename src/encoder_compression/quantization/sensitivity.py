@@ -10,6 +10,7 @@ import pandas as pd
 from onnx import ModelProto, helper, numpy_helper
 
 from encoder_compression.data import tasks
+from encoder_compression.data.sampling import spread
 from encoder_compression.quantization import graph as graphs
 from encoder_compression.run import progress
 from encoder_compression.runtimes.workload import Batch, Workload
@@ -39,8 +40,8 @@ def losses(graph: ModelProto, workload: Workload, name: str) -> dict[str, float]
 
 def sample(workload: Workload) -> list[Batch]:
     """Return some inputs, spread evenly over the split, with `TOKENS` tokens or a few more."""
-    count = max(1, min(len(workload.lengths), round(TOKENS / workload.lengths.mean())))
-    chosen = np.unique(np.linspace(0, len(workload.lengths) - 1, count, dtype=int))
+    count = max(1, round(TOKENS / workload.lengths.mean()))
+    chosen = spread(count, len(workload.lengths))
     return [batch for _, batch in workload.batches(BATCH_SIZE, chosen, padded=False)]
 
 

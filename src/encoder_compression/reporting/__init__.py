@@ -1,0 +1,1 @@
+"""Measurements to tables, verdicts, plots, the report and model cards."""

@@ -10,13 +10,14 @@ import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from encoder_compression.config.load import CONTROL, trains
 from encoder_compression.data import tasks
 from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.text import figure
-from encoder_compression.study.study import FORM_OF_RUNTIME
+from encoder_compression.study.chain import Chain, is_control
+from encoder_compression.study.forms import FORM_OF_RUNTIME, GRAPHS
+from encoder_compression.study.techniques import TECHNIQUES
 
 FILE_NAME = "README.md"
 LIBRARIES = {"model": "transformers", "compressed": "safetensors", "adapter": "peft", "onnx": "onnxruntime", "openvino": "openvino"}
@@ -27,17 +28,6 @@ PACKAGES = {  # that the code of a card imports
     "onnx": ("onnxruntime", "transformers"),
     "openvino": ("openvino", "transformers"),
 }
-TAGS = {
-    "lora": ["lora"],
-    "distill": ["knowledge-distillation"],
-    "shrink": ["structured-pruning"],
-    "prune": ["pruning"],
-    "average": ["model-soup"],
-    "qat": ["quantization-aware-training"],
-    "trim": ["vocabulary-trimming"],
-    "quantize": ["quantization"],
-}
-GRAPHS = ("onnx", "openvino")
 IN_MODEL = ("compressed", "adapter")  # forms of weights that were measured as model/
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
@@ -78,6 +68,8 @@ def _render(**facts) -> str:
         measured=_measured(facts["options"], facts["rows"]),
         learnt=_learnt(artifact),
         cut=_cut(Path(artifact["folder"])),
+        steps=_described(artifact, facts["options"]["task"]),
+        limits=_limits(artifact),
         **facts,
     )
 
@@ -98,10 +90,7 @@ def _measured(options: dict, rows: list[dict]) -> dict | None:
 
 def _learnt(artifact: dict) -> bool:
     """Say whether any step fitted weights to the data set: an encoder that came with its head, quantized, has learnt nothing from it."""
-    as_it_came = ("trim", "quantize")
-    return any(
-        step["technique"] not in as_it_came and (step["technique"] != "finetune" or trains(step["options"])) for step in artifact["steps"]
-    )
+    return any(TECHNIQUES[step["technique"]].learns(step["options"]) for step in artifact["steps"])
 
 
 def _kept_in_float(folder: Path) -> list[str] | None:
@@ -121,9 +110,9 @@ def _cut(folder: Path) -> tuple[str, ...] | None:
 
 def _below(artifact: dict) -> str:
     """Return the path, from the folder of an adapter, of the model that its updates belong to."""
-    before, _, _ = artifact["variant"].rpartition("+")
-    from_base = not before or artifact["steps"][-1]["options"].get("start") == "pretrained"
-    return "../../../base" if from_base else f"../../../{before}/seed{artifact['seed']}/model"
+    parent = Chain(artifact["variant"]).parent
+    from_base = not parent or artifact["steps"][-1]["options"].get("start") == "pretrained"
+    return "../../../base" if from_base else f"../../../{parent}/seed{artifact['seed']}/model"
 
 
 def _is_of(row: dict, artifact: dict) -> bool:
@@ -151,10 +140,21 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
 
 def _tags(artifact: dict) -> list[str]:
     """Return what the hub's search finds the artifact by; a control is no distilled model."""
-    steps = [step for step in artifact["steps"] if not step["step"].endswith(CONTROL)]
-    tags = [tag for step in steps for tag in TAGS.get(step["technique"], [])]
-    bits = [f"int{step['options']['bits']}" for step in steps if step["technique"] == "quantize"]
-    return [*tags, *bits, *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
+    steps = [step for step in artifact["steps"] if not is_control(step["step"])]
+    tags = [tag.format(**step["options"]) for step in steps for tag in TECHNIQUES[step["technique"]].tags]
+    return [*dict.fromkeys(tags), *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
+
+
+def _described(artifact: dict, task: str) -> list[dict]:
+    """Return the steps of an artifact with what each did in words."""
+    corpus = task == tasks.MASKED
+    return [step | {"words": TECHNIQUES[step["technique"]].describe(step["options"], corpus)} for step in artifact["steps"]]
+
+
+def _limits(artifact: dict) -> list[str]:
+    """Return what the techniques of an artifact's steps say of its use, each once."""
+    limits = [TECHNIQUES[step["technique"]].limits(step["options"], artifact["form"]) for step in artifact["steps"]]
+    return list(dict.fromkeys(limit for of_step in limits for limit in of_step))
 
 
 def _result(experiment: str, options: dict, row: dict) -> EvalResult:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from encoder_compression.reporting.page_content import Column
 
-def of_table(table: pd.DataFrame, labels: list[str]) -> list[dict]:
-    """Return the columns that a `summary.Table.over_seeds` has, as `page.render` wants them.
+
+def of_table(table: pd.DataFrame, labels: list[str]) -> list[Column]:
+    """Return the columns that a `summary.Table.over_seeds` has, as the page wants them.
 
     They are those of columns.yaml, and a recall for each of the classes ``labels``.
     """
@@ -21,10 +23,11 @@ def of_table(table: pd.DataFrame, labels: list[str]) -> list[dict]:
     return [_describe(column, names) for column in listed if column["key"] in table]
 
 
-def _describe(column: dict, names: dict[str, str]) -> dict:
+def _describe(column: dict, names: dict[str, str]) -> Column:
     """Return a column with its ``names`` filled in and the keys of its interval, or None where it has none."""
     show = {"shown": False, "interval": False} | column["show"]
-    low, high = (f"{column['key']}_ci_{end}" if show["interval"] else None for end in ("low", "high"))
+    has_interval = show.pop("interval")
+    low, high = (f"{column['key']}_ci_{end}" if has_interval else None for end in ("low", "high"))
     texts = {name: _fill(column[name], names) for name in ("label", "help")}
     return {name: column[name] for name in ("key", "group")} | texts | show | {"low": low, "high": high}
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from encoder_compression.reporting.page_content import Proof
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.summary import Table
 
@@ -72,7 +73,7 @@ def _describe_cell(cell: dict) -> dict:
     return {"batch_size": cell["batch_size"], "length": cell["length"]} | described
 
 
-def proofs(table: Table) -> list[dict]:
+def proofs(table: Table) -> list[Proof]:
     """Return per variant and device, of the first seed, what ran where and in which number formats."""
     return [
         {"variant": variant, "device": device, **_prove(table.saved(rows)[0].measurement)}

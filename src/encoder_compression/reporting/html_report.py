@@ -9,9 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from encoder_compression.reporting.page_content import Column, PageContent, Row
+
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("table.js", "plots.js", "report.js")
-READ_BY_SCRIPTS = ("metric", "gate", "baseline_score", "columns", "rows", "curves")
+EMBEDDED = ("metric", "gate", "baseline_score", "columns", "rows", "curves", "warnings", "answers", "comparisons")  # for scripts
 NAMES = ("variant", "device")  # drawn by the template itself, before the columns
 AXES = {"latency_ms_p50": "p50 latency, ms", "size_mb": "size on disk, MB", "memory_run_mb": "run memory, MB"}
 UNITS = {"ms": "ms", "mb": "MB", "seconds": "s", "millions": "M"}
@@ -25,11 +27,10 @@ FORMATS = {
 }  # number, ms, mb and seconds are plain numbers
 
 
-def render(data: dict, output: Path) -> None:
+def render(data: PageContent, output: Path) -> None:
     """Write the page of ``data`` to ``output``.
 
-    The keys of ``data`` are those of ``tests/page_data.py``; numbers are raw, shares lie between 0 and 1, None was not measured.
-    Raises ValueError where a number is not finite, and ``jinja2.UndefinedError`` where a key is missing.
+    Raises ValueError where a number is not finite, and KeyError, TypeError or ``jinja2.UndefinedError`` where a key is missing.
     """
     columns = [column for column in data["columns"] if column["key"] not in NAMES]
     data = data | {"columns": columns}
@@ -45,7 +46,7 @@ def render(data: dict, output: Path) -> None:
             axes=_axes(data),
             slice_tables=[(kind, *_pivot(rows, ("slice",))) for kind, rows in _by(data["slices"], "kind")],
             grid_table=_pivot(data["grid"], ("batch_size", "length")),
-            embedded={key: data[key] for key in READ_BY_SCRIPTS},
+            embedded={key: data[key] for key in EMBEDDED},
             policy=_policy(plotly, code),
             style=Markup((PARTS / "report.css").read_text(encoding="utf-8")),
             plotly=plotly,
@@ -60,7 +61,7 @@ def figure(value, kind: str, digits: int = 1) -> str:
     return FORMATS.get(kind, lambda number, places: f"{number:,.{places}f}")(value, digits)
 
 
-def interval(row: dict, column: dict) -> str:
+def interval(row: Row, column: Column) -> str:
     """Return the 95 % interval of ``column`` in ``row``, such as ``84.3–87.8%``, or nothing where it was not measured."""
     low, high = (row.get(column.get(side)) for side in ("low", "high"))
     if low is None or high is None:
@@ -69,7 +70,7 @@ def interval(row: dict, column: dict) -> str:
     return f"{first.rstrip('%×')}{' to ' if low < 0 else '–'}{last}"
 
 
-def unit(column: dict) -> str:
+def unit(column: Column) -> str:
     """Return the unit of ``column`` unless its label already ends with it."""
     name = UNITS.get(column["format"], "")
     return "" if name in column["label"].split() else name
@@ -100,12 +101,12 @@ def _by(rows: list[dict], *keys: str) -> list[tuple]:
     return [(value[0] if len(keys) == 1 else value, [row for _, row in pairs]) for value, pairs in grouped]
 
 
-def _groups(columns: list[dict]) -> list[tuple[str, list[dict], bool]]:
+def _groups(columns: list[Column]) -> list[tuple[str, list[Column], bool]]:
     """Return (group, its columns, whether some are hidden at first)."""
     return [(name, members, not all(column["shown"] for column in members)) for name, members in _by(columns, "group")]
 
 
-def _axes(data: dict) -> list[tuple[str, str]]:
+def _axes(data: PageContent) -> list[tuple[str, str]]:
     """Return (key, label) of the costs that some row has, to choose the plot's x from."""
     return [(key, label) for key, label in AXES.items() if any(row.get(key) is not None for row in data["rows"])]
 

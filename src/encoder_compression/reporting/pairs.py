@@ -5,9 +5,10 @@ from itertools import combinations
 import pandas as pd
 
 from encoder_compression.reporting import comparison
+from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import short
-from encoder_compression.reporting.verdicts import change_in_points, how_clear, p_in_words, ratio_in_words
+from encoder_compression.reporting.verdicts import change_in_points, change_in_words, kind_of_change, p_in_words, ratio_in_words
 from encoder_compression.statistics import intervals
 
 COSTS = [
@@ -40,40 +41,50 @@ def _pair(table: Table, aggregate: pd.DataFrame, variant: str, other: str) -> di
     return {"variant": variant, "other": other, "device": device, "metric": table.metric} | tested | own
 
 
-def sentences(found: pd.DataFrame) -> list[str]:
-    """Return for each of the `pairs` which of the two is better, if any, and what each costs."""
-    return [f"{_quality(row)} {_training(row)} {_running(row)}" for row in found.to_dict("records")]
+def verdicts(frame: pd.DataFrame) -> list[list[Finding]]:
+    """Return for each of the `pairs` which of the two is better, if any, and what each costs; codes are about the first one."""
+    return [[_quality(row), _training(row), _running(row)] for row in frame.to_dict("records")]
 
 
-def _quality(row: dict) -> str:
+def _quality(row: dict) -> Finding:
     """Say which of the two is better, beyond chance."""
-    clear = how_clear(row, "difference", row["p_holm"], f"{row['variant']} is better", f"{row['other']} is better")
+    kind = kind_of_change(row, "difference", row["p_holm"])
+    clear = change_in_words(kind, f"{row['variant']} is better", f"{row['other']} is better")
     change = f"{row['metric'].replace('_', ' ')} {change_in_points(row, 'difference')}"
-    return f"{row['variant']} against {row['other']}: {change}, {clear} ({p_in_words(row['p_holm'])})."
+    return Finding(kind, f"{row['variant']} against {row['other']}: {change}, {clear} ({p_in_words(row['p_holm'])}).")
 
 
-def _training(row: dict) -> str:
+def _training(row: dict) -> Finding:
     """Say what their chains cost to train; weights and memory where both were recorded."""
     costs = [_both(row, "training_steps", "{:.0f}", "steps"), _both(row, "training_seconds", "{:.0f}", "s")]
     if not (pd.isna(row["trained_parameters"]) or pd.isna(row["other_trained_parameters"])):
         weights = {name: f"{short(row[name] / 1e6)}M" for name in ("trained_parameters", "other_trained_parameters")}
         costs.append(_both(weights, "trained_parameters", "{}", "weights in the last training"))
         costs.append(f"at most {_both(row, 'training_memory_mb', '{:.0f}', 'MB')}")
-    return f"To train: {'; '.join(costs)}."
+    return Finding("training_costs", f"To train: {'; '.join(costs)}.")
 
 
-def _running(row: dict) -> str:
+def _running(row: dict) -> Finding:
     """Say how fast and how large they are; speeds whose intervals meet are not told apart."""
     other = {name.removeprefix("other_"): value for name, value in row.items() if name.startswith("other_")}
-    ends = [_ends(one) for one in (row, other)]
-    meet = ends[0][0] <= ends[1][1] and ends[1][0] <= ends[0][1]
-    shown = " against ".join("1 (baseline)" if one["is_baseline"] else ratio_in_words(one, "speedup") for one in (row, other))
+    kind = _kind_of_speed(_ends(row), _ends(other))
+    shown = " against ".join("1 (baseline)" if each["is_baseline"] else ratio_in_words(each, "speedup") for each in (row, other))
     sizes = _both({name: short(row[name]) for name in ("size_mb", "other_size_mb")}, "size_mb", "{}", "MB")
-    return f"To run: {shown}{', not distinguishable' if meet else ''}; {sizes}."
+    meet = ", not distinguishable" if kind == "speed_not_significant" else ""
+    return Finding(kind, f"To run: {shown}{meet}; {sizes}.")
+
+
+def _kind_of_speed(interval: tuple[float, float], other: tuple[float, float]) -> str:
+    if interval[0] <= other[1] and other[0] <= interval[1]:
+        return "speed_not_significant"
+    return "faster" if interval[0] > other[1] else "slower"
 
 
 def _ends(row: dict) -> tuple[float, float]:
-    return (1.0, 1.0) if row["is_baseline"] else (row["speedup_ci_low"], row["speedup_ci_high"])
+    """Return the interval of a speed-up; where there is none, the ratio is both ends."""
+    if row["is_baseline"] or pd.isna(row["speedup_ci_low"]):
+        return row["speedup"], row["speedup"]
+    return row["speedup_ci_low"], row["speedup_ci_high"]
 
 
 def _both(row: dict, name: str, form: str, unit: str) -> str:

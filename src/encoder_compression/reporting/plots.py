@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 
-from encoder_compression.config.load import CONTROL
 from encoder_compression.statistics.pareto import pareto_front
+from encoder_compression.study.chain import Chain, controlled, place_of
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
@@ -43,7 +43,7 @@ def plot(*, aggregate: Path, models: list[Path], folder: Path) -> dict:
     table = pd.read_csv(aggregate)
     _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", folder / "quality_latency")
     _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", folder / "quality_size")
-    curves = {(Path(model).parts[-3], Path(model).parts[-2]): pd.read_csv(Path(model).parent / "training.csv") for model in models}
+    curves = {(place_of(model).chain, f"seed{place_of(model).seed}"): pd.read_csv(Path(model).parent / "training.csv") for model in models}
     curves = dict(sorted(curves.items()))
     _plot_curves(curves, folder / "training")
     for (variant, seed), curve in curves.items():
@@ -145,13 +145,13 @@ def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
 
 def _short_names(variants: list[str]) -> dict[str, str]:
     """Return per variant a name without the step that most begin with, where that tells all apart: ``even3``, ``control of even3``."""
-    first = Counter(variant.partition("+")[0] for variant in variants).most_common(1)[0][0]
+    first = Counter(Chain(variant).first for variant in variants).most_common(1)[0][0]
     names = {variant: _short(variant.removeprefix(f"{first}+")) for variant in variants}
     return names if len(set(names.values())) == len(names) else {variant: variant for variant in variants}
 
 
 def _short(name: str) -> str:
-    return f"control of {name.replace(CONTROL, '')}" if CONTROL in name else name
+    return f"control of {Chain.of(map(controlled, Chain(name).steps))}" if Chain(name).has_control else name
 
 
 def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from encoder_compression.reporting import columns, details
+from encoder_compression.reporting.page_content import Collected, Curve, Origin
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import notes
 from encoder_compression.run import provenance
+from encoder_compression.study.chain import place_of
 
 
-def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame) -> dict:
-    """Return what `page.render` shows of a table. NaN and infinities become None."""
+def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid: pd.DataFrame) -> Collected:
+    """Return what `html_report.render` shows of a table. NaN and infinities become None."""
     models = sorted({model for row in table.rows for model in row["trained"]})
     return _plain(
         {
@@ -45,12 +47,12 @@ def _artifacts(table: Table) -> set[str]:
     return {path for record in records for path in record["inputs"] if (Path(path) / "provenance.json").exists()}
 
 
-def _curve(model: Path) -> dict:
+def _curve(model: Path) -> Curve:
     points = pd.read_csv(model.parent / "training.csv").to_dict("records")
-    return {"variant": model.parts[-3], "seed": model.parts[-2].removeprefix("seed"), "points": points}
+    return {"variant": place_of(model).chain, "seed": str(place_of(model).seed), "points": points}
 
 
-def _origin(folder: Path) -> dict:
+def _origin(folder: Path) -> Origin:
     record = provenance.read(folder)
     wildcards = record["options"]["wildcards"]
     return {

@@ -5,7 +5,7 @@ import numpy as np
 from encoder_compression.reporting.rows import Row
 from encoder_compression.statistics import intervals
 from encoder_compression.statistics.intervals import Estimate
-from encoder_compression.study.study import FACTORS
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 class Speed:
@@ -40,12 +40,12 @@ class Speed:
 
         A step's share is the ratio of its chain's time to that of the chain before it, in the same runtime.
         """
-        factors = dict.fromkeys((f"speedup_{factor}" for factor in FACTORS.values()), 1.0)
+        factors = dict.fromkeys((f"speedup_{technique.speedup_factor}" for technique in TECHNIQUES.values()), 1.0)
         before = 0.0
         for chain, technique in rows[0]["chain"].items():
             folders = [row["folder_of"][chain] for row in rows]
             now = 0.0 if folders[0] == rows[0]["same_runtime"] else self._ratio(rows, folders).mean
-            factors[f"speedup_{FACTORS[technique]}"] *= float(np.exp(now - before))
+            factors[f"speedup_{TECHNIQUES[technique].speedup_factor}"] *= float(np.exp(now - before))
             before = now
         return factors
 

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import answer, details, html_report, pairs, report_data, text, verdicts
+from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
+from encoder_compression.reporting.page_content import Conclusions, PageContent
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.study_warnings import cautions, of_encoder, warnings
 from encoder_compression.reporting.summary import Table
 from encoder_compression.run import provenance
-from encoder_compression.search import space
 from encoder_compression.statistics.pareto import pareto_front
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.nested import put
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
@@ -30,20 +33,23 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     aggregate = _judge(table)
     frames = {"aggregate": aggregate, "slices": details.slices(table), "grid": details.grid(table)}
     compared = pairs.pairs(table, aggregate, options["compare"])
+    comparisons = pairs.verdicts(compared)
+    compared = compared.assign(**findings.columns(comparisons))
     for name, frame in ({"summary": table.by_seed, "pairs": compared} | frames).items():
         frame.to_csv(output[name], index=False, float_format="%.6g")
-    findings = {
+    conclusions = {
         "machine": _machines(table),
         "warnings": warnings(table, aggregate) + of_encoder(base),
         "answers": answer.answers(aggregate, limits, cautions(table)),
-        "comparisons": pairs.sentences(compared),
+        "comparisons": comparisons,
     }
     data = text.splits(description)
     Path(output["markdown"]).write_text(
-        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **findings), encoding="utf-8"
+        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **conclusions), encoding="utf-8"
     )
     Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
-    html_report.render(report_data.collect(table=table, **frames) | {"data": data} | findings, output["page"])
+    plain: Conclusions = findings.as_json(conclusions)
+    html_report.render(PageContent(**report_data.collect(table=table, **frames), **plain, data=data), output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,
@@ -52,27 +58,28 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         dataset=description,
         base=base,
     )
-    return findings | cards | {"rows": len(table.rows)}
+    return plain | cards | {"rows": len(table.rows)}
 
 
 def _as_trained(artifact: dict) -> dict:
     """Return the artifact with the options that a search found in place of those that its steps began with."""
     study, seed = Path(artifact["folder"]).parents[2], f"seed{artifact['seed']}"
-    steps, chain = [], []
-    for step in artifact["steps"]:
-        chain.append(step["step"])
-        model = study / "+".join(chain) / seed / "model"
-        searched = provenance.read_facts(model).get("searched", {}) if step["technique"] in space.SEARCHABLE else {}
-        steps.append(step | {"options": space.apply(step["options"], searched.get("options", {}))})
-    return artifact | {"steps": steps}
+    chains = Chain(artifact["variant"]).prefixes
+    models = [study / chain / seed / "model" for chain in chains]
+    return artifact | {"steps": [_with_searched(step, model) for step, model in zip(artifact["steps"], models, strict=True)]}
+
+
+def _with_searched(step: dict, model: Path) -> dict:
+    searched = provenance.read_facts(model).get("searched", {}) if TECHNIQUES[step["technique"]].searchable else {}
+    return step | {"options": put(step["options"], searched.get("options", {}))}
 
 
 def _judge(table: Table) -> pd.DataFrame:
-    """Return the rows over all seeds with a verdict each, and whether any other beats them in both latency and score."""
+    """Return the rows over all seeds with their verdicts, and whether any other beats them in both latency and score."""
     aggregate = table.over_seeds
     passing = aggregate[aggregate["can_win"]]
     winners = passing.index[pareto_front(passing["latency_ms_p50"].to_numpy(), passing["score"].to_numpy())]
-    return aggregate.assign(on_front=aggregate.index.isin(winners), verdict=verdicts.verdicts(aggregate))
+    return aggregate.assign(on_front=aggregate.index.isin(winners), **findings.columns(verdicts.verdicts(aggregate)))
 
 
 def _machines(table: Table) -> str:

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from encoder_compression.config.load import CONTROL
 from encoder_compression.data import tasks
 from encoder_compression.reporting import comparison, standing
 from encoder_compression.reporting.rows import Row
@@ -15,6 +14,7 @@ from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.run import provenance
 from encoder_compression.statistics import intervals, quality
+from encoder_compression.study.chain import Chain, place_of
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
@@ -56,8 +56,7 @@ class Table:
         constant_score, constant = self.best_constant
         table = table.assign(constant_score=constant_score, constant=constant)
         reasons = [standing.exclusions(row, self.limits) for row in table.to_dict("records")]
-        texts = {"excluded": [", ".join(each) for each in reasons], "why_excluded": ["; ".join(each.values()) for each in reasons]}
-        return table.assign(can_win=[not each for each in reasons], **texts)
+        return table.assign(**standing.columns(reasons))
 
     @cached_property
     def best_constant(self) -> tuple[float, str]:
@@ -130,7 +129,7 @@ class Table:
             "unit": self.task.UNIT,
             "seeds": len(rows),
             "is_baseline": is_baseline,
-            "is_control": CONTROL in variant,
+            "is_control": Chain(variant).has_control,
             "runtime_alone": rows[0]["folder"] == rows[0]["same_runtime"],
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,
@@ -180,7 +179,7 @@ def _training(row: dict) -> dict:
         "training_steps": sum(step["steps"] for step in steps),
         "trained_parameters": trained[-1]["trained_parameters"] if trained else None,
         "training_memory_mb": max((step["training_memory_mb"] for step in trained), default=None),
-        "adapter_mb": steps[-1]["adapter_mb"] if row["chain"][row["variant"]] == "lora" else None,
+        "adapter_mb": steps[-1].get("adapter_mb") if place_of(row["trained"][-1]).chain == row["variant"] else None,
     }
 
 

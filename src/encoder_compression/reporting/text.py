@@ -4,6 +4,9 @@ import math
 
 import pandas as pd
 
+from encoder_compression.reporting.findings import Finding, sentences
+from encoder_compression.reporting.page_content import Split
+
 ABSENT = "–"  # where there is no figure
 _NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
@@ -34,27 +37,27 @@ def markdown(
     *,
     experiment: str,
     machine: str,
-    warnings: list[str],
+    warnings: list[Finding],
     answers: list[dict],
-    comparisons: list[str],
+    comparisons: list[list[Finding]],
     data: list[dict],
     budget: float,
     table: pd.DataFrame,
 ) -> str:
     """Return the summary of ``table``, a `summary.Table.over_seeds` with the column "verdict"; ``data`` is what `splits` returns."""
-    wins = [f"- {caution}" for caution in dict.fromkeys(answer["caution"] for answer in answers) if caution]
-    wins += [f"- {answer['device']}: smallest {answer['smallest']}. Fastest {answer['fastest']}." for answer in answers]
-    sentences = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
+    wins = [f"- {caution.text}" for caution in dict.fromkeys(answer["caution"] for answer in answers) if caution]
+    wins += [f"- {answer['device']}: smallest {answer['smallest'].text}. Fastest {answer['fastest'].text}." for answer in answers]
+    verdicts = [f"- **{row.variant}** on {row.device}: {row.verdict}" for row in table.itertuples()]
     parts = [f"# {experiment}", machine, _table(table), notes(table)]
-    parts += ["## Warnings", "\n".join(f"- {warning}" for warning in warnings)] if warnings else []
+    parts += ["## Warnings", "\n".join(f"- {warning.text}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
-    parts += ["## Compared with each other", "\n".join(f"- {sentence}" for sentence in comparisons)] if comparisons else []
-    parts += ["## What it shows", "\n".join(sentences)]
+    parts += ["## Compared with each other", "\n".join(f"- {sentences(pair)}" for pair in comparisons)] if comparisons else []
+    parts += ["## What it shows", "\n".join(verdicts)]
     parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
 
 
-def splits(description: dict) -> list[dict]:
+def splits(description: dict) -> list[Split]:
     """Return per split of dataset.json its name, its number of "rows", and in words which rows were "left_out" and why."""
     dropped = description["dropped"]
     return [
@@ -63,7 +66,7 @@ def splits(description: dict) -> list[dict]:
     ]
 
 
-def _describe_split(split: dict, unit: str) -> str:
+def _describe_split(split: Split, unit: str) -> str:
     left_out = f"; left out: {split['left_out']}" if split["left_out"] else ""
     return f"- {split['split']}: {split['rows']:,} {unit}{'s' if split['rows'] != 1 else ''}{left_out}"
 

@@ -1,28 +1,22 @@
-"""What a row shows, in sentences: one rule each, from measured facts alone."""
+"""What a row shows, as codes and sentences: one rule each, from measured facts alone."""
 
 from collections.abc import Callable
 
 import pandas as pd
 
+from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.text import interval
 from encoder_compression.statistics.intervals import ALPHA
+from encoder_compression.study.techniques import TECHNIQUES
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
-CAUSES = {  # what a row differs in from its control, and what that control is
-    "distill": ("Distillation", "the same student without a teacher"),
-    "shrink": ("The removal", "the whole model after the same training"),
-    "lora": ("Distillation", "the same updates without a teacher"),
-    "prune": ("Pruning", "the model with all its weights after the same training"),
-    # what follows a qat step has a control as well, and nothing else that is trimmed or quantized has one
-    **dict.fromkeys(("qat", "trim", "quantize"), ("Rounding in training", "the same training without it")),
-}
 
 
-def verdicts(table: pd.DataFrame) -> list[str]:
-    """Return per row of a `summary.Table.over_seeds` its sentences."""
+def verdicts(table: pd.DataFrame) -> list[list[Finding]]:
+    """Return per row of a `summary.Table.over_seeds` what it shows."""
     rows = [row._asdict() for row in table.itertuples(index=False)]
-    return [" ".join(sentence for rule in RULES if (sentence := rule(row, rows))) for row in rows]
+    return [[finding for rule in RULES if (finding := rule(row, rows))] for row in rows]
 
 
 def is_different(p: float) -> bool:
@@ -30,65 +24,101 @@ def is_different(p: float) -> bool:
     return p < ALPHA
 
 
-def baseline(row: dict, rows: list[dict]) -> str | None:
+def baseline(row: dict, rows: list[dict]) -> Finding | None:
     """Name the row that all others are compared with."""
-    return "The baseline: all other rows are compared with it." if row["is_baseline"] else None
+    return Finding("baseline", "The baseline: all other rows are compared with it.") if row["is_baseline"] else None
 
 
-def quality(row: dict, rows: list[dict]) -> str | None:
+def quality(row: dict, rows: list[dict]) -> Finding | None:
     """Say whether the score differs from the baseline's, beyond chance."""
     if row["is_baseline"]:
         return None
     if row["agreement"] == 1:
-        return f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
-    change = change_in_points(row, "difference")
-    clear = how_clear(row, "difference", row["p_holm"], "a gain", "a loss", " from the baseline")
-    return f"{_title(row)} {change}: {clear} ({p_in_words(row['p_holm'])})."
+        return Finding(
+            "same_predictions", f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
+        )
+    kind = kind_of_change(row, "difference", row["p_holm"])
+    clear = change_in_words(kind, "a gain", "a loss", " from the baseline")
+    return Finding(kind, f"{_title(row)} {change_in_points(row, 'difference')}: {clear} ({p_in_words(row['p_holm'])}).")
 
 
-def against_control(row: dict, rows: list[dict]) -> str | None:
+def against_control(row: dict, rows: list[dict]) -> Finding | None:
     """Say what the teacher adds, or what pruning costs, over the same training without it."""
     if pd.isna(row["against_control"]):
         return None
     p = row["against_control_p_holm"]
-    clear = how_clear(row, "against_control", p, "a gain", "a loss")
-    what, control = CAUSES[row["technique"]]
-    return f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
+    kind = kind_of_change(row, "against_control", p)
+    clear = change_in_words(kind, "a gain", "a loss")
+    what, control = TECHNIQUES[row["technique"]].cause()
+    text = f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
+    return Finding(f"against_control_{kind}", text)
 
 
-def how_clear(found: dict, name: str, p: float, more: str, less: str, reference: str = "") -> str:
-    """Say what a difference is, by its p-value corrected for all rows; where its own interval alone tells more, say both."""
-    told = more if found[name] > 0 else less
+def kind_of_change(row: dict, name: str, p: float) -> str:
+    """Return the code of a change: by its p-value corrected for all rows, or ``possible_…`` where its own interval alone shows it."""
+    direction = "gain" if row[name] > 0 else "drop"
     if is_different(p):
-        return told
-    if found[f"{name}_ci_low"] > 0 or found[f"{name}_ci_high"] < 0:
-        return f"{told} by itself, but not beyond chance among so many rows; more seeds can tell"
-    return f"not distinguishable{reference}"
+        return direction
+    if row[f"{name}_ci_low"] > 0 or row[f"{name}_ci_high"] < 0:
+        return f"possible_{direction}"
+    return "not_significant"
 
 
-def standing(row: dict, rows: list[dict]) -> str | None:
+def change_in_words(kind: str, gain: str, drop: str, reference: str = "") -> str:
+    """Return what a code of `kind_of_change` says, with the words for a gain and for a drop."""
+    if kind == "not_significant":
+        return f"not distinguishable{reference}"
+    direction = gain if kind.endswith("gain") else drop
+    if kind.startswith("possible"):
+        return f"{direction} by itself, but not beyond chance among so many rows; more seeds can tell"
+    return direction
+
+
+def standing(row: dict, rows: list[dict]) -> Finding | None:
     """Say of a row that cannot win why, by `standing.exclusions`."""
-    return f"It cannot win: {row['why_excluded']}." if row["why_excluded"] else None
+    if not row["why_excluded"]:
+        return None
+    return Finding("cannot_win", f"It cannot win: {row['why_excluded']}.", also=tuple(row["excluded_kinds"].split()))
 
 
-def speed(row: dict, rows: list[dict]) -> str | None:
-    """Say what compression brings in time, or that it brings nothing; and what the runtime alone brings."""
+def speed(row: dict, rows: list[dict]) -> Finding | None:
+    """Say what compression brings in time, or the runtime where nothing is compressed; or that it brings nothing."""
     if row["is_baseline"]:
         return None
     name = "runtime" if row["runtime_alone"] else "compression"
-    factor, ratio = row[f"speedup_{name}"], ratio_in_words(row, f"speedup_{name}")
-    other_runtime = (
-        ""
-        if row["runtime_alone"] or row["speedup_runtime"] == 1
-        else f" The runtime alone brings {ratio_in_words(row, 'speedup_runtime')}."
-    )
+    kind = _kind_of_speed(row, name)
+    return Finding(kind, _speed_in_words(kind, row, name), also=(f"by_{name}",))
+
+
+def _kind_of_speed(row: dict, name: str) -> str:
     if not is_different(row["speedup_p_holm"]):
-        reference = "the baseline" if row["runtime_alone"] else "the baseline in the same runtime"
-        return f"No gain in speed by {name}: not distinguishable from {reference} ({ratio}).{other_runtime}"
+        return "speed_not_significant"
+    factor = row[f"speedup_{name}"]
     if abs(factor - 1) <= NO_GAIN:
-        return f"No gain in speed by {name}: a difference below {NO_GAIN:.0%} is too little to matter ({ratio}).{other_runtime}"
-    total = f"; {ratio_in_words(row, 'speedup')} in all" if other_runtime else ""
-    return f"{'Faster' if factor > 1 else 'Slower'} by {name}: {ratio}{total}.{other_runtime}"
+        return "speed_negligible"
+    return "faster" if factor > 1 else "slower"
+
+
+def _speed_in_words(kind: str, row: dict, name: str) -> str:
+    ratio = ratio_in_words(row, f"speedup_{name}")
+    if kind in ("faster", "slower"):
+        total = f"; {ratio_in_words(row, 'speedup')} in all" if _has_other_runtime(row) else ""
+        return f"{kind.capitalize()} by {name}: {ratio}{total}."
+    reference = "the baseline" if row["runtime_alone"] else "the baseline in the same runtime"
+    too_little = f"a difference below {NO_GAIN:.0%} is too little to matter"
+    reason = too_little if kind == "speed_negligible" else f"not distinguishable from {reference}"
+    return f"No gain in speed by {name}: {reason} ({ratio})."
+
+
+def runtime_factor(row: dict, rows: list[dict]) -> Finding | None:
+    """Say what the runtime alone brings, where compression brings its own share."""
+    if not _has_other_runtime(row):
+        return None
+    return Finding("runtime_factor", f"The runtime alone brings {ratio_in_words(row, 'speedup_runtime')}.")
+
+
+def _has_other_runtime(row: dict) -> bool:
+    return not (row["is_baseline"] or row["runtime_alone"] or row["speedup_runtime"] == 1)
 
 
 def ratio_in_words(row: dict, name: str) -> str:
@@ -96,36 +126,39 @@ def ratio_in_words(row: dict, name: str) -> str:
     return f"{row[name]:.2f}x{interval(row[name + '_ci_low'], row[name + '_ci_high'], '.2f')}"
 
 
-def zeros(row: dict, rows: list[dict]) -> str | None:
+def zeros(row: dict, rows: list[dict]) -> Finding | None:
     """Say what zeros bring: a smaller file only when it is compressed, and no time on dense kernels where that is measured."""
     share = row["matrix_zeros_share"]
     if not share >= MANY_ZEROS:  # nor where there is no matrix to have a share of
         return None
     file = f"the file shrinks only when compressed (to {row['compressed_mb']:.3g} MB of {row['size_mb']:.3g})"
-    return f"{share:.0%} of the weights of its layers are zero; {file}{_time_of_zeros(row)}."
+    text = f"{share:.0%} of the weights of its layers are zero; {file}"
+    if not _zeros_save_no_time(row):
+        return Finding("sparse", f"{text}.")
+    time = f"dense kernels gain nothing ({ratio_in_words(row, 'speedup_compression')})"
+    return Finding("sparse", f"{text} and {time}.", also=("zeros_save_no_time",))
 
 
-def _time_of_zeros(row: dict) -> str:
-    """Speak of the time of zeros only where nothing else was compressed and nobody disturbed it."""
+def _zeros_save_no_time(row: dict) -> bool:
+    """Judge the time of zeros only where nothing else was compressed and nobody disturbed it."""
     alone = row["speedup_depth"] == row["speedup_width"] == row["speedup_precision"] == 1
-    if not alone or row["noisy"] or is_different(row["speedup_p_holm"]):
-        return ""
-    return f" and dense kernels gain nothing ({ratio_in_words(row, 'speedup_compression')})"
+    return alone and not row["noisy"] and not is_different(row["speedup_p_holm"])
 
 
-def integer(row: dict, rows: list[dict]) -> str | None:
+def integer(row: dict, rows: list[dict]) -> Finding | None:
     """Say how much of a quantized graph really runs in integers."""
     share = row["integer_products_share"]
-    return f"{share:.0%} of its matrix products run in INT8." if share > 0 else None
+    return Finding("integer_matmuls", f"{share:.0%} of its matrix products run in INT8.") if share > 0 else None
 
 
-def beaten(row: dict, rows: list[dict]) -> str | None:
+def dominated(row: dict, rows: list[dict]) -> Finding | None:
     """Name a row of the same device that is better or equal in everything and surely smaller or faster."""
     better = [other for other in rows if other is not row and other["device"] == row["device"] and _beats(other, row)]
     if not better or row["is_baseline"]:
         return None
-    best = max(better, key=lambda other: other["score"])
-    return f"{best['variant']} is no worse in {row['metric']}, time and size, and better in one: there is no reason to take this one."
+    best = max(better, key=lambda other: other["score"])["variant"]
+    text = f"{best} is no worse in {row['metric']}, time and size, and better in one: there is no reason to take this one."
+    return Finding("dominated", text, facts={"by": best})
 
 
 def _beats(other: dict, row: dict) -> bool:
@@ -135,24 +168,25 @@ def _beats(other: dict, row: dict) -> bool:
     return other["can_win"] and no_worse and clearly
 
 
-def noise(row: dict, rows: list[dict]) -> str | None:
+def noise(row: dict, rows: list[dict]) -> Finding | None:
     """Flag a row during whose measurement other programs kept the machine busy."""
     if not row["noisy"]:
         return None
-    return f"Other programs took up to {row['foreign_cpu_share']:.0%} of the processors while it was measured: do not rely on its times."
+    share = f"{row['foreign_cpu_share']:.0%}"
+    return Finding("noisy", f"Other programs took up to {share} of the processors while it was measured: do not rely on its times.")
 
 
-Rule = Callable[[dict, list[dict]], str | None]
-RULES: tuple[Rule, ...] = (baseline, quality, against_control, standing, speed, zeros, integer, beaten, noise)
+Rule = Callable[[dict, list[dict]], Finding | None]
+RULES: tuple[Rule, ...] = (baseline, quality, against_control, standing, speed, runtime_factor, zeros, integer, dominated, noise)
 
 
 def _title(row: dict) -> str:
     return row["metric"].replace("_", " ").capitalize()
 
 
-def change_in_points(found: dict, name: str) -> str:
+def change_in_points(row: dict, name: str) -> str:
     """Return a difference of shares in points, with its interval: ``-1.3 points (-2.9 to +0.4)``."""
-    return f"{found[name] * 100:+.1f} points ({found[name + '_ci_low'] * 100:+.1f} to {found[name + '_ci_high'] * 100:+.1f})"
+    return f"{row[name] * 100:+.1f} points ({row[name + '_ci_low'] * 100:+.1f} to {row[name + '_ci_high'] * 100:+.1f})"
 
 
 def p_in_words(value: float) -> str:

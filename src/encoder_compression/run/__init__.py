@@ -1,0 +1,1 @@
+"""What surrounds a job: log, errors, provenance, processes, locks."""

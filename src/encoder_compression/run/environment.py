@@ -6,10 +6,10 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import psutil
 
 from encoder_compression.errors import UserError
 
@@ -65,6 +65,8 @@ def packages() -> dict[str, str]:
 
 def hardware() -> dict:
     """Return the processor, its cores and instruction sets, the memory in GB and the graphics cards."""
+    import psutil  # here, as `require_linux` must come before the first library that may be missing
+
     model, flags = _processor()
     return {
         "processor": model,
@@ -155,10 +157,19 @@ def tokenize_in_parallel() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 
-def block_imports() -> None:
-    """Keep the packages of `BLOCKED` out of this process; call before transformers, peft, openvino or nncf is imported."""
-    for name in BLOCKED:
-        sys.modules.setdefault(name, None)
+@contextmanager
+def blocked_imports() -> Iterator[None]:
+    """Keep the packages of `BLOCKED` out of this process while the context lasts, less those that are imported already.
+
+    Enter before transformers, peft, openvino or nncf is imported. A nested context leaves in place what the outer one blocks.
+    """
+    names = [name for name in BLOCKED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        for name in names:
+            allow_import(name)
 
 
 def allow_import(name: str) -> None:

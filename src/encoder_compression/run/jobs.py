@@ -1,6 +1,5 @@
 """The frame around a script of the workflow: its log, its bars, its errors, its provenance."""
 
-import json
 import logging
 import os
 import platform
@@ -11,10 +10,8 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-from encoder_compression.config.load import taken
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, progress, provenance
-from encoder_compression.search.space import apply
 
 ROOM = 100_000  # bytes; a disk with less is full
 
@@ -32,15 +29,15 @@ def job(snakemake):
     # torch.load reads it at each call, and where it is set a checkpoint can run code again (CVE-2026-1839).
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # transformers 5 draws one for every file that it loads, and the log would hold them
-    environment.block_imports()
     log = Path(snakemake.log[0])
     _redirect_to(log)
     _say_where()
     facts: dict = {}
     start = time.monotonic()
     try:
-        yield facts
-        _write_provenance(snakemake, time.monotonic() - start, facts)
+        with environment.blocked_imports():
+            yield facts
+            _write_provenance(snakemake, time.monotonic() - start, facts)
     except UserError as error:
         _fail(str(error), log)
     except Exception as error:  # the terminal gets one line, the log all of it
@@ -48,52 +45,9 @@ def job(snakemake):
         _fail(_full_disk(Path(snakemake.output[0])) or f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", log)
 
 
-def train(technique, snakemake, **arguments) -> dict:
-    """Call a technique that trains, with the goal of the job, and return its facts: here, or in as many processes as the job has.
-
-    On each of its "nodes" they are its resource "processes", else one for each of its GPUs. Options that a search found take the
-    place of the step's own, and stand with the cost of the search among the facts.
-    """
-    searched = _searched(technique.__name__, snakemake)
-    arguments["options"] = apply(arguments["options"], searched.get("options", {}))
-    return _train(technique, snakemake, **arguments) | ({"searched": searched} if searched else {})
-
-
-def _searched(technique: str, snakemake) -> dict:
-    """Return what a search found for the job's step, with the trials and seconds that it took; nothing where there was none."""
-    best = snakemake.input.get("best")
-    if not best:
-        return {}
-    best_trial = json.loads(Path(best).read_text(encoding="utf-8"))
-    step = snakemake.wildcards.variant.split("+")[-1]
-    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": taken(step, technique, best_trial["options"])}
-
-
-def _train(technique, snakemake, **arguments) -> dict:
-    resources = snakemake.resources
-    nodes, processes = resources.get("nodes") or 1, resources.get("processes") or resources.get("gpu") or 1
-    if nodes * processes == 1:
-        return technique(goal=goal(snakemake), **arguments)
-    from encoder_compression.training.distributed import launch
-
-    return launch(technique, nodes=nodes, processes=processes, threads=snakemake.threads, goal=goal(snakemake), **arguments)
-
-
 def title(snakemake) -> str:
     """Return a short name of the job for its bar: rule, variant, seed, device."""
     return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])
-
-
-def goal(snakemake):
-    """Return what a training job trains for."""
-    from encoder_compression.training.train import Goal
-
-    return Goal(
-        dataset=Path(snakemake.input.dataset),
-        metric=snakemake.params.metric,
-        seed=int(snakemake.wildcards.get("seed", snakemake.params.get("seed"))),  # a search is for all seeds and names its own
-        name=title(snakemake),
-    )
 
 
 def _redirect_to(log: Path) -> None:

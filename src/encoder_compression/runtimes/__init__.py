@@ -1,0 +1,1 @@
+"""The runtimes that execute an artifact, and the examples that they get."""

@@ -75,7 +75,7 @@ class Runtime:
         return np.maximum(lengths, np.minimum(-(-lengths // MULTIPLE) * MULTIPLE, self.longest))
 
     def _inputs(self, batch: Batch, length: int) -> Batch:
-        """Return what the graph asks for, padded to the length; the mask leaves the padding out."""
+        """Return what the graph asks for, padded to the length; the attention mask leaves the padding out."""
         missing = length - batch["input_ids"].shape[1]
         one_sentence = np.zeros_like(batch["input_ids"])  # what a model assumes that is told of no second one
         return {name: np.pad(batch.get(name, one_sentence), ((0, 0), (0, missing))) for name in self.names}

@@ -7,6 +7,7 @@ import numpy as np
 from pyarrow import compute
 
 from encoder_compression.data import features, tasks
+from encoder_compression.data.sampling import spread
 
 Batch = dict[str, np.ndarray]  # input_ids, attention_mask and perhaps token_type_ids, each int64 [size, length]
 
@@ -47,8 +48,7 @@ class Workload:
     def sample(self, count: int) -> list[np.ndarray]:
         """Return the inputs of so many examples, spread evenly over their lengths."""
         by_length = np.argsort(np.add.reduceat(self.lengths, self.first), kind="stable")
-        places = np.linspace(0, len(by_length) - 1, min(count, len(by_length)), dtype=int)
-        return [self._inputs_of(example) for example in by_length[places]]
+        return [self._inputs_of(example) for example in by_length[spread(count, len(by_length))]]
 
     def batches(self, size: int, inputs: np.ndarray, *, padded: bool) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yield (inputs, batch [size, length]), sorted by length and padded to the longest of the batch, or that the study allows."""

@@ -1,0 +1,1 @@
+"""Hyperparameter search: trials that several jobs take, and the choice."""

@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.plots import plot_search
-from encoder_compression.search import space
 from encoder_compression.search.trials import DONE, open_study
+from encoder_compression.study import nested
 
 
 def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best: Path, table: Path, picture: Path) -> dict:
@@ -29,7 +29,7 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     frame.to_csv(table, index=False)
     plot_search(frame, chosen=chosen.number, objectives=search["objectives"], title=f"search of {step}", path=picture)
     found = {
-        "options": space.decode(chosen.params, search["space"]),
+        "options": nested.decode(chosen.params, search["space"]),
         **dict(zip(search["objectives"], chosen.values, strict=True)),
         "trial": chosen.number,
         "trials": finished,
@@ -56,5 +56,5 @@ def _row(trial: FrozenTrial, search: dict) -> dict:
         **dict(zip(search["objectives"], trial.values or [None] * len(search["objectives"]), strict=True)),
         "seconds": trial.user_attrs.get("seconds"),
         "worker": trial.user_attrs.get("worker"),
-        **space.decode(trial.params, search["space"]),
+        **nested.decode(trial.params, search["space"]),
     }

@@ -31,7 +31,7 @@ from transformers import TrainerCallback
 
 from encoder_compression.encoders import pretrained
 from encoder_compression.run import provenance
-from encoder_compression.search import space
+from encoder_compression.study import nested
 from encoder_compression.training.divergence import Diverged
 from encoder_compression.training.train import Goal
 
@@ -184,7 +184,7 @@ def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, i
     folder.mkdir(parents=True)
     outputs = {"model": folder / "model", "adapter": folder / "adapter", "curve": folder / "training.csv"}
     arguments = {name: path for name, path in (inputs | outputs).items() if name in inspect.signature(function).parameters}
-    own = space.apply(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
+    own = nested.put(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
     watched = WatchedGoal(**asdict(goal), trial=trial, numbers=itertools.count(1)) if search["objectives"] == ["score"] else goal
     facts = function(goal=watched, options=own, **arguments)
     measure = {"score": lambda: facts["validation_score"], "multiplications": lambda: multiplications(outputs["model"])}
@@ -193,7 +193,7 @@ def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, i
 
 def _suggest(trial: optuna.Trial, name: str, tried: dict):
     if "choices" in tried:
-        return json.loads(trial.suggest_categorical(name, space.encode(tried["choices"])))
+        return json.loads(trial.suggest_categorical(name, nested.encode(tried["choices"])))
     suggest = trial.suggest_int if isinstance(tried["low"], int) else trial.suggest_float
     return suggest(name, tried["low"], tried["high"], log=tried["log"])
 

@@ -2,30 +2,18 @@
 
 from dataclasses import dataclass
 
-from encoder_compression.config.consistency import MASKED
-from encoder_compression.config.load import CONTROL, TECHNIQUES, control_of, is_taught
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.study import order
-
-FORM_OF_RUNTIME = {"pytorch": "model", "onnxruntime": "onnx", "openvino": "openvino"}
-FORM_OF_METHOD = {"dynamic": "onnx", "weights": "onnx", "openvino": "openvino"}  # what quantizing leaves
-# What a technique changes about the work of a call, as the tables name the factors of a speed-up.
-FACTORS = {
-    "finetune": "weights",
-    "lora": "weights",
-    "distill": "depth",
-    "average": "weights",
-    "shrink": "width",
-    "prune": "weights",
-    "qat": "weights",
-    "trim": "weights",
-    "quantize": "precision",
-}
+from encoder_compression.study.chain import Chain, controlled, is_control
+from encoder_compression.study.controls import control_of, technique_of
+from encoder_compression.study.forms import FORM_OF_RUNTIME
+from encoder_compression.study.techniques import TECHNIQUES, Technique
 
 
 @dataclass(frozen=True)
 class Study:
-    """One experiment with its complete options, as `configuration.load_experiments` returns them."""
+    """One experiment with its complete options, as `config.load.load_experiments` returns them."""
 
     name: str
     options: dict
@@ -61,46 +49,45 @@ class Study:
         """Raise UserError where a variant of the group is no row, or has no device in common with another."""
         devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
         for variant in group:
-            if not devices[variant] and variant.removesuffix(CONTROL) in self.options["variants"]:
+            if not devices[variant] and controlled(variant) in self.options["variants"]:
                 raise UserError(f"{self.name}: compare: '{variant}' is no row, as its control is off; name it under 'variants', too")
             if not devices[variant]:
                 raise UserError(f"{self.name}: compare: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
         if not set.intersection(*devices.values()):
             raise UserError(f"{self.name}: compare: no device runs all of {', '.join(group)}; make groups that share one")
 
-    def technique(self, step: str) -> str:
+    def technique(self, step: str) -> Technique:
         """Return the technique that the step configures."""
-        for technique in TECHNIQUES:
-            if step in self.options[technique]:
-                return technique
-        known = [name for technique in TECHNIQUES for name in self.options[technique]]
-        raise UserError(f"{self.name}: unknown step '{step}'{nearest(step, known)}")
+        technique = technique_of(step, self.options)
+        if technique is None:
+            known = [name for section in TECHNIQUES for name in self.options[section]]
+            raise UserError(f"{self.name}: unknown step '{step}'{nearest(step, known)}")
+        return technique
+
+    def last_technique(self, variant: str) -> Technique:
+        """Return the technique of the chain's last step."""
+        return self.technique(Chain(variant).last)
 
     def check(self, variant: str) -> None:
         """Raise UserError where the chain has an unknown step or an order that cannot work."""
         order.check(self, variant)
 
-    def parent(self, variant: str) -> str:
-        """Return the chain without its last step."""
-        return variant.rpartition("+")[0]
-
-    def teacher(self, variant: str) -> str:
-        """Return the chain up to the step that the distilled last step names as its teacher."""
-        steps = variant.split("+")
-        return "+".join(steps[: steps.index(self.step_options(variant)["teacher"]) + 1])
+    def teacher(self, variant: str) -> Chain:
+        """Return the chain up to the step that the taught last step names as its teacher."""
+        return Chain(variant).up_to(self.step_options(variant)["teacher"])
 
     def is_taught(self, variant: str) -> bool:
         """Return whether the chain's last step has a teacher."""
-        return is_taught(self.technique(variant.split("+")[-1]), self.step_options(variant))
+        return self.last_technique(variant).taught(self.step_options(variant))
 
     def soft_targets_form(self, variant: str) -> str | None:
         """Return what holds its teacher's logits, computed before, for the chain's last step; of a corpus the largest, if any are kept."""
-        own = self.step_options(variant)
-        if not own["loss"]["soft"]:
+        options = self.step_options(variant)
+        if not options["loss"]["soft"]:
             return None
         if self.options["task"] != MASKED:
             return "soft_targets"
-        return f"top{own['top_logits']}_logits" if "top_logits" in own else None
+        return f"top{options['top_logits']}_logits" if "top_logits" in options else None
 
     def learns_from_ensemble(self, variant: str) -> bool:
         """Return whether the chain's last step reads the mean of its teachers' logits over all seeds."""
@@ -113,27 +100,24 @@ class Study:
 
     def step_options(self, variant: str) -> dict:
         """Return the options of the chain's last step."""
-        step = variant.split("+")[-1]
-        return self.options[self.technique(step)][step]
+        step = Chain(variant).last
+        return self.options[self.technique(step).name][step]
 
     def searched_step(self, variant: str) -> str | None:
         """Return the step whose search gives options to the chain's last step, which may be its control; None where there is none."""
-        step = variant.split("+")[-1].removesuffix(CONTROL)
+        step = controlled(Chain(variant).last)
         return step if step in self.options["search"] else None
 
-    def searched_chain(self, step: str) -> str:
+    def searched_chain(self, step: str) -> Chain:
         """Return the chain at whose end the step is searched."""
-        return "+".join([*filter(None, [self.options["search"][step].get("parent")]), step])
+        return Chain(self.options["search"][step].get("parent", "")).then(step)
 
     def forms(self, variant: str) -> tuple[str, ...]:
         """Return the artifacts that a variant can have: weights, as they are and compressed, and graphs; once quantized one graph alone.
 
         A lora step also has its updates apart.
         """
-        technique = self.technique(variant.split("+")[-1])
-        if technique == "quantize":
-            return (FORM_OF_METHOD[self.step_options(variant)["method"]],)
-        return ("model", "compressed", *(["adapter"] if technique == "lora" else []), "onnx", "openvino")
+        return self.last_technique(variant).forms(self.step_options(variant))
 
     def form(self, device: str) -> str:
         """Return which artifact the device reads."""
@@ -156,7 +140,7 @@ class Study:
     def _has_row(self, variant: str, device: str) -> bool:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
         wanted = self.options["devices"][device]["runtime"] in self._runtimes(variant)
-        told_here = not variant.endswith(CONTROL) or self.baseline_device(device) == device
+        told_here = not is_control(variant) or self.baseline_device(device) == device
         return wanted and told_here and self.form(device) in self.forms(variant)
 
     def _runtimes(self, variant: str) -> list[str]:
@@ -173,15 +157,15 @@ class Study:
 
     def _table_row(self, variant: str, seed: int, device: str) -> dict:
         baseline = self.options["baseline"]["variant"]
-        order = self.chains(variant)
+        chains = Chain(variant).prefixes
         return {
             "variant": variant,
             "seed": seed,
             "device": device,
-            "chain": {chain: self.technique(chain.split("+")[-1]) for chain in order},
+            "chain": {chain: self.last_technique(chain).name for chain in map(str, chains)},
             "folder": self.folder(variant, seed, device),
-            "folder_of": {chain: self.folder(chain, seed, device) for chain in order},
-            "control": control_of(variant, self.options),
+            "folder_of": {chain: self.folder(chain, seed, device) for chain in map(str, chains)},
+            "control": self.control(variant),
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
             "trained": self._trained(variant, seed),
@@ -189,57 +173,57 @@ class Study:
 
     def _trained(self, variant: str, seed: int) -> list[str]:
         """Return the models that were trained for the variant: those of the chains up to it, what they average and learn from."""
-        found = []
-        for chain in self.chains(variant):
-            if self.technique(chain.split("+")[-1]) == "average":
-                found += [(other, seed) for averaged in self.step_options(chain)["with"] for other in self.chains(averaged)]
+        models = []
+        for chain in Chain(variant).prefixes:
+            averaged = self.step_options(chain).get("with", [])
+            models += [(prefix, seed) for averaged_chain in averaged for prefix in Chain(averaged_chain).prefixes]
             if self.learns_from_ensemble(chain):
-                found += [(other, each) for other in self.chains(self.teacher(chain)) for each in self.options["seeds"]]
-            found += [(chain, seed)] if "model" in self.forms(chain) else []
-        return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(found)]
+                models += [(prefix, each) for prefix in self.teacher(chain).prefixes for each in self.options["seeds"]]
+            models += [(chain, seed)] if "model" in self.forms(chain) else []
+        return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(models)]
+
+    def control(self, variant: str) -> str | None:
+        """Return the variant that one is to beat; None where it has no control."""
+        control = control_of(variant, self.options)
+        return None if control is None else str(control)
 
     def artifacts(self) -> list[dict]:
         """Return every artifact behind the rows: its folder, form as in `forms`, variant, seed and steps with options.
 
         Only pruned variants are compressed: other weights have no zeros that would make it worth a second file.
         """
-        found = {}
+        artifacts = {}
         for variant, seed, device in self.rows():
             read = {self.form(device), "model", "adapter"}
             if "openvino" in read:
                 read.add("onnx")  # which that form is made from
-            made = [(chain, form) for chain in self.chains(variant) for form in read & set(self.forms(chain))]
+            made = [(str(chain), form) for chain in Chain(variant).prefixes for form in read & set(self.forms(chain))]
             for chain, form in [*made, *([(variant, "compressed")] if self._is_pruned(variant) else [])]:
-                found[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
-        return [{"folder": folder, **found[folder]} for folder in sorted(found)]
+                artifacts[self.folder(chain, seed, form)] = {"form": form, "variant": chain, "seed": seed, "steps": self._steps(chain)}
+        return [{"folder": folder, **artifacts[folder]} for folder in sorted(artifacts)]
 
     def _is_pruned(self, variant: str) -> bool:
         """Return whether the last step set zeros; a control's did not."""
-        step = variant.split("+")[-1]
-        return self.technique(step) == "prune" and not step.endswith(CONTROL)
+        return self.last_technique(variant).sparse and not is_control(variant)
 
     def _steps(self, variant: str) -> list[dict]:
-        options = [(step, self.technique(step)) for step in variant.split("+")]
-        return [{"step": step, "technique": technique, "options": self.options[technique][step]} for step, technique in options]
-
-    def chains(self, variant: str) -> list[str]:
-        """Return every chain up to the variant: ``["teacher", "teacher+even3"]``."""
-        steps = variant.split("+")
-        return ["+".join(steps[: count + 1]) for count in range(len(steps))]
+        """Return name, technique and options of every step of the chain."""
+        techniques = [(step, self.technique(step).name) for step in Chain(variant).steps]
+        return [{"step": step, "technique": technique, "options": self.options[technique][step]} for step, technique in techniques]
 
     def folder(self, variant: str, seed: int, part: str) -> str:
         """Return where an artifact of the variant (model, onnx, openvino, soft_targets) or its results on a device lie."""
-        return f"results/{self.name}/{variant}/seed{seed}/{part}"
+        return Chain(variant).folder(self.name, seed, part)
 
     def dataset(self, variant: str, seed: int) -> str:
         """Return where the data set lies that the variant reads: cut into the entries of its own vocabulary after a trim step."""
-        trimmed = [chain for chain in self.chains(variant) if self.technique(chain.split("+")[-1]) == "trim"]
-        return self.folder(trimmed[-1], seed, "dataset") if trimmed else f"results/{self.name}/dataset"
+        cut = [chain for chain in Chain(variant).prefixes if self.last_technique(chain).own_dataset]
+        return self.folder(cut[-1], seed, "dataset") if cut else f"results/{self.name}/dataset"
 
     def baseline_device(self, device: str) -> str:
         """Return the device with eager PyTorch in float32 on the same hardware, or the device itself where there is none."""
         devices = self.options["devices"]
-        same = [name for name, other in devices.items() if _same_hardware(other, devices[device])]
+        same = [name for name, candidate in devices.items() if _same_hardware(candidate, devices[device])]
         plain = (name for name in same if _is_plain(devices[name]))
         return next(plain, device)
 
@@ -256,9 +240,14 @@ class Study:
         return None if reference == device else (baseline, reference)
 
 
+def replaces_words(options: dict) -> bool:
+    """Say whether an experiment's texts without labels are those of train with words replaced."""
+    return "replaced" in options.get("unlabelled", {})
+
+
 def _is_plain(device: dict) -> bool:
     return (device["runtime"], device["precision"]) == ("pytorch", "float32") and not device.get("compile")
 
 
-def _same_hardware(one: dict, other: dict) -> bool:
-    return (one["hardware"], one["threads"]) == (other["hardware"], other["threads"])
+def _same_hardware(device: dict, reference: dict) -> bool:
+    return (device["hardware"], device["threads"]) == (reference["hardware"], reference["threads"])

@@ -1,0 +1,1 @@
+"""Knowledge distillation: soft targets, ensembles of teachers, unlabeled rows."""

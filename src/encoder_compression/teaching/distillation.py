@@ -10,9 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run import provenance
-from encoder_compression.teaching.fixed_mlm_masks import FixedMasks
+from encoder_compression.teaching.fixed_mlm_masks import FixedMlmMasks
 from encoder_compression.teaching.soft_targets import FILE_NAME
-from encoder_compression.training.examples import Examples, is_masked, of_train, read_train
+from encoder_compression.training.examples import Examples, has_mlm_masks, of_train, read_train
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.ramp import Ramp
@@ -77,16 +77,11 @@ def learn(
     return history, facts | {"layer_map": dict(enumerate(layer_map, start=1))}
 
 
-def train_on(network: PreTrainedModel, *, parent: Path, teacher: Path, **learning) -> tuple[list[dict], dict]:
-    """Train a model that has the layers of ``parent`` on towards labels and teacher, as `learn`; returns its curve and facts."""
-    return learn(network, teacher=teacher, layer_map=layer_map(parent, teacher), further=None, **learning)
-
-
 def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, options: dict) -> Examples:
     """Return train with the teacher's answers where they are kept, and the rows beside it."""
     if "top_logits" in options:
-        return FixedMasks(goal.dataset, goal.seed, soft_targets)
-    if is_masked(goal.dataset):
+        return FixedMlmMasks(goal.dataset, goal.seed, soft_targets)
+    if has_mlm_masks(goal.dataset):
         return of_train(goal.dataset, goal.seed)
     train = read_train(goal.dataset, soft_columns(soft_targets, options))
     return concatenate_datasets([train, further]) if further else train

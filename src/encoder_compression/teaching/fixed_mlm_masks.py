@@ -1,4 +1,4 @@
-"""Blocks of train that hide the same tokens in every epoch, with what a teacher answered there, computed once."""
+"""Blocks of train whose MLM masks are the same in every epoch, with the logits of a teacher there, computed once."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from encoder_compression.data.features import IGNORED
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 
 FILE_NAME = "logits.arrow"  # a row per block of train: "tokens" and "logits", those of all its places behind each other
 
 
-class FixedMasks(DynamicMasks):
+class FixedMlmMasks(DynamicMlmMasks):
     """The blocks of a corpus as their first epoch has them; with ``kept``, the teacher's largest logits [places, k] and their tokens.
 
     The file of ``kept`` is mapped into memory and not read into it, since that of a large corpus has gigabytes.

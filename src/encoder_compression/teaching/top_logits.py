@@ -11,7 +11,7 @@ from encoder_compression.data.features import IGNORED
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.run import progress
 from encoder_compression.statistics.finite import require_finite
-from encoder_compression.teaching.fixed_mlm_masks import FILE_NAME, FixedMasks
+from encoder_compression.teaching.fixed_mlm_masks import FILE_NAME, FixedMlmMasks
 from encoder_compression.training.objectives import answer
 from encoder_compression.training.trainer import Collator
 
@@ -21,12 +21,12 @@ BATCH_SIZE = 32
 def predict_top_logits(*, teacher: Path, dataset: Path, seed: int, count: int, output: Path, name: str) -> dict:
     """Write ``output/logits.arrow``: at each place to guess in train the ``count`` largest logits, in float16, and their tokens.
 
-    The teacher is frozen and in eval mode, and reads what `FixedMasks` of the same seed gives to its students. Returns facts.
+    The teacher is frozen and in eval mode, and reads what `FixedMlmMasks` of the same seed gives to its students. Returns facts.
     UserError where one of them is not finite in float16.
     """
     model, collate = pretrained.load_model(teacher).eval(), Collator(encoder_facts.load_tokenizer(teacher))
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    blocks = FixedMasks(dataset, seed, None)
+    blocks = FixedMlmMasks(dataset, seed, None)
     kinds = {"tokens": np.uint16 if model.config.vocab_size <= 2**16 else np.int32, "logits": np.float16}
     schema = pa.schema({name: pa.list_(pa.from_numpy_dtype(kind)) for name, kind in kinds.items()})
     Path(output).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""The techniques: a module per technique, each with the function that its rule calls."""

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders import pretrained
 from encoder_compression.pruning import calibration
+from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.pruning.scores import factors
-from encoder_compression.pruning.sparsity_masks import Masks
-from encoder_compression.teaching import distillation
-from encoder_compression.training import artifacts
+from encoder_compression.teaching.retraining import Retraining
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.train import Goal
 
@@ -20,45 +19,30 @@ def prune(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal,
     All zeros come at once before the training, or with "ramp" little by little in its first part. They are counted after
     the training and in the reloaded model; RuntimeError where the two differ.
     """
-    distillation.require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, goal.dataset]
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoder_facts.load_tokenizer(parent)
-    network = pretrained.load_model(parent)
-    masks = _masks(network, tokenizer, goal, options)
-    ramp = _ramp(masks, options)
-    history, facts = distillation.train_on(
-        network,
-        parent=parent,
-        teacher=teacher,
-        soft_targets=soft_targets,
-        tokenizer=tokenizer,
-        goal=goal,
-        options=options,
-        checkpoints=checkpoints,
-        ramp=ramp,
-    )
-    masks.make_permanent()
+    step = Retraining(parent=parent, teacher=teacher, soft_targets=soft_targets, goal=goal, options=options, model=model, curve=curve)
+    network, tokenizer = step.begin()
+    pruning_masks = _put_pruning_masks_on(network, tokenizer, goal, options)
+    history, facts = step.train(network, tokenizer, _ramp(pruning_masks, options))
+    pruning_masks.make_permanent()
     recovered = pretrained.count_zeros(network, options["parts"])
-    saved = pretrained.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), options["parts"])
+    saved = pretrained.count_zeros(step.publish(network, tokenizer), options["parts"])
     if saved != recovered:
         raise RuntimeError(f"zeros after recovery and after saving differ: {recovered} and {saved}")
-    artifacts.write_curve(history, curve)
-    artifacts.drop_checkpoints(checkpoints)
+    step.end(history)
     return facts | {"zeros_after_recovery": recovered, "zeros_after_saving": saved}
 
 
-def _ramp(masks: Masks, options: dict) -> Ramp | None:
+def _ramp(pruning_masks: PruningMasks, options: dict) -> Ramp | None:
     """Return what raises the sparsity during the training, or set all zeros now where the step has no ramp."""
     if "ramp" not in options:
-        return masks.raise_to(options["sparsity"])
-    start = max(options["ramp"]["start"], masks.share())
-    return Ramp(masks.raise_to, target=options["sparsity"], **options["ramp"] | {"start": start})
+        return pruning_masks.raise_to(options["sparsity"])
+    start = max(options["ramp"]["start"], pruning_masks.share())
+    return Ramp(pruning_masks.raise_to, target=options["sparsity"], **options["ramp"] | {"start": start})
 
 
-def _masks(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> Masks:
-    """Put masks on the model that rank by the score; size alone needs no examples."""
+def _put_pruning_masks_on(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> PruningMasks:
+    """Put pruning masks on the model that rank by the score; magnitude alone needs no examples."""
     by_size = options["score"] == "magnitude"
     batches = [] if by_size else calibration.batches(goal.dataset, tokenizer, options["calibration"])
     modules = pretrained.parts(network, options["parts"])
-    return Masks(modules, scope=options["scope"], factors=factors(network, modules, options["score"], batches))
+    return PruningMasks(modules, scope=options["scope"], factors=factors(network, modules, options["score"], batches))

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.quantization.fake import FakeQuantization
-from encoder_compression.teaching import distillation
-from encoder_compression.training import artifacts
+from encoder_compression.teaching.retraining import Retraining
 from encoder_compression.training.train import Goal
 
 
@@ -14,24 +12,11 @@ def qat(*, parent: Path, teacher: Path, soft_targets: Path | None, goal: Goal, o
 
     Scores on validation, which choose the epoch, are those of the rounded model.
     """
-    distillation.require_gate(teacher, options["gate"])
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=[parent, teacher, goal.dataset])
-    tokenizer = encoder_facts.load_tokenizer(parent)
-    network = pretrained.load_model(parent)
+    step = Retraining(parent=parent, teacher=teacher, soft_targets=soft_targets, goal=goal, options=options, model=model, curve=curve)
+    network, tokenizer = step.begin()
     rounding = FakeQuantization(network, bits=options["bits"], block=options["block"])
-    history, facts = distillation.train_on(
-        network,
-        parent=parent,
-        teacher=teacher,
-        soft_targets=soft_targets,
-        tokenizer=tokenizer,
-        goal=goal,
-        options=options,
-        checkpoints=checkpoints,
-        ramp=None,
-    )
+    history, facts = step.train(network, tokenizer, None)
     rounding.take_off()
-    artifacts.publish(network, tokenizer, model, dataset=goal.dataset)
-    artifacts.write_curve(history, curve)
-    artifacts.drop_checkpoints(checkpoints)
+    step.publish(network, tokenizer)
+    step.end(history)
     return facts

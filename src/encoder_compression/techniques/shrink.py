@@ -12,8 +12,7 @@ from encoder_compression.pruning.budget import Budget, of_multiplications, of_ti
 from encoder_compression.pruning.correction import correct
 from encoder_compression.pruning.gates import importance, open_gates
 from encoder_compression.pruning.structure import Structure, choose, remove
-from encoder_compression.teaching import distillation
-from encoder_compression.training import artifacts
+from encoder_compression.teaching.retraining import Retraining
 from encoder_compression.training.train import Goal
 
 
@@ -26,28 +25,14 @@ def shrink(
     ``times`` is what the parent's structures take on the device, where the step has a target of speed.
     """
     encoder_facts.require_all_heads(parent, "structured pruning")
-    distillation.require_gate(teacher, options["gate"])
-    inputs = [parent, teacher, goal.dataset, *([times] if times else [])]
-    checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
-    tokenizer = encoder_facts.load_tokenizer(parent)
-    network = pretrained.load_model(parent)
+    step = Retraining(parent=parent, teacher=teacher, soft_targets=soft_targets, goal=goal, options=options, model=model, curve=curve)
+    network, tokenizer = step.begin(*([times] if times else []))
     before = pretrained.count_zeros(network, ["encoder"])["weights"]
     budget = _budget(network, options, times)
-    structure = _cut(network, tokenizer, goal, options, budget, checkpoints / "structure.json")
-    history, facts = distillation.train_on(
-        network,
-        parent=parent,
-        teacher=teacher,
-        soft_targets=soft_targets,
-        tokenizer=tokenizer,
-        goal=goal,
-        options=options,
-        checkpoints=checkpoints,
-        ramp=None,
-    )
-    after = pretrained.count_zeros(artifacts.publish(network, tokenizer, model, dataset=goal.dataset), ["encoder"])["weights"]
-    artifacts.write_curve(history, curve)
-    artifacts.drop_checkpoints(checkpoints)
+    structure = _cut(network, tokenizer, goal, options, budget, step.checkpoints / "structure.json")
+    history, facts = step.train(network, tokenizer, None)
+    after = pretrained.count_zeros(step.publish(network, tokenizer), ["encoder"])["weights"]
+    step.end(history)
     kept = {"heads": structure.kept_heads.tolist(), "neurons": structure.kept_neurons.tolist()}
     cost = float(budget.cost(structure.kept_heads, structure.kept_neurons[0]))
     predicted = {"predicted_speedup": budget.whole / cost} if times else {}

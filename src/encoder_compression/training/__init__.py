@@ -1,0 +1,1 @@
+"""The training loop: objectives, losses, batches, checkpoints, length, several processes."""

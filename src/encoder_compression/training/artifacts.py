@@ -21,13 +21,18 @@ CURVE_COLUMNS = [
 ]  # fmt: skip
 
 
-def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Path]) -> Path:
-    """Return the folder beside ``model`` for a job's checkpoints, emptied where another job wrote them.
+def checkpoints_of(model: Path) -> Path:
+    """Return the folder for a job's checkpoints: beside ``model``, because Snakemake deletes the outputs of a failed job."""
+    return Path(model).parent / "checkpoints"
 
-    Beside and not inside, because Snakemake deletes the outputs of a failed job. Checkpoints hold the optimizer's
+
+def claim_checkpoints(model: Path, *, options: dict, seed: int, inputs: list[Path]) -> Path:
+    """Return `checkpoints_of` a model, emptied where another job wrote them.
+
+    Checkpoints hold the optimizer's
     state as torch files, so only those are loaded that a job with the same options and inputs wrote.
     """
-    folder = Path(model).parent / "checkpoints"
+    folder = checkpoints_of(model)
     if processes.rank() == 0:
         _claim(folder, options=options, seed=seed, inputs=inputs)
     processes.wait()

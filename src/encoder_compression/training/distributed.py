@@ -82,9 +82,9 @@ def _run(command: list[str], *, threads: int) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
+@environment.blocked_imports()
 def serve(folder: Path) -> None:
     """Answer the call in ``folder`` as one of its processes; the first one writes what it returns."""
-    environment.block_imports()
     import torch
     from accelerate import PartialState
 

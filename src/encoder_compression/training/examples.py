@@ -9,18 +9,18 @@ from pyarrow import compute
 
 from encoder_compression.data import features, tasks
 from encoder_compression.statistics import quality
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 
-Examples = Dataset | DynamicMasks
+Examples = Dataset | DynamicMlmMasks
 
 
 def of_train(dataset: Path, seed: int) -> Examples:
     """Return train with its labels; where words are to be guessed, others in each epoch, chosen with the seed."""
-    return DynamicMasks(dataset, seed) if is_masked(dataset) else read_train(dataset, {})
+    return DynamicMlmMasks(dataset, seed) if has_mlm_masks(dataset) else read_train(dataset, {})
 
 
-def is_masked(dataset: Path) -> bool:
-    """Say whether words are hidden in the texts of a data set."""
+def has_mlm_masks(dataset: Path) -> bool:
+    """Return whether a data set is a corpus for masked language modeling, which has MLM masks and no labels of its own."""
     return "masking" in tasks.describe(dataset)
 
 
@@ -40,7 +40,7 @@ def _read_split(dataset: Path, split: str) -> pa.Table:
 
 def lengths(examples: Examples) -> np.ndarray:
     """Return how many tokens each input has, [inputs]."""
-    if isinstance(examples, DynamicMasks):
+    if isinstance(examples, DynamicMlmMasks):
         return np.array(examples.lengths)
     return compute.list_value_length(examples.with_format("arrow")[:]["input_ids"]).to_numpy()
 

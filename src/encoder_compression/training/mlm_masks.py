@@ -1,4 +1,4 @@
-"""Blocks of train with other tokens to guess in each epoch, as in RoBERTa (Liu et al. 2019, section 4.1)."""
+"""Blocks of train with other masked tokens in each epoch: dynamic masking, as in RoBERTa (Liu et al. 2019, section 4.1)."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ import torch
 
 from encoder_compression.data import features, tasks
 from encoder_compression.data.features import IGNORED
-from encoder_compression.data.tasks.masking import Masking
+from encoder_compression.data.tasks.mlm_masking import MlmMasking
 
 
-class DynamicMasks(torch.utils.data.Dataset):
-    """The blocks of a corpus; what a block hides is a function of seed, epoch and the block's place, so a resumed epoch repeats it."""
+class DynamicMlmMasks(torch.utils.data.Dataset):
+    """The blocks of a corpus; a block's MLM mask is a function of seed, epoch and the block's place, so a resumed epoch repeats it."""
 
     def __init__(self, dataset: Path, seed: int):
         table = features.read(dataset, "train", "words")
         self.columns = {name: _matrix(table[name].combine_chunks()) for name in table.column_names}
-        self.masking = Masking(**tasks.describe(dataset)["masking"])
+        self.mlm_masking = MlmMasking(**tasks.describe(dataset)["masking"])
         self.seed, self.epoch = seed, 0
 
     @property
@@ -35,7 +35,7 @@ class DynamicMasks(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch, index])
         row = {name: values[index] for name, values in self.columns.items()}
-        masked, labels = self.masking.apply(row["input_ids"], row.get("words"), generator)
+        masked, labels = self.mlm_masking.apply(row["input_ids"], row.get("words"), generator)
         return {"input_ids": masked.tolist(), "labels": labels.tolist(), "attention_mask": [1] * len(masked)}
 
 
@@ -45,7 +45,7 @@ def _matrix(lists) -> np.ndarray:
 
 
 def guesses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the likeliest token [batch, length] at each place to guess, where logits [1, places, vocabulary] are of these alone."""
+    """Return the likeliest token [batch, length] at each masked place, where logits [1, places, vocabulary] are of these alone."""
     found = torch.full_like(labels, IGNORED)
     found[labels != IGNORED] = logits[0].argmax(-1).to(labels.dtype)
     return found

@@ -95,7 +95,7 @@ class Distillation:
         """Return the weighted terms of a batch."""
         batch = dict(batch)
         soft_targets, tokens = batch.pop("teacher_logits", None), batch.pop("teacher_tokens", None)
-        hidden, mask = bool(self.weights["hidden"]), batch["attention_mask"]
+        hidden, attention_mask = bool(self.weights["hidden"]), batch["attention_mask"]
         with self._watched(unwrapped(model)) as student_states:
             student = answer(model, batch, output_hidden_states=hidden)
         with self._watched(self.teacher) as teacher_states:
@@ -105,10 +105,10 @@ class Distillation:
             student_logits = pretrained.logits(student) if tokens is None else pretrained.logits(student)[0].gather(-1, tokens)
             terms["soft"] = self._soft_term(student_logits, pretrained.logits(teacher) if soft_targets is None else soft_targets)
         if hidden:
-            terms["hidden"] = unwrapped(model).hidden_matcher(student.hidden_states, teacher.hidden_states, mask)
+            terms["hidden"] = unwrapped(model).hidden_matcher(student.hidden_states, teacher.hidden_states, attention_mask)
         if self.weights["relation"]:
             heads = _heads(self.teacher, student_states + teacher_states)
-            terms["relation"] = relation_loss(student_states, teacher_states, mask, heads=heads)
+            terms["relation"] = relation_loss(student_states, teacher_states, attention_mask, heads=heads)
         return {name: self.weights[name] * term for name, term in terms.items()}
 
     def _watched(self, model: nn.Module):

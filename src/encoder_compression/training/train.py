@@ -20,24 +20,13 @@ from encoder_compression.errors import UserError
 from encoder_compression.run import environment, memory
 from encoder_compression.training import length, processes, resume
 from encoder_compression.training.examples import Examples, Validation, lengths, of_train
-from encoder_compression.training.mlm_masks import DynamicMasks, guesses
+from encoder_compression.training.mlm_masks import DynamicMlmMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
 from encoder_compression.training.ramp import Ramp
 from encoder_compression.training.stopping import StopOnSignal
 from encoder_compression.training.trainer import Collator, EncoderTrainer, ProgressBar
 
 log = logging.getLogger(__name__)
-
-NO_STEP = {
-    "epochs": 0,
-    "learning_rate": 0,
-    "batch_size": 64,
-    "accumulation": 1,
-    "warmup": 0,
-    "weight_decay": 0,
-    "patience": 1,
-    "precision": "auto",
-}
 
 
 @dataclass(frozen=True)
@@ -104,18 +93,12 @@ def train(
 
 
 def validate(*, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal) -> tuple[list[dict], dict]:
-    """Return the curve and the facts of a training of no step, for a model that is not to be trained."""
+    """Return the curve and the facts of a training of no step, for a model that is not to be trained; in bfloat16 where there is that."""
+    examples = of_train(goal.dataset, goal.seed)
+    set_seed(goal.seed)
     with TemporaryDirectory() as folder:
-        return train(
-            model=model,
-            tokenizer=tokenizer,
-            goal=goal,
-            options=NO_STEP,
-            objective=from_labels,
-            checkpoints=Path(folder),
-            examples=of_train(goal.dataset, goal.seed),
-            ramp=None,
-        )
+        arguments = _arguments(Path(folder), goal.seed, bf16=_has_bfloat16(), fp16=False)
+        return _validate_only(_assemble(model, examples, tokenizer, goal, arguments, [], objective=from_labels, seconds=None, warmup=0))
 
 
 def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
@@ -155,24 +138,40 @@ def _trainer(
 ) -> EncoderTrainer:
     if options.get("gradient_checkpointing") and not model.supports_gradient_checkpointing:
         raise UserError(f"training: transformers has no gradient_checkpointing for {model.config.model_type}; take it out")
-    validation = Validation(goal.dataset, goal.metric)
-    arguments = _arguments(options, goal.seed, checkpoints, len(data))
+    arguments = _training_arguments(options, goal.seed, checkpoints, len(data))
     callbacks = [ProgressBar(goal.name), *length.patience(options), StopOnSignal(), *goal.watchers()]
     if ramp:
         arguments.eval_delay = ramp.share * length.epochs(options, len(data))  # before, the model is not yet what was asked for
         callbacks.append(ramp)
+    seconds, warmup = options.get("seconds"), options["warmup"]
+    return _assemble(model, data, tokenizer, goal, arguments, callbacks, objective=objective, seconds=seconds, warmup=warmup)
+
+
+def _assemble(
+    model: PreTrainedModel,
+    data: Examples,
+    tokenizer: PreTrainedTokenizerBase,
+    goal: Goal,
+    arguments: TrainingArguments,
+    callbacks: list[TrainerCallback],
+    *,
+    objective: Objective,
+    seconds: float | None,
+    warmup: float,
+) -> EncoderTrainer:
+    validation = Validation(goal.dataset, goal.metric)
     return EncoderTrainer(
         model=model,
         args=arguments,
         objective=objective,
         lengths=lengths(data),
         score=validation.score,
-        seconds=options.get("seconds"),
-        warmup=options["warmup"],
+        seconds=seconds,
+        warmup=warmup,
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),
-        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMasks) else None,
+        preprocess_logits_for_metrics=guesses if isinstance(data, DynamicMlmMasks) else None,
         callbacks=callbacks,
     )
 
@@ -182,32 +181,28 @@ def _refuse_clock(options: dict) -> None:
         raise UserError("training: processes have a clock each and would not stop at one step; give 'steps' in place of 'seconds'")
 
 
-def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:
-    batch_size, accumulation = options["batch_size"], options["accumulation"]
+def _training_arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> TrainingArguments:
+    batch_size, accumulation, precision = options["batch_size"], options["accumulation"], options["precision"]
     parts = accumulation * processes.count()
     if batch_size % parts:
         among = f" times {processes.count()} processes" if processes.count() > 1 else ""
         raise UserError(f"training: accumulation {accumulation}{among} does not divide batch_size {batch_size}")
-    cuda = torch.cuda.is_available()
-    if options["precision"] == "float16" and not cuda:
+    if precision == "float16" and not torch.cuda.is_available():
         raise UserError("training: precision float16 needs CUDA; take bfloat16 or float32")
-    # TrainingArguments leave the precision of a training here, which the next one of the process, as in a search, would take for its own.
-    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
+    return _arguments(
+        checkpoints,
+        seed,
+        bf16=precision == "bfloat16" or (precision == "auto" and _has_bfloat16()),
+        fp16=precision == "float16",
         **length.arguments(options),
         per_device_train_batch_size=batch_size // parts,
-        per_device_eval_batch_size=64,
         gradient_accumulation_steps=accumulation,
         learning_rate=options["learning_rate"],
         warmup_steps=length.warmup_steps(options, sentences),
         weight_decay=options["weight_decay"],
         optim="adamw_torch_fused",
-        bf16=options["precision"] == "bfloat16" or (options["precision"] == "auto" and _has_bfloat16()),
-        fp16=options["precision"] == "float16",
         activation_checkpointing=options.get("gradient_checkpointing", False),
         activation_checkpointing_kwargs={"use_reentrant": False},
-        use_cpu=not cuda,
         ddp_find_unused_parameters=False,
         eval_strategy="epoch",
         save_strategy="epoch",
@@ -216,16 +211,29 @@ def _arguments(options: dict, seed: int, checkpoints: Path, sentences: int) -> T
         restore_callback_states_from_checkpoint=True,  # the patience that is left
         metric_for_best_model="score",
         greater_is_better=True,
-        logging_nan_inf_filter=False,  # which would hide them, and waits for the device in every step
         logging_steps=max(1, math.ceil(sentences / batch_size / 10)),
+    )
+
+
+def _arguments(output: Path, seed: int, **arguments) -> TrainingArguments:
+    """Return the arguments of a Trainer: those given, and what every training and validation has."""
+    cuda = torch.cuda.is_available()
+    # TrainingArguments leave the precision of a training here, which the next one of the process, as in a search, would take for its own.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
+    complete = TrainingArguments(
+        output_dir=str(output),
+        seed=seed,
+        per_device_eval_batch_size=64,
+        use_cpu=not cuda,
+        logging_nan_inf_filter=False,  # which would hide them, and waits for the device in every step
         remove_unused_columns=False,
         dataloader_pin_memory=cuda,
         disable_tqdm=True,
         report_to=[],
-        seed=seed,
+        **arguments,
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # with more the Trainer would fall into DataParallel
-    return arguments
+    complete._n_gpu = min(complete.n_gpu, 1)  # with more the Trainer would fall into DataParallel
+    return complete
 
 
 def _has_bfloat16() -> bool:

@@ -17,7 +17,7 @@ from encoder_compression.run import progress
 from encoder_compression.training import processes
 from encoder_compression.training.divergence import DivergenceGuard
 from encoder_compression.training.length import ENDLESS, TimeLimit
-from encoder_compression.training.mlm_masks import DynamicMasks
+from encoder_compression.training.mlm_masks import DynamicMlmMasks
 from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
@@ -25,16 +25,16 @@ from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 class EpochLengthSampler(LengthGroupedSampler):
     """Groups sentences of similar length; the order is a function of seed and epoch alone, so a resumed epoch repeats it."""
 
-    def __init__(self, *, batch_size: int, lengths: list[int], seed: int, masks: DynamicMasks | None):
+    def __init__(self, *, batch_size: int, lengths: list[int], seed: int, mlm_masks: DynamicMlmMasks | None):
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
         self.seed = seed
-        self.masks = masks
+        self.mlm_masks = mlm_masks
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by accelerate before each epoch; tells it to the masks of train, which change with it."""
-        if self.masks is not None:
-            self.masks.set_epoch(epoch)
+        """Called by accelerate before each epoch; tells it to the MLM masks of train, which change with it."""
+        if self.mlm_masks is not None:
+            self.mlm_masks.set_epoch(epoch)
         self.generator.manual_seed(self.seed * 100_003 + epoch)
 
 
@@ -90,14 +90,14 @@ class EncoderTrainer(Trainer):
         self.interval = {"steps": 0, "tokens": 0, "terms": {}, "start": time.monotonic()}
 
     @property
-    def _masks(self) -> DynamicMasks | None:
-        return self.train_dataset if isinstance(self.train_dataset, DynamicMasks) else None
+    def _mlm_masks(self) -> DynamicMlmMasks | None:
+        return self.train_dataset if isinstance(self.train_dataset, DynamicMlmMasks) else None
 
     def get_train_dataloader(self) -> ShareLoader:
         """Return this process's share of the batches; the batches themselves are the same whatever the number of processes."""
         together = self.args.train_batch_size * processes.count()
         grouped = together * self.args.gradient_accumulation_steps
-        sampler = EpochLengthSampler(batch_size=grouped, lengths=self.lengths, seed=self.args.seed, masks=self._masks)
+        sampler = EpochLengthSampler(batch_size=grouped, lengths=self.lengths, seed=self.args.seed, mlm_masks=self._mlm_masks)
         batches = ShareOfBatches(sampler, together)
         return ShareLoader(
             self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator, pin_memory=self.args.dataloader_pin_memory
@@ -156,7 +156,7 @@ class EncoderTrainer(Trainer):
             means = {f"loss_{name}": term / steps for name, term in zip(interval["terms"], terms, strict=True)}
             logs |= means | {"tokens_per_second": tokens / (time.monotonic() - interval["start"])}
             self._start_interval()
-        if "eval_loss" in logs and self._masks:
+        if "eval_loss" in logs and self._mlm_masks:
             logs["eval_perplexity"] = math.exp(logs["eval_loss"])
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)

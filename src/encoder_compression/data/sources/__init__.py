@@ -1,0 +1,1 @@
+"""Encoders and tables from packages, the hub and local files."""

@@ -21,7 +21,7 @@ PADDING = "pad_token_id"  # null in a config, where the class has a default
 OF_TOKENIZER = {"padding_side": "right", "truncation_side": "right"}
 PATHS = ("merges_file", "tokenizer_file", "vocab_file")  # of the machine that saved it; the files of the folder are read
 POSITIONAL = "init_inputs"  # the first of them is a path, too
-INPUTS = "model_input_names"  # the first is what is padded; without the mask it would not be padded with it
+INPUTS = "model_input_names"  # the first is what is padded; without the attention mask it would not be padded with it
 TOKENIZER = "tokenizer.json"
 
 

@@ -31,7 +31,8 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-NAMES = ("classification", "regression", "question-answering", "masked-language-modelling")
+MASKED = "masked-language-modelling"
+NAMES = ("classification", "regression", "question-answering", MASKED)
 
 
 def load(name: str) -> ModuleType:

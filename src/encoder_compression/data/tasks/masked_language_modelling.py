@@ -17,7 +17,7 @@ from encoder_compression.data.sources.batches import BATCH, Table
 from encoder_compression.data.spool import Rows
 from encoder_compression.data.tasks import sentences
 from encoder_compression.data.tasks.blocks import Blocks, pack
-from encoder_compression.data.tasks.masking import Masking, for_tokenizer
+from encoder_compression.data.tasks.mlm_masking import MlmMasking, for_tokenizer
 from encoder_compression.errors import UserError
 
 AUTO_CLASS = "AutoModelForMaskedLM"
@@ -29,7 +29,7 @@ SUSPECT = "the tokenizer of the encoder"
 TARGETS = {"labels": "labels"}
 ONCE = False  # a repeated document is known by more than its rows
 TITLE = r"= (?!=).*(?<!=) ="  # of an article of WikiText; sections have more signs of equality
-FIXED_SEED = 0  # of the masks of validation and test, the same for all models
+FIXED_SEED = 0  # of the MLM masks of validation and test, the same for all models
 
 
 def clean(table: Table, split: str, options: dict, dropped: Counter) -> Iterator[pd.DataFrame]:
@@ -105,13 +105,13 @@ def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[st
     return {"rows": rows, "left_over_tokens": left_over, "masking": asdict(masking)}
 
 
-def _to_be_masked(blocks: Blocks, masking: Masking) -> dict[str, pa.Array]:
-    """Return the columns of blocks that get another mask in each epoch."""
+def _to_be_masked(blocks: Blocks, masking: MlmMasking) -> dict[str, pa.Array]:
+    """Return the columns of blocks that get another MLM mask in each epoch."""
     return {"input_ids": _lists(blocks.ids), **({"words": _lists(blocks.words)} if masking.whole_words else {})}
 
 
-def _masked(blocks: Blocks, masking: Masking) -> dict[str, pa.Array]:
-    """Return the columns of blocks whose masks stay."""
+def _masked(blocks: Blocks, masking: MlmMasking) -> dict[str, pa.Array]:
+    """Return the columns of blocks whose MLM masks stay."""
     pairs = zip(blocks.ids, blocks.words, strict=True)
     found = [masking.apply(ids, words, np.random.default_rng([FIXED_SEED, index])) for index, (ids, words) in enumerate(pairs)]
     masked, labels = (np.stack(column) for column in zip(*found, strict=True))

@@ -1,4 +1,4 @@
-"""Masks on a model's matrices: which of their weights are zero, and that they stay zero."""
+"""Pruning masks on a model's matrices: which of their weights are zero, and that they stay zero."""
 
 import numpy as np
 import torch
@@ -8,10 +8,10 @@ from torch.nn.utils import prune as pruning
 NEIGHBOURS = 4  # inputs that NVIDIA's sparse kernels read together: two zeros among them are the 2:4 form
 
 
-class Masks:
-    """Sets the least important weights to zero, more of them each time it is asked; a zero never comes back.
+class PruningMasks:
+    """Set the least important weights to zero, more of them with each call of `raise_to`; a zero never comes back.
 
-    While masks are on, every forward pass multiplies by them, so no training step can bring a weight back. They are
+    While pruning masks are on, every forward pass multiplies by them, so no training step can bring a weight back. They are
     buffers of the modules, so checkpoints hold them. ``factors`` are those of `scores.factors`; ``scope`` says how far one
     ranking goes: over all layers ("global"), a matrix ("layer"), an output, or four neighbouring inputs of one ("fours").
     """
@@ -30,15 +30,15 @@ class Masks:
 
     @torch.no_grad()
     def raise_to(self, sparsity: float) -> None:
-        """Mask the given share of the weights, those first that are zero already."""
+        """Prune the given share of the weights, those first that are zero already."""
         scores = [self._scores(name) for name in self.modules]
         if self.scope == "global":
             together = torch.cat([score.flatten() for score in scores])
             kept = _kept(together[None], sparsity)[0].split([score.numel() for score in scores])
         else:
             kept = [_kept(score.view(_rows(score, self.scope)), sparsity) for score in scores]
-        for module, mask, score in zip(self.modules.values(), kept, scores, strict=True):
-            module.weight_mask.copy_(mask.view_as(score) * (score >= 0))  # a row of few weights may have more zeros than asked for
+        for module, pruning_mask, score in zip(self.modules.values(), kept, scores, strict=True):
+            module.weight_mask.copy_(pruning_mask.view_as(score) * (score >= 0))  # a row of few weights may have more zeros than asked for
 
     def _scores(self, name: str) -> Tensor:
         """Return the importance of each weight of a matrix [outputs, inputs]; -1 for zeros, so that they go first."""
@@ -46,7 +46,7 @@ class Masks:
         return torch.where(weight == 0, -1.0, weight.abs() * self.factors[name].to(weight.device)).cpu()
 
     def make_permanent(self) -> None:
-        """Multiply the masks into the weights and take them off."""
+        """Multiply the pruning masks into the weights and take them off."""
         for module in self.modules.values():
             pruning.remove(module, "weight")
             module.weight.data += 0.0  # -0.0, a negative weight times 0, becomes 0.0: one kind of zero compresses better

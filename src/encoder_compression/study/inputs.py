@@ -1,0 +1,284 @@
+"""What the rules read and which options they take: properties of a step, a row, an experiment or a search, by a rule's wildcards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from encoder_compression.study.chain import Chain
+from encoder_compression.study.study import Study
+from encoder_compression.study.techniques import TECHNIQUES
+
+IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
+OF_STRUCTURE_TIMES = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment among the studies of the run. A property gives a path, several paths, or ``[]`` where there is nothing to read."""
+
+    studies: dict[str, Study]
+    name: str
+
+    @property
+    def study(self) -> Study:
+        """The experiment with its options."""
+        return self.studies[self.name]
+
+    @property
+    def encoder(self) -> str | list:
+        """The model of another experiment that is the encoder of this one."""
+        source = self.study.options["encoder"]
+        return self.model_of(source["variant"]) if "variant" in source else []
+
+    @property
+    def language_model(self) -> str:
+        """The model of another experiment that replaces words of train."""
+        return self.model_of(self.study.options["unlabelled"]["replaced"]["model"])
+
+    def model_of(self, reference: dict) -> str:
+        """Return the model of a variant of another experiment; ``reference`` names experiment, variant and seed."""
+        return self.studies[reference["experiment"]].folder(reference["variant"], reference["seed"], "model")
+
+    @property
+    def measurements(self) -> list[str]:
+        """The measurement of every row and of all that they are compared with."""
+        rows = self.study.table_rows()
+        folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
+        return sorted(f"{folder}/measurement.json" for folder in folders)
+
+    @property
+    def trained_models(self) -> list[str]:
+        """The models that the chains of the experiment trained."""
+        return sorted({model for row in self.study.table_rows() for model in row["trained"]})
+
+    @property
+    def compressed_models(self) -> list[str]:
+        """The compressed weights that belong to every run of the experiment."""
+        return [artifact["folder"] for artifact in self.study.artifacts() if artifact["form"] == "compressed"]
+
+    @property
+    def summary_options(self) -> dict:
+        """What the tables, the report and the model cards need to know of the experiment."""
+        named = {name: self.study.options[name] for name in IN_SUMMARY if name in self.study.options}
+        return named | {"rows": self.study.table_rows(), "artifacts": self.study.artifacts()}
+
+
+@dataclass(frozen=True)
+class Step(Experiment):
+    """The last step of a chain, for a seed: its inputs by the names of `techniques.Technique.reads`, and its options."""
+
+    chain: Chain
+    seed: int
+
+    @property
+    def technique(self) -> str:
+        """The name of the step's technique."""
+        return self.study.last_technique(self.chain).name
+
+    @property
+    def options(self) -> dict:
+        """The options of the step."""
+        return self.study.step_options(self.chain)
+
+    @property
+    def options_with_metric(self) -> dict:
+        """The options of the step, with the metric by which it may choose."""
+        return self.options | {"metric": self.study.options["metric"]}
+
+    @property
+    def reads(self) -> dict[str, str | list]:
+        """What the rule of the step reads beside encoder and data set, by the names of its inputs."""
+        return {name: getattr(self, name) for name in TECHNIQUES[self.technique].reads}
+
+    @property
+    def parent(self) -> str | list:
+        """The model that the step starts from; nothing where it is the first one."""
+        return self.study.folder(self.chain.parent, self.seed, "model") if self.chain.parent else []
+
+    @property
+    def parent_graph(self) -> str:
+        """The ONNX graph that a quantize step starts from."""
+        return self.study.folder(self.chain.parent, self.seed, "onnx")
+
+    @property
+    def parent_openvino(self) -> str:
+        """The model in OpenVINO's form that a quantize step starts from."""
+        return self.study.folder(self.chain.parent, self.seed, "openvino")
+
+    @property
+    def others(self) -> list[str]:
+        """The models of the same seed whose weights are averaged with the parent's."""
+        return [self.study.folder(variant, self.seed, "model") for variant in self.options["with"]]
+
+    @property
+    def teacher(self) -> str | list:
+        """The model that the step learns from."""
+        if not self.study.is_taught(self.chain):
+            return []
+        return self.study.folder(self.study.teacher(self.chain), self.seed, "model")
+
+    @property
+    def soft_targets(self) -> str | list:
+        """The teacher's logits, where the loss uses them and they are kept."""
+        form = self.study.soft_targets_form(self.chain)
+        return self.study.targets(self.chain, self.seed, form) if form else []
+
+    @property
+    def start(self) -> str | list:
+        """The model of another experiment that a student starts from."""
+        start = self.options["start"]
+        return self.model_of(start) if isinstance(start, dict) else []
+
+    @property
+    def unlabelled(self) -> str | list:
+        """The further texts that a student reads, or that say how long its control trains."""
+        return f"results/{self.name}/unlabelled" if self.options["unlabelled"] else []
+
+    @property
+    def unlabelled_targets(self) -> str | list:
+        """The teacher's logits on the further texts, where the loss uses them."""
+        asked = self.options["unlabelled"] and self.options["loss"]["soft"]
+        return self.study.targets(self.chain, self.seed, "unlabelled_targets") if asked else []
+
+    @property
+    def times(self) -> str | list:
+        """What the parent's structures take on the device that the step is to be fast on."""
+        if "target" not in self.options:
+            return []
+        first = self.study.options["seeds"][0]  # times are a matter of shapes, which all seeds share
+        return self.study.folder(self.chain.parent, first, f"structure_times/{self.options['target']['device']}/times.json")
+
+    @property
+    def best(self) -> str | list:
+        """The options that were searched for the step."""
+        step = self.study.searched_step(self.chain)
+        return f"results/{self.name}/search/{step}/best.json" if step else []
+
+    @property
+    def dataset(self) -> str:
+        """The data set that the variant reads."""
+        return self.study.dataset(self.chain, self.seed)
+
+
+@dataclass(frozen=True)
+class Row(Step):
+    """A variant on a device, for a seed: what its measurement reads."""
+
+    device: str
+
+    @property
+    def artifact(self) -> str:
+        """The artifact that the device's runtime reads."""
+        return self.study.folder(self.chain, self.seed, self.study.form(self.device))
+
+    @property
+    def partner(self) -> tuple[str, str] | None:
+        """Variant and device of the row's partner; None for the baseline."""
+        return self.study.partner(self.chain, self.device)
+
+    @property
+    def partner_artifact(self) -> str | list:
+        """The artifact of the row's partner."""
+        return self.study.folder(self.partner[0], self.seed, self.study.form(self.partner[1])) if self.partner else []
+
+    @property
+    def partner_dataset(self) -> str | list:
+        """The data set that the row's partner reads."""
+        return self.study.dataset(self.partner[0], self.seed) if self.partner else []
+
+    @property
+    def measure_options(self) -> dict:
+        """How to measure, on which device, and on which device the partner runs."""
+        devices = self.study.options["devices"]
+        measure = self.study.options["measure"] | {"metric": self.study.options["metric"]}
+        if self.seed != self.study.options["seeds"][0]:  # the grid is a matter of shapes, which all seeds share
+            measure = measure | {"grid": measure["grid"] | {"batch_sizes": []}}
+        return {
+            "measure": measure,
+            "device": devices[self.device],
+            "partner_device": devices[self.partner[1]] if self.partner else None,
+        }
+
+    @property
+    def structure_times_options(self) -> dict:
+        """How to time structures on the device, and how to write graphs where its runtime reads them."""
+        measure = self.study.options["measure"]
+        return {
+            "device": self.study.options["devices"][self.device],
+            "export": self.study.options["export"] if self.study.form(self.device) != "model" else None,
+            "measure": {name: measure[name] for name in OF_STRUCTURE_TIMES},
+        }
+
+
+@dataclass(frozen=True)
+class Search(Experiment):
+    """The search of a step's options: the trials train the step, behind the chain that the search names, for the first seed."""
+
+    step: str
+
+    @property
+    def seed(self) -> int:
+        """The seed that a search trains with."""
+        return self.study.options["seeds"][0]
+
+    @property
+    def trained(self) -> Step:
+        """The step that the trials train."""
+        return Step(self.studies, self.name, self.study.searched_chain(self.step), self.seed)
+
+    @property
+    def options(self) -> dict:
+        """How the options of the step are searched."""
+        return self.study.options["search"][self.step]
+
+    @property
+    def workers(self) -> list[str]:
+        """What the workers of the search leave."""
+        numbers = range(1, self.options["workers"] + 1)
+        return [f"results/{self.name}/search/{self.step}/worker{number}/trials.json" for number in numbers]
+
+
+class Inputs:
+    """The studies of a run as rules ask them: each method takes the name of a property and returns a function of wildcards."""
+
+    def __init__(self, studies: dict[str, Study]):
+        self.studies = studies
+
+    @property
+    def reported(self) -> list[str]:
+        """The experiments whose tables the run is asked for."""
+        return [name for name, study in self.studies.items() if study.options["reported"]]
+
+    def section(self, name: str) -> Callable:
+        """Return a function that gives a section of the experiment's options."""
+        return lambda wildcards: self.studies[wildcards.experiment].options[name]
+
+    def of_experiment(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Experiment`."""
+        return lambda wildcards: getattr(Experiment(self.studies, wildcards.experiment), name)
+
+    def of_step(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Step`: the variant's last one, for the seed."""
+        return lambda wildcards: getattr(
+            Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)),
+            name,
+        )
+
+    def of_row(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Row`: the variant on the device, for the seed."""
+        return lambda wildcards: getattr(
+            Row(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed), wildcards.device),
+            name,
+        )
+
+    def of_search(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Search` of the step."""
+        return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step), name)
+
+    def of_searched_step(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Step` that the trials of a search train."""
+        return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step).trained, name)
+
+    def targets_of_every_seed(self, wildcards) -> list[str]:
+        """Return the logits that the variant's models of all seeds gave."""
+        study = self.studies[wildcards.experiment]
+        return [study.folder(wildcards.variant, seed, wildcards.targets) for seed in study.options["seeds"]]

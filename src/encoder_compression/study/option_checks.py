@@ -1,0 +1,101 @@
+"""Whether the options of a step fit each other and those of the experiment, technique by technique: what no schema can say."""
+
+from collections.abc import Iterator
+
+from encoder_compression.data.tasks import MASKED
+from encoder_compression.errors import Mistake, nearest
+
+# Options of a quantize step that one method alone reads, each with the value that changes nothing elsewhere.
+OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "per_channel": True, "equalize": True}}
+Place = tuple[str, ...]
+
+
+def none(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield nothing: a technique whose options fit each other as the schema allows them."""
+    return iter(())
+
+
+def asks_teacher(loss: dict) -> bool:
+    """Say whether a loss of these weights has a term that needs the teacher's answers."""
+    return any(weight for term, weight in loss.items() if term != "hard")
+
+
+def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what does not fit the options of a student."""
+    if student["unlabelled"] and "unlabelled" not in options:
+        yield Mistake(place, "there are no further texts; say in a section 'unlabelled' where they are", "unlabelled")
+    if student["unlabelled"] and student["loss"]["hard"] and not asks_teacher(student["loss"]):
+        yield Mistake(place, "texts without labels teach by the other terms than 'hard' alone; give one a weight", "loss")
+    if student["layers"] == "important" and options["task"] == MASKED:
+        yield Mistake(place, "what a layer is worth is measured on labels, which a corpus has none of; name the layers", "layers")
+    if student["ensemble"]:
+        yield from _check_ensemble(student, options, place)
+    if "top_logits" in student:
+        yield from _check_top_logits(student["loss"], options["task"], place)
+
+
+def _check_ensemble(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    if len(options["seeds"]) < 2:
+        message = "an ensemble is the teachers of all seeds, and there is one; name more 'seeds', or take 'ensemble' out"
+        yield Mistake(place, message, "ensemble")
+    if not student["loss"]["soft"] or options["task"] == MASKED:
+        yield Mistake(place, "an ensemble gives logits that are kept, which this step does not read; take 'ensemble' out", "ensemble")
+
+
+def _check_top_logits(loss: dict, task: str, place: Place) -> Iterator[Mistake]:
+    if task != MASKED:
+        yield Mistake(place, f"'top_logits' is for a corpus; take it out, all logits of {task} are kept anyway", "top_logits")
+    elif loss["hidden"] or loss["relation"] or not loss["soft"]:
+        remedy = "give 'soft' a weight, 'hidden' and 'relation' none, or take it out"
+        yield Mistake(place, f"'top_logits' spares the teacher where 'soft' alone asks it; {remedy}", "top_logits")
+
+
+def prune(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what does not fit the options of a prune step."""
+    sparsity, ramp, training = step["sparsity"], step.get("ramp"), step["training"]
+    if "embeddings" in step["parts"] and step["score"] != "magnitude":
+        message = f"the score '{step['score']}' knows only the words of its examples; prune embeddings by magnitude"
+        yield Mistake(place, message, "score")
+    if step["scope"] == "fours" and sparsity not in (0.25, 0.5, 0.75):
+        remedy = "give a sparsity of 0.25, 0.5 or 0.75, or another scope"
+        yield Mistake(place, f"of four neighbours one, two or three can be zero; {remedy}", "sparsity")
+    if ramp and not (training.get("epochs") or training.get("steps")):
+        remedy = "give it epochs or steps, or take 'ramp' out"
+        yield Mistake(place, f"a ramp needs a training of known steps to rise in; {remedy}", "ramp")
+    if ramp and ramp["start"] > sparsity:
+        yield Mistake(place, f"the ramp starts at {ramp['start']}, above the sparsity of {sparsity}; lower 'start'", "ramp")
+
+
+def shrink(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield a device of a target that the experiment does not have."""
+    devices = options["devices"]
+    if "target" in step and step["target"]["device"] not in devices:
+        device = step["target"]["device"]
+        yield Mistake((*place, "target"), f"unknown device '{device}'{nearest(device, devices)}", "device")
+
+
+def trim(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield a trim step for questions on a text."""
+    if options["task"] == "question-answering":
+        yield Mistake(place, "the windows of long texts are not cut anew; take the step out")
+
+
+def quantize(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what does not fit the options of a quantize step."""
+    yield from _check_method(step, place)
+    yield from _check_excluded(step, options["task"], place)
+
+
+def _check_method(step: dict, place: Place) -> Iterator[Mistake]:
+    for method, name, plain in [(method, name, plain) for method, options in OF_METHOD.items() for name, plain in options.items()]:
+        if method != step["method"] and step[name] != plain:
+            yield Mistake(place, f"'{name}: {step[name]}' is for the method {method}; say 'method: {method}', or take it out", name)
+
+
+def _check_excluded(step: dict, task: str, place: Place) -> Iterator[Mistake]:
+    if step["exclude"] and step["method"] == "openvino":
+        yield Mistake(place, "'exclude' is for ONNX Runtime; take it out, or the method openvino", "exclude")
+    elif step["exclude"] == "auto" and step["method"] != "dynamic":
+        yield Mistake(place, "'exclude: auto' tries products in dynamic INT8; take it out, or list the products", "exclude")
+    if step["exclude"] == "auto" and task == "regression" and step["drop"]["agreement"]:
+        yield Mistake(place, "numbers never agree exactly; set drop.agreement to 0, so that points alone decide", "drop")

@@ -1,0 +1,81 @@
+"""Whether the options of a step fit the steps before it, technique by technique."""
+
+from encoder_compression.encoders.layers import depth
+from encoder_compression.errors import UserError
+from encoder_compression.study.chain import Chain, is_control
+from encoder_compression.study.nested import tried_values
+
+
+def none(study, where: str, step: str, before: Chain) -> None:
+    """Refuse nothing: a technique whose options fit any step."""
+
+
+def lora(study, where: str, step: str, before: Chain) -> None:
+    """Refuse a lora step of whose parent nothing would be left, or whose adapter would not fit the files of its parent."""
+    if study.step_options(step)["start"] != "pretrained":
+        _refuse_removed_heads(study, where, step, before)
+        return
+    if len(before.steps) > 1:
+        raise UserError(f"{where}: '{step}' starts from the pretrained encoder and would lose '{before.last}'; take 'start' out")
+    if not study.is_taught(step) and not is_control(step):
+        raise UserError(
+            f"{where}: '{step}' starts from the pretrained encoder and learns from labels alone, so nothing of '{before.last}' is left; "
+            "put it first, or give 'soft' of its loss a weight"
+        )
+
+
+def _refuse_removed_heads(study, where: str, step: str, before: Chain) -> None:
+    """Refuse updates that depend on the shape of whole matrices where attention heads were removed: their files have all heads."""
+    options, shrunk = study.step_options(step), [name for name in before.steps if study.technique(name).name == "shrink"]
+    for key in (key for key in ("dora", "qlora") if options[key] and shrunk):
+        raise UserError(f"{where}: '{step}' with {key} needs all attention heads, but follows '{shrunk[-1]}'; take '{key}' out")
+
+
+def average(study, where: str, step: str, before: Chain) -> None:
+    """Refuse a variant to average with that cannot be made, has no weights, or is an average or the parent itself."""
+    for variant in map(Chain, study.step_options(step)["with"]):
+        if variant == before:
+            raise UserError(f"{where}: '{step}' averages '{before}' with itself; name others under 'with'")
+        names = [study.technique(name).name for name in variant.steps]
+        if "average" in names or "model" not in study.forms(variant):
+            raise UserError(f"{where}: '{step}' averages with '{variant}', which must have weights of its own; name what it is made of")
+        study.check(variant)
+        counts = count_layers(study, before), count_layers(study, variant)
+        if None not in counts and counts[0] != counts[1]:
+            raise UserError(
+                f"{where}: '{step}' averages {counts[0]} layers of '{before}' with {counts[1]} of '{variant}'; name models of one shape"
+            )
+
+
+def prune(study, where: str, step: str, before: Chain) -> None:
+    """Refuse a prune step that asks for fewer zeros than one before it."""
+    for earlier in before.steps:
+        if study.technique(earlier).name == "prune" and min(_sparsities(study, step)) < max(_sparsities(study, earlier)):
+            raise UserError(f"{where}: '{step}' asks for fewer zeros than '{earlier}' before it, but zeros stay; swap the two")
+
+
+def _sparsities(study, step: str) -> list[float]:
+    """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
+    tried = study.options["search"].get(step, {"space": {}})["space"].get("sparsity")
+    return tried_values(tried) if tried else [study.step_options(step)["sparsity"]]
+
+
+def quantize(study, where: str, step: str, before: Chain) -> None:
+    """Refuse a quantize step that stores other numbers than those that a qat step before it has trained for."""
+    quantized = study.step_options(step)
+    for aware in (earlier for earlier in before.steps if study.technique(earlier).name == "qat" and not is_control(earlier)):
+        learnt = study.step_options(aware)
+        stored = (quantized["bits"], quantized["block"]) if quantized["method"] == "weights" else (8, learnt["block"])
+        if stored != (learnt["bits"], learnt["block"]):
+            raise UserError(
+                f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
+                "bits: 8 is for the methods dynamic and openvino, bits: 4 for weights with the same block"
+            )
+
+
+def count_layers(study, variant: str) -> int | None:
+    """Return how many layers the chain's model has, where that is known before any is made."""
+    students = [study.step_options(step) for step in Chain(variant).steps if "layers" in study.step_options(step)]
+    if not students:
+        return depth(study.options["encoder"])
+    return len(students[-1]["layers"]) if isinstance(students[-1]["layers"], list) else students[-1]["keep"]

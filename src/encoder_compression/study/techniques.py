@@ -1,0 +1,249 @@
+"""The techniques: all that the workflow knows about each of them beside its schema, its rule and its code. Imports no torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from encoder_compression.study import descriptions, option_checks, step_checks
+from encoder_compression.study.forms import FORM_OF_METHOD
+
+LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
+TRAINED = ("finetune", "lora", "distill", "average")  # what leaves a whole model
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the control of a step lacks, and how the difference to it is called.
+
+    ``without`` are options that the control has in place of the step's, ``amounts`` those that it does not have at all;
+    ``cause`` is what the row differs in, ``counterpart`` what the control is.
+    """
+
+    without: dict
+    cause: str
+    counterpart: str
+    amounts: tuple[str, ...] = ()
+
+
+def trains(step_options: dict) -> bool:
+    """Say whether a step with these options trains anything."""
+    return "training" in step_options and step_options["training"].get("epochs") != 0
+
+
+def _by_loss(step_options: dict) -> bool:
+    return option_checks.asks_teacher(step_options["loss"])
+
+
+def _always(step_options: dict) -> bool:
+    return True
+
+
+def _never(step_options: dict) -> bool:
+    return False
+
+
+def _weights(step_options: dict) -> tuple[str, ...]:
+    return ("model", "compressed", "onnx", "openvino")
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique. Its name is that of the section in an experiment's file, of its rule, its script and its function.
+
+    follows         techniques that may stand before it in a chain; one without any begins chains
+    begins          whether a chain may begin with it
+    refusal         why no other technique may follow it: ends a sentence that names the step, ``before`` is the step of this one
+    reads           inputs of its rule beside the encoder and the data set, by their names in `inputs.Step`
+    taught          options of a step -> whether it learns from a teacher
+    learns          options of a step -> whether it fits any weight to the data
+    control         what a control of it lacks; None where rows of it have none
+    row_cause       (cause, counterpart) of a row that ends with it and has the control of an earlier step
+    adds_up         whether steps of it in a row have one control, that of all
+    shows_later     whether its effect shows in what follows, so that all variants behind it have a control
+    speedup_factor  what it changes about the work of a call, as the tables name the factors of a speedup
+    searchable      whether it ends with a score on validation, which a hyperparameter search needs
+    settled         options that a search may not try, as other steps rely on them
+    of_corpus       whether it can train masked language models
+    structures      whether its models can be timed with fewer heads and neurons
+    needs_all_heads whether it needs layers of one shape
+    sparse          whether it leaves a model whose zeros make a second, compressed file worth having
+    own_dataset     whether it leaves a data set, cut for its model
+    forms           options of a step -> the artifacts that it can have
+    tags            what the hub's search finds an artifact by; formatted with the options of the step
+    describe        options of a step, whether the task is a corpus -> what it did, in words
+    limits          options of a step, form of the artifact -> what to know before using it, in sentences
+    check           raises UserError where the options of a step do not fit the steps before it
+    check_options   yields a `Mistake` where the options of a step do not fit each other or the experiment
+    """
+
+    name: str
+    describe: Callable[[dict, bool], str]
+    speedup_factor: str = "weights"
+    follows: tuple[str, ...] = ()
+    begins: bool = False
+    refusal: str = "cannot follow '{before}'"
+    reads: tuple[str, ...] = ()
+    taught: Callable[[dict], bool] = _never
+    learns: Callable[[dict], bool] = _always
+    control: Control | None = None
+    row_cause: tuple[str, str] | None = None
+    adds_up: bool = False
+    shows_later: bool = False
+    searchable: bool = False
+    settled: tuple[str, ...] = ()
+    of_corpus: bool = False
+    structures: bool = False
+    needs_all_heads: bool = False
+    sparse: bool = False
+    own_dataset: bool = False
+    forms: Callable[[dict], tuple[str, ...]] = _weights
+    tags: tuple[str, ...] = ()
+    limits: Callable[[dict, str], list[str]] = field(default=descriptions.no_limits)
+    check: Callable = step_checks.none
+    check_options: Callable = option_checks.none
+
+    def cause(self) -> tuple[str, str]:
+        """Return what a row that ends with it differs in from its control, and what that control is."""
+        return (self.control.cause, self.control.counterpart) if self.control else self.row_cause
+
+
+_FAKE_QUANTIZATION = ("Rounding in training", "the same training without it")
+_TAUGHT = ("parent", "teacher", "soft_targets")
+
+_ALL = (
+    Technique(
+        name="finetune",
+        begins=True,
+        learns=trains,
+        searchable=True,
+        of_corpus=True,
+        structures=True,
+        describe=descriptions.finetune,
+    ),
+    Technique(
+        name="lora",
+        begins=True,
+        follows=(*TRAINED, "shrink"),
+        reads=_TAUGHT,
+        taught=_by_loss,
+        control=Control(
+            without={"loss": LABELS_ALONE},
+            cause="Distillation",
+            counterpart="the same updates without a teacher",
+        ),
+        searchable=True,
+        forms=lambda options: (*_weights(options), "adapter"),
+        tags=("lora",),
+        describe=descriptions.lora,
+        limits=descriptions.limits_of_lora,
+        check=step_checks.lora,
+    ),
+    Technique(
+        name="distill",
+        follows=TRAINED,
+        speedup_factor="depth",
+        reads=(*_TAUGHT, "start", "unlabelled", "unlabelled_targets"),
+        taught=_always,
+        control=Control(
+            without={"loss": LABELS_ALONE, "start": "best", "ensemble": False},
+            cause="Distillation",
+            counterpart="the same student without a teacher",
+        ),
+        searchable=True,
+        of_corpus=True,
+        structures=True,
+        needs_all_heads=True,
+        tags=("knowledge-distillation",),
+        describe=descriptions.distill,
+        check_options=option_checks.distill,
+    ),
+    Technique(
+        name="average",
+        follows=(*TRAINED, "shrink"),
+        reads=("parent", "others"),
+        tags=("model-soup",),
+        describe=descriptions.average,
+        check=step_checks.average,
+    ),
+    Technique(
+        name="shrink",
+        follows=TRAINED,
+        refusal="needs whole layers, but follows '{before}'; shrink once, after distilling",
+        speedup_factor="width",
+        reads=(*_TAUGHT, "times"),
+        taught=_always,
+        control=Control(
+            without={"remove": 0},
+            amounts=("target",),
+            cause="The removal",
+            counterpart="the whole model after the same training",
+        ),
+        searchable=True,
+        needs_all_heads=True,
+        tags=("structured-pruning",),
+        describe=descriptions.shrink,
+        check_options=option_checks.shrink,
+    ),
+    Technique(
+        name="prune",
+        follows=(*TRAINED, "shrink", "prune"),
+        refusal="would fill the zeros of '{before}'; put it first, then prune",
+        reads=_TAUGHT,
+        taught=_always,
+        control=Control(
+            without={"sparsity": 0},
+            amounts=("ramp",),
+            cause="Pruning",
+            counterpart="the model with all its weights after the same training",
+        ),
+        adds_up=True,
+        searchable=True,
+        sparse=True,
+        tags=("pruning",),
+        describe=descriptions.prune,
+        limits=descriptions.limits_of_prune,
+        check=step_checks.prune,
+        check_options=option_checks.prune,
+    ),
+    Technique(
+        name="qat",
+        follows=(*TRAINED, "shrink"),
+        refusal="would undo what '{before}' learnt for the quantization; put it first",
+        reads=_TAUGHT,
+        taught=_always,
+        control=Control(without={"bits": 32}, cause=_FAKE_QUANTIZATION[0], counterpart=_FAKE_QUANTIZATION[1]),
+        shows_later=True,
+        searchable=True,
+        settled=("bits", "block"),  # which the quantize step behind it stores
+        tags=("quantization-aware-training",),
+        describe=descriptions.qat,
+    ),
+    Technique(
+        name="trim",
+        follows=(*TRAINED, "shrink", "prune", "qat"),
+        refusal="would read what '{before}' has cut; put it first, then trim, then quantize",
+        reads=("parent",),
+        learns=_never,
+        row_cause=_FAKE_QUANTIZATION,
+        own_dataset=True,
+        tags=("vocabulary-trimming",),
+        describe=descriptions.trim,
+        limits=descriptions.limits_of_trim,
+        check_options=option_checks.trim,
+    ),
+    Technique(
+        name="quantize",
+        follows=(*TRAINED, "shrink", "prune", "qat", "trim"),
+        refusal="needs weights, but follows the quantized step '{before}'",
+        speedup_factor="precision",
+        reads=("parent",),
+        learns=_never,
+        row_cause=_FAKE_QUANTIZATION,
+        forms=lambda options: (FORM_OF_METHOD[options["method"]],),
+        tags=("quantization", "int{bits}"),
+        describe=descriptions.quantize,
+        limits=descriptions.limits_of_quantize,
+        check=step_checks.quantize,
+        check_options=option_checks.quantize,
+    ),
+)
+TECHNIQUES = {technique.name: technique for technique in _ALL}
