@@ -79,7 +79,7 @@ def test_a_setting_is_set_to_its_normal_value_and_told(tmp_path, given, plain, n
     ((key, value),) = setting.items()
     assert facts["normalised"] == [f"{name}: {key}: {'Left' if name == 'tokenizer.json' else json.dumps(value)}"]
     assert facts["normalised"][0] in capsys.readouterr().out
-    assert facts["normalised"][0] in of_encoder(facts)[0]
+    assert facts["normalised"][0] in of_encoder(facts)[0].text
 
 
 def test_the_map_of_special_tokens_cannot_set_the_side_either(tmp_path, given, plain):

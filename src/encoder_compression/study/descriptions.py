@@ -1,7 +1,6 @@
 """What a step of each technique did, in words, and what to know before its artifacts are used: for model cards."""
 
 
-
 def no_limits(options: dict, form: str) -> list[str]:
     """Return nothing: a technique that limits no use."""
     return []
