@@ -28,14 +28,16 @@ def known_options(technique: str) -> dict:
 
 
 def options_of(technique: str) -> dict:
-    """Return the defaults of a technique's options, with a value for each that has none."""
-    given = {"layers": "even", "remove": 0.3, "sparsity": 0.6, "with": ["warm"], "vocabulary": 100, "teacher": "teacher"}
-    options = {}
-    for name, part in known_options(technique).items():
-        if "default" in part or name in given:
-            options[name] = part.get("default", given.get(name))
+    """Return options of a technique: the defaults, and of options without one the first value that the schema allows."""
+    options = {name: part.get("default", value_of(part)) for name, part in known_options(technique).items() if name != "target"}
     loss = {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}
     return options | {"loss": loss, "training": {"epochs": 2}}
+
+
+def value_of(part: dict):
+    part = part.get("anyOf", [part])[0]
+    texts = {"array": ["warm"], "string": "teacher"}
+    return part["enum"][0] if "enum" in part else texts.get(part.get("type"), part.get("minimum", 0.5))
 
 
 def test_names_lead_to_section_rule_script_and_function(technique):
