@@ -26,7 +26,7 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
     calls = [_first_call(model, batch) for batch in batches]
     with gated(model, heads, neurons):
-        for index, (layer, block) in enumerate(zip(pretrained.layer_stack(model).layer, pretrained.blocks(model), strict=True)):
+        for index, (layer, block) in enumerate(zip(pretrained.layers(model), pretrained.blocks(model), strict=True)):
             _fit(block.attention_output, structure.heads[index].repeat_interleave(width), layer, calls)
             heads[index] = structure.heads[index]
             _fit(block.contraction, structure.neurons[index], layer, calls)
@@ -64,7 +64,7 @@ def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
         found.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
         raise _Reached
 
-    hook = pretrained.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
+    hook = pretrained.layers(model)[0].register_forward_pre_hook(take, with_kwargs=True)
     with suppress(_Reached):
         model(**batch)
     hook.remove()

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError
 
 BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -41,18 +42,17 @@ def make_random_encoder(scratch: Path, *, architecture: str, seed: int, **option
         num_attention_heads=options["heads"],
         max_position_embeddings=options["positions"],
         pad_token_id=tokenizer.pad_token_id,
-        **_own_names(architecture, options),
+        **{ARCHITECTURES[architecture].neurons_key: options["intermediate_size"]},
+        **_as_published(architecture, options),
     )
     set_seed(seed)
     AutoModel.from_config(config).save_pretrained(scratch)
     return scratch
 
 
-def _own_names(architecture: str, options: dict) -> dict:
-    """Return what one architecture calls otherwise than the rest, and sizes in which it differs from its defaults as the real models do."""
-    feed_forward = "hidden_dim" if architecture == "distilbert" else "intermediate_size"
-    more = {"roberta": {"type_vocab_size": 1}, "electra": {"embedding_size": options["hidden_size"]}}
-    return {feed_forward: options["intermediate_size"]} | more.get(architecture, {})
+def _as_published(architecture: str, options: dict) -> dict:
+    """Return what the published models of an architecture have other than the default of its class."""
+    return {"roberta": {"type_vocab_size": 1}, "electra": {"embedding_size": options["hidden_size"]}}.get(architecture, {})
 
 
 def _make_tokenizer(scratch: Path, architecture: str, options: dict):
