@@ -44,11 +44,11 @@ def products(graph: ModelProto) -> dict[str, NodeProto]:
     The number is that of the layer, from 1; outside the layers products are counted in the order of the graph.
     """
     constants = arrays(graph)
-    found: dict[str, NodeProto] = {}
+    nodes: dict[str, NodeProto] = {}
     for node in graph.graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:
-            found[_name(node.name, found)] = node
-    return found
+            nodes[_name(node.name, nodes)] = node
+    return nodes
 
 
 def _name(node: str, before: Iterable[str]) -> str:
@@ -84,6 +84,6 @@ def run(running: onnxruntime.InferenceSession, batch: Batch) -> list[np.ndarray]
 
 def answer(running: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
     """Return logits [batch, classes], or of a span's start and end [batch, 2, length] with 0 at padding; UserError where not finite."""
-    found = run(running, batch)
-    logits = found[0] if len(found) == 1 else np.stack(found, axis=1) * batch["attention_mask"][:, None]
+    outputs = run(running, batch)
+    logits = outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=1) * batch["attention_mask"][:, None]
     return require_finite(logits, source="the graph", remedy="keep more in float with 'exclude', or train its model anew")

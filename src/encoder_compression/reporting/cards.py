@@ -48,8 +48,8 @@ def write_cards(*, experiment: str, options: dict, artifacts: list[dict], rows: 
         raise UserError(f"no card can be written for '{gone[0]}': the folder is gone; run the workflow again to make it")
     rows = [{key: None if value != value else value for key, value in row.items()} for row in rows]  # NaN is not itself
     for artifact in artifacts:
-        own = [row for row in rows if _is_of(row, artifact)]
-        text = _render(experiment=experiment, options=options, artifact=artifact, rows=own, dataset=dataset, base=base)
+        own_rows = [row for row in rows if _is_of(row, artifact)]
+        text = _render(experiment=experiment, options=options, artifact=artifact, rows=own_rows, dataset=dataset, base=base)
         (Path(artifact["folder"]) / FILE_NAME).write_text(text, encoding="utf-8")
     return {"cards": len(artifacts)}
 
