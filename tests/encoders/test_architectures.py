@@ -13,7 +13,7 @@ from encoder_compression.techniques.distill import take_layers
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 
-ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet")
+ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet", "camembert", "xlm-roberta")
 LAYERS = 4
 
 

@@ -55,6 +55,7 @@ _OF_BERT = {
 }
 _ALL = (
     Architecture("bert", **_OF_BERT),
+    Architecture("camembert", **_OF_BERT, padding_position="pad_token_id"),
     Architecture(
         "distilbert",
         layers="transformer.layer",
@@ -82,5 +83,6 @@ _ALL = (
         refused={"shrink": "the heads of MPNet share a matrix of relative positions that cannot be cut"},
     ),
     Architecture("roberta", **_OF_BERT, padding_position="pad_token_id"),
+    Architecture("xlm-roberta", **_OF_BERT, padding_position="pad_token_id"),
 )
 ARCHITECTURES = {architecture.model_type: architecture for architecture in _ALL}

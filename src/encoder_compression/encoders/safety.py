@@ -14,12 +14,15 @@ CONFIG = "config.json"
 TOKENIZER_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
 TOKENIZER_CLASSES = (
     "BertTokenizer",
+    "CamembertTokenizer",
+    "DebertaV2Tokenizer",
     "DistilBertTokenizer",
     "ElectraTokenizer",
     "MPNetTokenizer",
     "PreTrainedTokenizer",
     "RobertaTokenizer",
     "TokenizersBackend",
+    "XLMRobertaTokenizer",
 )
 ADDED_TOKENS = "added_tokens.json"
 CODE_KEYS = (
