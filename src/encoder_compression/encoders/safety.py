@@ -21,6 +21,7 @@ TOKENIZER_CLASSES = (
     "RobertaTokenizer",
     "TokenizersBackend",
 )
+VOCABULARY_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model")  # those of the known tokenizers
 ADDED_TOKENS = "added_tokens.json"
 CODE_KEYS = (
     "trust_remote_code",
