@@ -13,7 +13,7 @@ from encoder_compression.techniques.distill import take_layers
 from encoder_compression.training.losses import HiddenStateMatcher
 from encoder_compression.training.objectives import Distillation
 
-ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet")
+ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet", "camembert", "xlm-roberta")
 LAYERS = 4
 
 
@@ -47,14 +47,14 @@ def logits(model, batch) -> torch.Tensor:
 
 
 def test_all_layers_and_their_six_linears_are_found(model):
-    assert len(pretrained.layer_stack(model).layer) == model.config.num_hidden_layers == LAYERS
+    assert len(pretrained.layers(model)) == model.config.num_hidden_layers == LAYERS
     linears = pretrained.encoder_linears(model)
     shapes = sorted(tuple(linear.weight.shape) for linear in linears.values())
     assert shapes == sorted([(32, 32)] * 4 * LAYERS + [(64, 32)] * LAYERS + [(32, 64)] * LAYERS)
 
 
 def test_nothing_outside_the_layers_is_counted_as_one_of_their_linears(model):
-    inside = {id(linear) for layer in pretrained.layer_stack(model).layer for linear in layer.modules()}
+    inside = {id(linear) for layer in pretrained.layers(model) for linear in layer.modules()}
     assert all(id(linear) in inside for linear in pretrained.encoder_linears(model).values())
 
 
@@ -73,7 +73,7 @@ def test_a_student_computes_what_its_layers_compute(folder, model):
     batch = sentences(folder)
     whole = logits(model, batch)
     student, layers = take_layers(model, [2, 4], 2)
-    skipped = [layer for index, layer in enumerate(pretrained.layer_stack(model).layer, start=1) if index not in layers]
+    skipped = [layer for index, layer in enumerate(pretrained.layers(model), start=1) if index not in layers]
     for layer in skipped:
         layer.forward = passing_on(layer.forward)
     torch.testing.assert_close(logits(student, batch), logits(model, batch))
@@ -85,7 +85,7 @@ def test_a_student_is_the_same_after_saving_and_loading(folder, model, tmp_path)
     student, _ = take_layers(model, "even", 2)
     pretrained.save(student, encoder_facts.load_tokenizer(folder), tmp_path)
     again = pretrained.load_model(tmp_path).eval()
-    assert len(pretrained.layer_stack(again).layer) == 2
+    assert len(pretrained.layers(again)) == 2
     torch.testing.assert_close(logits(again, batch), logits(student, batch), rtol=0, atol=0)
 
 
@@ -135,7 +135,7 @@ def test_hidden_states_are_matched_at_the_kept_layers(folder, model):
     terms = objective(student, sentences(folder) | {"labels": torch.tensor([0, 1]), "teacher_logits": torch.zeros(2, 2)})
     terms["hidden"].backward()
     assert terms["hidden"] > 0
-    for layer in pretrained.layer_stack(student).layer:
+    for layer in pretrained.layers(student):
         assert all(linear.weight.grad is not None for linear in layer.modules() if isinstance(linear, torch.nn.Linear))
 
 

@@ -124,7 +124,7 @@ def test_starts_too_different_to_rank_anything_are_said(study):
 
 @pytest.mark.parametrize(("articles", "groups"), [(1, [1]), (4, [4]), (10, [])])
 def test_questions_on_few_articles_are_called_out(study, articles, groups):
-    for row in study.table().found.values():
+    for row in study.table().saved_rows.values():
         predicted = pd.read_parquet(row.folder / "predictions.parquet")
         article_of = [f"article {index * articles // len(predicted)}" for index in range(len(predicted))]
         predicted.assign(group=article_of).to_parquet(row.folder / "predictions.parquet")

@@ -68,7 +68,7 @@ def test_the_layers_of_a_role_get_updates_and_no_others(tmp_path, architecture, 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_everything_behind_the_last_layer_is_trained_and_nothing_before_it(tmp_path, architecture, options):
     model = classifier(tmp_path, architecture)
-    layers, embeddings = pretrained.layer_stack(model), model.base_model.embeddings
+    layers, embeddings = pretrained.layers(model), model.base_model.embeddings
     inside = {id(weight) for part in (layers, embeddings) for weight in part.parameters()}
     behind = sum(weight.numel() for weight in model.parameters() if id(weight) not in inside)
     updated = add_updates(model, options)

@@ -98,7 +98,7 @@ def test_its_graph_computes_the_same(tmp_path, architecture):
 
 def test_mpnet_is_refused_before_anything_is_cut(tmp_path):
     model = make(tmp_path, "mpnet")
-    with pytest.raises(UserError, match="MPNet's heads share a table of positions"):
+    with pytest.raises(UserError, match="shrink cannot work on mpnet: the heads of MPNet share a matrix"):
         structure.remove(model, choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
 
 

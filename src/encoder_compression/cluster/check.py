@@ -75,8 +75,8 @@ def minutes(limit: str) -> float:
 
 def find_problems(jobs: list[Job], nodes: list[Nodes], accounts: set[str]) -> list[str]:
     """Return in words what the jobs ask for that the cluster does not have, each once."""
-    found = [problem for job in jobs for problem in _problems(job, nodes, accounts)]
-    return list(dict.fromkeys(found))
+    problems = [problem for job in jobs for problem in _problems(job, nodes, accounts)]
+    return list(dict.fromkeys(problems))
 
 
 def _problems(job: Job, nodes: list[Nodes], accounts: set[str]) -> list[str]:
@@ -128,16 +128,16 @@ def probe(partition: str) -> dict[str, bool] | None:
     return {line.split()[0]: line.split()[1] == "True" for line in done.stdout.splitlines()} if not done.returncode else None
 
 
-def _say_probe(partition: str, found: dict[str, bool] | None) -> list[str]:
-    if found is None:
+def _say_probe(partition: str, commands: dict[str, bool] | None) -> list[str]:
+    if commands is None:
         print(f"  {partition}: no small job ran within {PROBE_SECONDS} s; busy, or srun refuses it")
         return []
-    print(f"  {partition}: internet: {'yes' if found['internet'] else 'no, and none is needed: downloads are local jobs'}")
+    print(f"  {partition}: internet: {'yes' if commands['internet'] else 'no, and none is needed: downloads are local jobs'}")
     words = {
         "folder": "its nodes do not see this folder; work on a file system that all nodes share",
         "environment": "its nodes cannot use this .venv; it must lie on a file system that all nodes share",
     }
-    return [f"{partition}: {word}" for name, word in words.items() if not found[name]]
+    return [f"{partition}: {word}" for name, word in words.items() if not commands[name]]
 
 
 def _accounts() -> set[str]:

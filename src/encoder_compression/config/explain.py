@@ -99,9 +99,9 @@ def _unknown_value(error: ValidationError) -> str:
 
 def _no_name(error: ValidationError) -> str:
     """Explain a value that is neither one of the names nor what may stand in place of a name."""
-    names, *others = error.validator_value
-    others = "".join(f"; or give {KINDS[other['type']]}" for other in others if "type" in other)
-    return f"unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{others}"
+    names, *alternatives = error.validator_value
+    alternatives = "".join(f"; or give {KINDS[alternative['type']]}" for alternative in alternatives if "type" in alternative)
+    return f"unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{alternatives}"
 
 
 def _pattern(error: ValidationError) -> str:

@@ -11,11 +11,11 @@ IGNORED = -100  # the label of a text without a class, or of a token that is not
 ROW_GROUP = 100_000  # rows that are written at once
 
 
-def read(dataset: Path, split: str, *others: str) -> pa.Table:
+def read(dataset: Path, split: str, *further: str) -> pa.Table:
     """Return the inputs of a prepared split and the ``others`` of its columns, in its own order."""
     file = Path(dataset) / f"{split}.parquet"
     names = parquet.read_schema(file).names
-    return parquet.read_table(file, columns=[name for name in (*INPUTS, *others) if name in names])
+    return parquet.read_table(file, columns=[name for name in (*INPUTS, *further) if name in names])
 
 
 def write_tables(tables: Iterator[pa.Table], path: Path) -> int:

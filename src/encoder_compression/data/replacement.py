@@ -35,9 +35,9 @@ def replace_words(*, model: Path, dataset: Path, options: dict, output: Path, na
     copies = []
     with progress.bar(options["copies"] * len(rows), description=name, unit="text") as bar:
         for number in range(options["copies"]):
-            places = [_choose(one, options["share"], generator) for one in words]
+            places = [_choose(words_of_text, options["share"], generator) for words_of_text in words]
             changed = _replace(network, tokenizer, read, places, options["candidates"], generator, bar)
-            copies.append(read.assign(id=[f"copy{number}-{one}" for one in rows["id"]], input_ids=changed))
+            copies.append(read.assign(id=[f"copy{number}-{words_of_text}" for words_of_text in rows["id"]], input_ids=changed))
     tables = (pa.Table.from_pandas(copy, preserve_index=False).replace_schema_metadata(None) for copy in copies)
     return write_new(tables, Path(output), dataset=dataset, dropped={})
 
@@ -46,7 +46,7 @@ def _words_of_one_token(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, 
     """Return for each text the places of words that are one token."""
     texts, ids = [rows[role].tolist() for role in ("text", "text_pair") if role in rows], rows["input_ids"]
     encoded = tokenizer(*texts, truncation=True, max_length=max(map(len, ids)))
-    if any(list(mine) != list(theirs) for mine, theirs in zip(encoded["input_ids"], ids, strict=True)):
+    if any(list(rebuilt) != list(theirs) for rebuilt, theirs in zip(encoded["input_ids"], ids, strict=True)):
         raise UserError(f"unlabelled: {model} reads other tokens than the data set has; take a language model of the same encoder")
     return [_alone(encoded.word_ids(index), encoded.sequence_ids(index)) for index in range(len(ids))]
 
@@ -81,7 +81,7 @@ def _replace(
             np.where(masked, tokenizer.mask_token_id, ids) for masked, ids in zip(is_masked, read["input_ids"], strict=True)
         ]
         del read["id"]
-        inputs = tokenizer.pad({name: [one.tolist() for one in column] for name, column in read.items()}, return_tensors="pt")
+        inputs = tokenizer.pad({name: [sequence.tolist() for sequence in column] for name, column in read.items()}, return_tensors="pt")
         where = torch.nn.utils.rnn.pad_sequence([torch.tensor(masked) for masked in is_masked], batch_first=True)
         with torch.inference_mode(), pretrained.head_at(model, where):
             logits = pretrained.logits(model(**inputs))[0].index_fill(1, torch.tensor(tokenizer.all_special_ids), -torch.inf)
@@ -95,5 +95,5 @@ def _replace(
 
 def _batches(ids: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the numbers of texts of similar lengths."""
-    order = np.argsort([len(one) for one in ids], kind="stable")
+    order = np.argsort([len(sequence) for sequence in ids], kind="stable")
     yield from (order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE))

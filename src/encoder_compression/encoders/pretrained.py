@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedToken
 from transformers.utils import ModelOutput
 
 from encoder_compression.encoders import removed_heads
+from encoder_compression.encoders.architectures import ARCHITECTURES, ROLES, Architecture
 from encoder_compression.encoders.encoder_facts import SAFE, load_config
-from encoder_compression.encoders.removed_heads import BLOCKS
 from encoder_compression.errors import UserError
 
 
@@ -122,13 +122,19 @@ def keep_inputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
     linear.in_features = len(kept)
 
 
-def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
-    """Return the module whose ``layer`` is the list of transformer layers."""
-    base = without_adapter(model).base_model
-    for name in ("encoder", "transformer"):  # BERT, RoBERTa, ELECTRA, MPNet; DistilBERT
-        if hasattr(getattr(base, name, None), "layer"):
-            return getattr(base, name)
-    raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT, ELECTRA and MPNet are known")
+def architecture(model: PreTrainedModel) -> Architecture:
+    """Return the adapter of a model's architecture."""
+    return ARCHITECTURES[model.config.model_type]
+
+
+def layers(model: PreTrainedModel) -> torch.nn.ModuleList:
+    """Return the transformer layers of a model, or of the one inside a PeftModel."""
+    return without_adapter(model).base_model.get_submodule(architecture(model).layers)
+
+
+def keep_layers(model: PreTrainedModel, kept: list[torch.nn.Module]) -> None:
+    """Let a model compute these of its transformer layers alone, in place; its config is not changed."""
+    model.base_model.set_submodule(architecture(model).layers, torch.nn.ModuleList(kept))
 
 
 @dataclass(frozen=True)
@@ -145,9 +151,8 @@ class Block:
 
 def blocks(model: PreTrainedModel) -> list[Block]:
     """Return the linear layers of every transformer layer."""
-    layers = [dict(layer.named_modules()) for layer in layer_stack(model).layer]
-    names = next(names for names in BLOCKS if set(names) <= set(layers[0]))
-    return [Block(*(layer[name] for name in names)) for layer in layers]
+    paths = architecture(model).linears
+    return [Block(*(layer.get_submodule(paths[role]) for role in ROLES)) for layer in layers(model)]
 
 
 @contextmanager
@@ -162,7 +167,7 @@ def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
             hook.remove()
 
 
-ROLES = {  # what a layer of a Block is there for
+TARGETS = {  # what a linear layer of a Block is there for
     "query": ("query",),
     "key": ("key",),
     "value": ("value",),
@@ -172,9 +177,9 @@ ROLES = {  # what a layer of a Block is there for
 
 
 def linears_by_role(model: PreTrainedModel, roles: list[str] | str) -> list[str]:
-    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of ROLES, or "all" of them."""
-    chosen = ROLES if roles == "all" else roles
-    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in ROLES[role]}
+    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of TARGETS, or "all" of them."""
+    chosen = TARGETS if roles == "all" else roles
+    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in TARGETS[role]}
     return [name for name, module in model.named_modules() if module in wanted]
 
 
@@ -187,7 +192,8 @@ def head_modules(model: PreTrainedModel) -> list[str]:
 
 def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
     """Return the linear layers inside the transformer layers by name: attention and feed-forward, no head, no pooler."""
-    return {name: module for name, module in layer_stack(model).named_modules() if isinstance(module, torch.nn.Linear)}
+    modules = ((f"layer.{index}.{name}", module) for index, layer in enumerate(layers(model)) for name, module in layer.named_modules())
+    return {name: module for name, module in modules if isinstance(module, torch.nn.Linear)}
 
 
 def parts(model: PreTrainedModel, names: list[str]) -> dict[str, torch.nn.Module]:

@@ -8,27 +8,22 @@ Importing this module imports neither torch nor transformers.
 import re
 from pathlib import Path
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 
 KEY = "removed_heads"  # in config.json: {"1": [0, 2]}, layers and heads counted from 0
 KEY_OF_TRANSFORMERS_4 = "pruned_heads"
-_FORWARD = ("intermediate.dense", "output.dense")
-_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
-_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
-_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
-# Linear layers of a transformer layer: query, key, value, attention output, expansion, contraction. RoBERTa's and ELECTRA's are BERT's.
-BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)
 
 
-def _pattern(places: slice, ends: str) -> re.Pattern:
+def _pattern(roles: tuple[str, ...], ends: str) -> re.Pattern:
     """Return a pattern of the names of some linear layers' tensors, with their low-rank updates; it finds the number of the layer."""
-    names = "|".join(re.escape(name) for block in BLOCKS for name in block[places])
+    names = "|".join(re.escape(architecture.linears[role]) for architecture in ARCHITECTURES.values() for role in roles)
     return re.compile(rf"layer\.(\d+)\.(?:{names})(?:{ends})$")
 
 
-_ROWS = _pattern(slice(3), r"(?:\.base_layer)?\.(?:weight|bias)|\.lora_B\..*weight")
-_COLUMNS = _pattern(slice(3, 4), r"(?:\.base_layer)?\.weight|\.lora_A\..*weight")
+_ROWS = _pattern(("query", "key", "value"), r"(?:\.base_layer)?\.(?:weight|bias)|\.lora_B\..*weight")
+_COLUMNS = _pattern(("attention_output",), r"(?:\.base_layer)?\.weight|\.lora_A\..*weight")
 
 
 def read(folder: Path) -> dict[str, list[int]]:
@@ -56,11 +51,6 @@ def require_known(key: str, named, *, layers: int, heads: int) -> None:
 
 def _leave_one(gone: list, heads: int) -> bool:
     return all(type(head) is int and 0 <= head < heads for head in gone) and len(set(gone)) == len(gone) < heads
-
-
-def attention_linears(architecture: str) -> tuple[str, ...]:
-    """Return the names, in a layer of the architecture, of query, key, value and attention output."""
-    return {"distilbert": _OF_DISTILBERT, "mpnet": _OF_MPNET}.get(architecture, _OF_BERT)[:4]
 
 
 def without(name: str, values, removed: dict[str, list[int]], heads: int):

@@ -70,8 +70,8 @@ def largest_difference(model: Path, runtime) -> float:
     return float(np.max(differences))  # NaN among them stays, which max would pass over
 
 
-def _relative(expected: np.ndarray, found: np.ndarray) -> float:
-    return float(np.abs(expected - found).max() / max(1.0, np.abs(expected).max()))
+def _relative(expected: np.ndarray, logits: np.ndarray) -> float:
+    return float(np.abs(expected - logits).max() / max(1.0, np.abs(expected).max()))
 
 
 def _random_batch(generator: np.random.Generator, batch_size: int, length: int, config) -> dict[str, np.ndarray]:

@@ -60,8 +60,8 @@ def _calibration(dataset: Path, count: int, names: list[str]) -> list[Batch]:
 
 
 def _complete(row: Batch, names: list[str]) -> Batch:
-    others = {"attention_mask": np.ones_like(row["input_ids"]), "token_type_ids": np.zeros_like(row["input_ids"])}
-    return {name: (others | row)[name] for name in names}
+    defaults = {"attention_mask": np.ones_like(row["input_ids"]), "token_type_ids": np.zeros_like(row["input_ids"])}
+    return {name: (defaults | row)[name] for name in names}
 
 
 def _look_up_before_scaling(graph: openvino.Model) -> None:

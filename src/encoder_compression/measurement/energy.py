@@ -17,9 +17,9 @@ class EnergyCounter:
 
     def joules(self) -> float | None:
         """Return the energy used since the start by the whole machine, idle share included; None where nothing counts it."""
-        found = [_difference(folder, start) for folder, start in zip(self.domains, self.start, strict=True) if start is not None]
-        found += [joules() - start for joules, start in zip(self.cards, self.start_cards, strict=True)]
-        return sum(found) if found else None
+        joules_by_source = [_difference(folder, start) for folder, start in zip(self.domains, self.start, strict=True) if start is not None]
+        joules_by_source += [joules() - start for joules, start in zip(self.cards, self.start_cards, strict=True)]
+        return sum(joules_by_source) if joules_by_source else None
 
 
 def _read_joules(folder: Path) -> float | None:

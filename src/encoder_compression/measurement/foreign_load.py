@@ -17,12 +17,12 @@ class ForeignLoad:
     def _snapshot(self) -> tuple[float, float, float]:
         times = psutil.cpu_times()
         busy = sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)
-        own = sum(sum(process.cpu_times()[:2]) for process in self.processes)
-        return busy, own, time.monotonic()
+        of_workers = sum(sum(process.cpu_times()[:2]) for process in self.processes)
+        return busy, of_workers, time.monotonic()
 
     def share(self) -> float:
         """Return the busy time of other processes since the start, as a share of all processors' time."""
-        (busy, own, now), (busy_then, own_then, then) = self._snapshot(), self.start
-        foreign = (busy - busy_then) - (own - own_then)
+        (busy, of_workers, now), (busy_then, own_then, then) = self._snapshot(), self.start
+        foreign = (busy - busy_then) - (of_workers - own_then)
         share = foreign / ((now - then) * psutil.cpu_count())
         return round(min(max(share, 0.0), 1.0), 4)

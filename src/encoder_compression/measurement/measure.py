@@ -53,7 +53,7 @@ def measure(
     parquet.write_table(pa.table(predicted), predictions)
     result = once | {"device": device, "launches": launches}
     Path(measurement).write_text(json.dumps(result) + "\n", encoding="utf-8")
-    return {"launches": len(launches), "largest_foreign_cpu_share": max(one["foreign_cpu_share"] for one in launches)}
+    return {"launches": len(launches), "largest_foreign_cpu_share": max(launch["foreign_cpu_share"] for launch in launches)}
 
 
 def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) -> list[dict]:
@@ -77,9 +77,9 @@ def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) ->
 def _ask_in_turn(workers: list[RemoteWorker], number: int, command: str, **arguments) -> dict:
     """Return the latencies of the variant and of its partner (None where it has none), the first one by turns."""
     turn = workers if number % 2 else workers[::-1]
-    found = {id(worker): worker.ask(command, **arguments)["latencies_ms"] for worker in turn}
-    mine, *partners = (found[id(worker)] for worker in workers)
-    return {"latencies_ms": mine, "partner_latencies_ms": partners[0] if partners else None}
+    latencies = {id(worker): worker.ask(command, **arguments)["latencies_ms"] for worker in turn}
+    subject_ms, *partners = (latencies[id(worker)] for worker in workers)
+    return {"latencies_ms": subject_ms, "partner_latencies_ms": partners[0] if partners else None}
 
 
 def _measure_once(workers: list[RemoteWorker], artifact: Path, dataset: Path, options: dict) -> tuple[dict, dict]:
@@ -112,11 +112,13 @@ def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], exampl
     for size in batch_sizes:  # not counted: a runtime has work of its own when a shape is new to it
         subject.ask("throughput", batch_size=size, examples=examples, padded=False)
     energy = EnergyCounter()
-    found = [{"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples, padded=False)} for size in batch_sizes]
+    throughputs = [
+        {"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples, padded=False)} for size in batch_sizes
+    ]
     joules = energy.joules()
     padded = subject.ask("throughput", batch_size=batch_sizes[0], examples=examples, padded=True)["seconds"]
-    energy_j = joules and joules / sum(one["examples"] for one in found)
-    return {"throughput": found, "padded_seconds": padded, "energy_j_per_example": energy_j}
+    energy_j = joules and joules / sum(throughput["examples"] for throughput in throughputs)
+    return {"throughput": throughputs, "padded_seconds": padded, "energy_j_per_example": energy_j}
 
 
 def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list[dict]:
@@ -133,22 +135,21 @@ def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list
     return cells
 
 
-def _require_proof(found: dict, device: dict) -> None:
+def _require_proof(proof_facts: dict, device: dict) -> None:
     """Raise UserError where the runtime did not run what the row claims."""
-    proof, wanted = found["proof"], "cpu" if device["hardware"] == "cpu" else "cuda"
+    proof, wanted = proof_facts["proof"], "cpu" if device["hardware"] == "cpu" else "cuda"
     elsewhere = {place: count for place, count in proof["nodes"].items() if not place.lower().startswith(wanted)}
     if elsewhere:
         raise UserError(f"the device asks for {wanted}, but the runtime ran {elsewhere} elsewhere; the row would be mislabelled")
-    others = FLOATS & set(proof["matmuls"]) - {device["precision"]}
-    if others:
-        raise UserError(
-            f"the device asks for {device['precision']}, but products ran in {', '.join(sorted(others))}; the row would be mislabelled"
-        )
+    foreign_floats = FLOATS & set(proof["matmuls"]) - {device["precision"]}
+    if foreign_floats:
+        formats = ", ".join(sorted(foreign_floats))
+        raise UserError(f"the device asks for {device['precision']}, but products ran in {formats}; the row would be mislabelled")
     if device["precision"] == "int8" and "int8" not in proof["matmuls"]:
         raise UserError("the device asks for int8, but no matrix product ran in it; the row would be mislabelled")
     if device.get("compile") and not proof["compiled"]:
         raise UserError("the device asks for compiled code, but none ran; the row would be mislabelled")
-    stored = sum(found["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(found["dtypes"].values())
+    stored = sum(proof_facts["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(proof_facts["dtypes"].values())
     if stored > 0.1 and not {"int8", "few-bit weights"} & set(proof["matmuls"]):
         raise UserError(
             "the weights are integers, but no matrix product ran with them; quantize on a machine like this one,"

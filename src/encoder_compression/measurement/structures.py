@@ -40,7 +40,9 @@ def time_structures(
             structures = [{"heads": heads, "neurons": neurons} | {part: number} for number in numbers[1:]]
             with TemporaryDirectory() as folder:
                 places = [Path(folder) / f"{index}" for index in range(len(structures))]
-                cut = [_cut(model, place, one, export, device["runtime"]) for place, one in zip(places, structures, strict=True)]
+                cut = [
+                    _cut(model, place, structure, export, device["runtime"]) for place, structure in zip(places, structures, strict=True)
+                ]
                 starts[part] = _time([Path(artifact), *cut], device, dataset, measure)
             bar.update()
     whole_ms = float(np.median([start["latencies_ms"][0] for start in starts.values()]))

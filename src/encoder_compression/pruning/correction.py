@@ -26,7 +26,7 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
     calls = [_first_call(model, batch) for batch in batches]
     with gated(model, heads, neurons):
-        for index, (layer, block) in enumerate(zip(pretrained.layer_stack(model).layer, pretrained.blocks(model), strict=True)):
+        for index, (layer, block) in enumerate(zip(pretrained.layers(model), pretrained.blocks(model), strict=True)):
             _fit(block.attention_output, structure.heads[index].repeat_interleave(width), layer, calls)
             heads[index] = structure.heads[index]
             _fit(block.contraction, structure.neurons[index], layer, calls)
@@ -58,17 +58,17 @@ class _Reached(Exception):
 
 
 def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
-    found = []
+    hooks = []
 
     def take(module, arguments, named):
-        found.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
+        hooks.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
         raise _Reached
 
-    hook = pretrained.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
+    hook = pretrained.layers(model)[0].register_forward_pre_hook(take, with_kwargs=True)
     with suppress(_Reached):
         model(**batch)
     hook.remove()
-    return found[0]
+    return hooks[0]
 
 
 def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) -> None:
@@ -90,11 +90,11 @@ def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) 
 def _moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> tuple[Tensor, Tensor]:
     """Return mean [inputs] and covariance [inputs, inputs] over the tokens, without padding, that reach a linear layer."""
     total, square, tokens = torch.zeros(linear.in_features, dtype=torch.float64), 0, 0
-    found: list[Tensor] = []
-    hook = linear.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
+    parts: list[Tensor] = []
+    hook = linear.register_forward_pre_hook(lambda module, inputs: parts.append(inputs[0]))
     for call in calls:
         call.of(layer)
-        states = found.pop()[call.present]
+        states = parts.pop()[call.present]
         total += states.sum(dim=0)
         square = square + (states.T @ states).double()  # the products of a batch in single precision, their sum in double
         tokens += len(states)

@@ -25,8 +25,8 @@ def ranges(graph: ModelProto, workload: Workload, count: int) -> dict[str, np.nd
         graph.graph.node.append(helper.make_node("ReduceMax", [f"{name}_sizes", "rows"], [f"{name}_range"], keepdims=0))
         graph.graph.output.append(helper.make_tensor_value_info(f"{name}_range", TensorProto.FLOAT, None))
     running = graphs.session(graph)
-    found = [graphs.run(running, workload.single(index)) for index in spread(count, len(workload))]
-    return {name: np.max(sizes, axis=0) for name, sizes in zip(names, zip(*found, strict=True), strict=True)}
+    peaks = [graphs.run(running, workload.single(index)) for index in spread(count, len(workload))]
+    return {name: np.max(sizes, axis=0) for name, sizes in zip(names, zip(*peaks, strict=True), strict=True)}
 
 
 def scales(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def scales(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.maximum(wanted, FLOOR).astype(np.float32)
 
 
-def equalize(graph: ModelProto, found: dict[str, np.ndarray]) -> None:
+def equalize(graph: ModelProto, peaks: dict[str, np.ndarray]) -> None:
     """Divide every product's input by its scales, in the graph itself, and multiply its weights; what it answers stays.
 
     The division is a node of its own, shared by the products that read the input: the input itself also goes on unscaled.
@@ -53,7 +53,7 @@ def equalize(graph: ModelProto, found: dict[str, np.ndarray]) -> None:
         readers.setdefault(node.input[0], []).append(node)
     for name, nodes in readers.items():
         matrices = {node.input[1]: numpy_helper.to_array(constants[node.input[1]]) for node in nodes}
-        factors = scales(found[name], np.max([np.abs(matrix).max(axis=1) for matrix in matrices.values()], axis=0))
+        factors = scales(peaks[name], np.max([np.abs(matrix).max(axis=1) for matrix in matrices.values()], axis=0))
         for weight, matrix in matrices.items():
             constants[weight].CopyFrom(numpy_helper.from_array(matrix * factors[:, None], weight))
         graphs.add(graph, f"{name}_equalizer", 1 / factors)

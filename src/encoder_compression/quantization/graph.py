@@ -10,18 +10,13 @@ import onnxruntime
 from onnx import ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.runtimes.workload import Batch
 from encoder_compression.statistics.finite import require_finite
 
-ROLES = {  # the scopes of their nodes in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
-    "query": ("attention/self/query", "attention/q_lin", "attention/attn/q"),
-    "key": ("attention/self/key", "attention/k_lin", "attention/attn/k"),
-    "value": ("attention/self/value", "attention/v_lin", "attention/attn/v"),
-    "attention_output": ("attention/output/dense", "attention/out_lin", "attention/attn/o"),
-    "expansion": ("intermediate/dense", "ffn/lin1"),
-    "contraction": ("output/dense", "ffn/lin2"),
-}
+# The roles of linear layers by the scope of their nodes within a layer, such as attention/self/query.
+ROLES = {path.replace(".", "/"): role for architecture in ARCHITECTURES.values() for role, path in architecture.linears.items()}
 OUTSIDE = "outside"  # what stands before or behind the layers, such as a pooler and the head
 
 
@@ -49,16 +44,16 @@ def products(graph: ModelProto) -> dict[str, NodeProto]:
     The number is that of the layer, from 1; outside the layers products are counted in the order of the graph.
     """
     constants = arrays(graph)
-    found: dict[str, NodeProto] = {}
+    nodes: dict[str, NodeProto] = {}
     for node in graph.graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:
-            found[_name(node.name, found)] = node
-    return found
+            nodes[_name(node.name, nodes)] = node
+    return nodes
 
 
 def _name(node: str, before: Iterable[str]) -> str:
     match = re.search(r"/layer\.(\d+)/(.+)/MatMul$", node)
-    role = next((role for role, scopes in ROLES.items() if match and match[2] in scopes), OUTSIDE)
+    role = ROLES.get(match[2], OUTSIDE) if match else OUTSIDE
     number = int(match[1]) if role != OUTSIDE else sum(name.startswith(OUTSIDE) for name in before)
     return f"{role}.{number + 1}"
 
@@ -89,6 +84,6 @@ def run(running: onnxruntime.InferenceSession, batch: Batch) -> list[np.ndarray]
 
 def answer(running: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
     """Return logits [batch, classes], or of a span's start and end [batch, 2, length] with 0 at padding; UserError where not finite."""
-    found = run(running, batch)
-    logits = found[0] if len(found) == 1 else np.stack(found, axis=1) * batch["attention_mask"][:, None]
+    outputs = run(running, batch)
+    logits = outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=1) * batch["attention_mask"][:, None]
     return require_finite(logits, source="the graph", remedy="keep more in float with 'exclude', or train its model anew")

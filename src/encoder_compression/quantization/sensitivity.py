@@ -28,14 +28,16 @@ def losses(graph: ModelProto, workload: Workload, name: str) -> dict[str, float]
     """
     batches = sample(workload)
     expected = _answers(graph, batches)
-    found = {}
+    changes = {}
     names = list(graphs.products(graph))
     with progress.bar(len(names), description=name, unit="product") as bar:
         for product in names:
             answers = _answers(simulate(graph, product), batches)
-            found[product] = float(np.mean([np.abs(one - other).mean() for one, other in zip(answers, expected, strict=True)]))
+            changes[product] = float(
+                np.mean([np.abs(answer - reference).mean() for answer, reference in zip(answers, expected, strict=True)])
+            )
             bar.update()
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(changes.items(), key=lambda item: -item[1]))
 
 
 def sample(workload: Workload) -> list[Batch]:
@@ -89,7 +91,7 @@ class Validation:
     def compare(self, file: Path) -> dict[str, float]:
         """Return how many points a graph loses to the float one, and the share of examples with the same prediction."""
         logits = self._logits(graphs.session(file))
-        same = [one == other for one, other in zip(self._predictions(logits), self.predictions, strict=True)]
+        same = [prediction == reference for prediction, reference in zip(self._predictions(logits), self.predictions, strict=True)]
         return {"lost_points": 100 * (self.score - self._score(logits)), "agreement": float(np.mean(same))}
 
     def _logits(self, running) -> list[np.ndarray]:
@@ -106,14 +108,16 @@ class Validation:
         return tasks.of_dataset(self.dataset).decode(self.dataset, "validation", logits)["prediction"]
 
 
-def write(found: dict[str, float], kept: list[str], folder: Path) -> None:
+def write(changes: dict[str, float], kept: list[str], folder: Path) -> None:
     """Write sensitivity.csv, a row per product, and the same as a picture, beside the graph."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    table = pd.DataFrame({"product": found.keys(), "loss": found.values()}).assign(kept_in_float=lambda rows: rows["product"].isin(kept))
+    table = pd.DataFrame({"product": changes.keys(), "loss": changes.values()}).assign(
+        kept_in_float=lambda rows: rows["product"].isin(kept)
+    )
     table.to_csv(folder / "sensitivity.csv", index=False, float_format="%.6g")
     figure, axes = plt.subplots(figsize=(8, 0.2 * len(table) + 1.5), layout="constrained")
     axes.barh(table["product"], table["loss"], color=table["kept_in_float"].map({True: "#d55e00", False: "#0072b2"}))

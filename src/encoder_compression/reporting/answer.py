@@ -47,14 +47,14 @@ def _no_winner(rows: pd.DataFrame, fitting: pd.DataFrame, limits: Limits) -> Fin
 def _winner(tied: pd.DataFrame, what: str, points: float, show: Callable[[pd.Series], str]) -> Finding:
     """Return the best of rows that do not differ in ``what`` beyond noise; ``show`` words what it won by."""
     winner = tied.loc[tied["score"].idxmax()]
-    others = tied.loc[tied.index != winner.name, "variant"].tolist()
+    tied_variants = tied.loc[tied.index != winner.name, "variant"].tolist()
     change, codes = _change(winner, points)
-    ties = f" (not distinguishable in {what}: {', '.join(others)})" if others else ""
+    ties = f" (not distinguishable in {what}: {', '.join(tied_variants)})" if tied_variants else ""
     return Finding(
         "baseline_wins" if winner["is_baseline"] else "variant_wins",
         f"{winner['variant']}, {show(winner)}, {change}{ties}",
-        also=(*codes, "tied") if others else codes,
-        facts={"variant": winner["variant"], "tied": others},
+        also=(*codes, "tied") if tied_variants else codes,
+        facts={"variant": winner["variant"], "tied": tied_variants},
     )
 
 

@@ -14,14 +14,14 @@ def score_interval(metric: str, rows: list[Row]) -> tuple[float, float]:
     return intervals.over_seeds(np.array([row.score(metric) for row in rows]), replicates).interval()
 
 
-def difference(metric: str, rows: list[Row], others: list[Row]) -> dict[str, float]:
+def difference(metric: str, rows: list[Row], references: list[Row]) -> dict[str, float]:
     """Return the mean difference of the score, seed by seed on the same examples, with 95 % interval and p-value.
 
     One seed: percentile bootstrap, and McNemar's exact test for accuracy. Several: both seeds and examples vary.
     """
-    pairs = list(zip(rows, others, strict=True))
-    differences = np.array([row.score(metric) - other.score(metric) for row, other in pairs])
-    replicates = np.array([row.replicates(metric) - other.replicates(metric) for row, other in pairs])
+    pairs = list(zip(rows, references, strict=True))
+    differences = np.array([row.score(metric) - reference.score(metric) for row, reference in pairs])
+    replicates = np.array([row.replicates(metric) - reference.replicates(metric) for row, reference in pairs])
     if len(pairs) > 1:
         estimate = intervals.over_seeds(differences, replicates)
         (low, high), p = estimate.interval(), estimate.p_value()
@@ -30,9 +30,9 @@ def difference(metric: str, rows: list[Row], others: list[Row]) -> dict[str, flo
     return {"difference": float(differences.mean()), "difference_ci_low": low, "difference_ci_high": high, "p_value": p}
 
 
-def _p_value(metric: str, row: Row, other: Row, replicates: np.ndarray) -> float:
+def _p_value(metric: str, row: Row, reference: Row, replicates: np.ndarray) -> float:
     if metric == "accuracy":
-        return intervals.mcnemar(row.labels, row.predictions, other.predictions)
+        return intervals.mcnemar(row.labels, row.predictions, reference.predictions)
     return intervals.bootstrap_p_value(replicates)
 
 

@@ -66,10 +66,15 @@ def grid(table: Table) -> pd.DataFrame:
 
 
 def _describe_cell(cell: dict) -> dict:
-    mine = np.array(cell["latencies_ms"])
+    latencies = np.array(cell["latencies_ms"])
     partner = cell["partner_latencies_ms"]
-    ratios = np.array(partner) / mine if partner else np.ones(len(mine))
-    described = {"latency_ms": np.median(mine), "speedup": np.median(ratios), "speedup_low": ratios.min(), "speedup_high": ratios.max()}
+    ratios = np.array(partner) / latencies if partner else np.ones(len(latencies))
+    described = {
+        "latency_ms": np.median(latencies),
+        "speedup": np.median(ratios),
+        "speedup_low": ratios.min(),
+        "speedup_high": ratios.max(),
+    }
     return {"batch_size": cell["batch_size"], "length": cell["length"]} | described
 
 

@@ -117,6 +117,6 @@ def _pivot(rows: list[dict], keys: tuple[str, ...]) -> tuple[list[dict], list[tu
     order = [tuple(head[key] for key in keys) for head in heads]
     lines = []
     for (variant, device), members in _by(rows, *NAMES):
-        found = {tuple(row[key] for key in keys): row for row in members}
-        lines.append((variant, device, [found.get(value) for value in order]))
+        by_key = {tuple(row[key] for key in keys): row for row in members}
+        lines.append((variant, device, [by_key.get(value) for value in order]))
     return heads, lines

@@ -25,8 +25,8 @@ def pairs(table: Table, aggregate: pd.DataFrame, groups: list[list[str]]) -> pd.
     of ``aggregate``, a `summary.Table.over_seeds`, those of the second variant with ``other_`` before their name.
     """
     named = dict.fromkeys(pair for group in groups for pair in combinations(group, 2))
-    found = pd.DataFrame([_pair(table, aggregate, *pair) for pair in named], columns=_columns())
-    return found.assign(p_holm=intervals.holm(found["p_value"].to_numpy(dtype=float)))
+    compared = pd.DataFrame([_pair(table, aggregate, *pair) for pair in named], columns=_columns())
+    return compared.assign(p_holm=intervals.holm(compared["p_value"].to_numpy(dtype=float)))
 
 
 def _columns() -> list[str]:
@@ -37,8 +37,8 @@ def _pair(table: Table, aggregate: pd.DataFrame, variant: str, other: str) -> di
     device = next(device for name, device in table.groups if name == variant and (other, device) in table.groups)
     rows = aggregate[aggregate["device"] == device].set_index("variant")
     tested = comparison.difference(table.metric, *(table.saved(table.groups[name, device]) for name in (variant, other)))
-    own = {name: rows.loc[variant, name] for name in COSTS} | {f"other_{name}": rows.loc[other, name] for name in COSTS}
-    return {"variant": variant, "other": other, "device": device, "metric": table.metric} | tested | own
+    costs = {name: rows.loc[variant, name] for name in COSTS} | {f"other_{name}": rows.loc[other, name] for name in COSTS}
+    return {"variant": variant, "other": other, "device": device, "metric": table.metric} | tested | costs
 
 
 def verdicts(frame: pd.DataFrame) -> list[list[Finding]]:
@@ -66,18 +66,18 @@ def _training(row: dict) -> Finding:
 
 def _running(row: dict) -> Finding:
     """Say how fast and how large they are; speeds whose intervals meet are not told apart."""
-    other = {name.removeprefix("other_"): value for name, value in row.items() if name.startswith("other_")}
-    kind = _kind_of_speed(_ends(row), _ends(other))
-    shown = " against ".join("1 (baseline)" if each["is_baseline"] else ratio_in_words(each, "speedup") for each in (row, other))
+    second = {name.removeprefix("other_"): value for name, value in row.items() if name.startswith("other_")}
+    kind = _kind_of_speed(_ends(row), _ends(second))
+    shown = " against ".join("1 (baseline)" if each["is_baseline"] else ratio_in_words(each, "speedup") for each in (row, second))
     sizes = _both({name: short(row[name]) for name in ("size_mb", "other_size_mb")}, "size_mb", "{}", "MB")
     meet = ", not distinguishable" if kind == "speed_not_significant" else ""
     return Finding(kind, f"To run: {shown}{meet}; {sizes}.")
 
 
-def _kind_of_speed(interval: tuple[float, float], other: tuple[float, float]) -> str:
-    if interval[0] <= other[1] and other[0] <= interval[1]:
+def _kind_of_speed(interval: tuple[float, float], other_interval: tuple[float, float]) -> str:
+    if interval[0] <= other_interval[1] and other_interval[0] <= interval[1]:
         return "speed_not_significant"
-    return "faster" if interval[0] > other[1] else "slower"
+    return "faster" if interval[0] > other_interval[1] else "slower"
 
 
 def _ends(row: dict) -> tuple[float, float]:
@@ -89,5 +89,5 @@ def _ends(row: dict) -> tuple[float, float]:
 
 def _both(row: dict, name: str, form: str, unit: str) -> str:
     """Return a figure of both with its unit, once where they are equal in words."""
-    one, other = form.format(row[name]), form.format(row[f"other_{name}"])
-    return f"{one} {unit} each" if one == other else f"{one} against {other} {unit}"
+    first, second = form.format(row[name]), form.format(row[f"other_{name}"])
+    return f"{first} {unit} each" if first == second else f"{first} against {second} {unit}"

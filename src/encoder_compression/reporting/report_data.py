@@ -22,7 +22,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "experiment": table.experiment,
             "metric": table.metric,
             "seeds": sorted({row["seed"] for row in table.rows}),
-            "test_examples": len(next(iter(table.found.values())).labels),
+            "test_examples": len(next(iter(table.saved_rows.values())).labels),
             "revisions": table.revisions,
             "gate": None if table.limits.retained is None else {"retained": table.limits.retained},
             "budget_points": table.limits.points,

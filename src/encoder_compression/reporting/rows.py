@@ -33,8 +33,8 @@ class Row:
     @property
     def machine(self) -> str:
         """The machine on which the row was measured."""
-        found = self.hardware
-        parts = [found["processor"], f"{found['cores']} cores", f"{found['memory_gb']} GB", *found["gpus"], *found["isa"]]
+        hardware = self.hardware
+        parts = [hardware["processor"], f"{hardware['cores']} cores", f"{hardware['memory_gb']} GB", *hardware["gpus"], *hardware["isa"]]
         return ", ".join(parts)
 
     def score(self, metric: str) -> float:
@@ -58,7 +58,9 @@ class Row:
     @cached_property
     def latencies_ms(self) -> np.ndarray:
         """All timed calls with one example."""
-        return np.concatenate([one["latencies_ms"] for launch in self.measurement["launches"] for one in launch["rounds"]])
+        return np.concatenate(
+            [round_of_calls["latencies_ms"] for launch in self.measurement["launches"] for round_of_calls in launch["rounds"]]
+        )
 
     @cached_property
     def log_ratios(self) -> np.ndarray:
@@ -83,7 +85,9 @@ class Row:
     @cached_property
     def throughput(self) -> tuple[float, int]:
         """The most examples per second in length-sorted batches, and the batch size that gave it."""
-        return max((one["examples"] / one["seconds"], one["batch_size"]) for one in self.measurement["throughput"])
+        return max(
+            (throughput["examples"] / throughput["seconds"], throughput["batch_size"]) for throughput in self.measurement["throughput"]
+        )
 
     @property
     def padding_cost(self) -> float:
@@ -94,5 +98,7 @@ class Row:
 def _median_log_ratio(rounds: list[dict]) -> float:
     if rounds[0]["partner_latencies_ms"] is None:
         return 0.0
-    mine, partner = (np.concatenate([one[side] for one in rounds]) for side in ("latencies_ms", "partner_latencies_ms"))
-    return float(np.median(np.log(partner / mine)))
+    row_ms, partner = (
+        np.concatenate([round_of_calls[side] for round_of_calls in rounds]) for side in ("latencies_ms", "partner_latencies_ms")
+    )
+    return float(np.median(np.log(partner / row_ms)))

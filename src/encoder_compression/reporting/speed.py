@@ -11,14 +11,14 @@ from encoder_compression.study.techniques import TECHNIQUES
 class Speed:
     """The speed of rows, as `study.Study.table_rows` names them; ``found`` maps folders to their saved results."""
 
-    def __init__(self, rows: list[dict], found: dict[str, Row]):
-        self.found = found
+    def __init__(self, rows: list[dict], saved_rows: dict[str, Row]):
+        self.saved_rows = saved_rows
         self.pooled = {device: self._pool([row for row in rows if row["device"] == device]) for device in {row["device"] for row in rows}}
 
     def _pool(self, rows: list[dict]) -> tuple[float, float]:
         """Return the variance of log ratios between starts, over all rows of a device, and its degrees of freedom."""
         folders = {row[key] for row in rows for key in ("folder", "same_runtime")}
-        repeats = [self.found[folder].log_ratios for folder in sorted(folders) if self.found[folder].has_partner]
+        repeats = [self.saved_rows[folder].log_ratios for folder in sorted(folders) if self.saved_rows[folder].has_partner]
         return intervals.pooled_variance(repeats) if repeats else (0.0, np.inf)
 
     def spread(self, device: str) -> float:
@@ -65,10 +65,10 @@ class Speed:
 
     def _ratio(self, rows: list[dict], folders: list[str]) -> Estimate:
         """Return the log of the partner's time over a row's, from all starts of all seeds; exactly 0 for a row without partner."""
-        found = [self.found[folder] for folder in folders]
-        if not found[0].has_partner:
+        saved_rows = [self.saved_rows[folder] for folder in folders]
+        if not saved_rows[0].has_partner:
             return Estimate(0.0, 0.0, np.inf)
-        return intervals.of_repeats(np.concatenate([one.log_ratios for one in found]), self.pooled[rows[0]["device"]])
+        return intervals.of_repeats(np.concatenate([saved.log_ratios for saved in saved_rows]), self.pooled[rows[0]["device"]])
 
 
 def with_interval(name: str, logarithm: Estimate) -> dict[str, float]:

@@ -147,7 +147,7 @@ def _too_short(aggregate: pd.DataFrame) -> Finding | None:
 
 
 def _few_examples(table: Table) -> Finding | None:
-    examples = len(next(iter(table.found.values())).labels)
+    examples = len(next(iter(table.saved_rows.values())).labels)
     if examples >= FEW_EXAMPLES:
         return None
     text = f"The test split has {examples} examples: too few to tell variants apart."
@@ -156,7 +156,7 @@ def _few_examples(table: Table) -> Finding | None:
 
 def _few_groups(table: Table) -> Finding | None:
     """Warn where the questions belong to so few articles that an interval over articles says little."""
-    row = next(iter(table.found.values()))
+    row = next(iter(table.saved_rows.values()))
     if row.group_count is None or row.group_count >= FEW_GROUPS:
         return None
     articles = "one article" if row.group_count == 1 else f"{row.group_count} articles"
@@ -170,7 +170,7 @@ def _unfit_kernels(table: Table) -> list[Finding]:
     for row in table.rows:
         graph = Path(row["folder"]).parent / "onnx"
         isa = provenance.read_facts(graph).get("isa") if graph.exists() else None
-        misfit = kernels.describe_misfit(isa, table.found[row["folder"]].hardware) if isa else None
+        misfit = kernels.describe_misfit(isa, table.saved_rows[row["folder"]].hardware) if isa else None
         if misfit:
             misfits[row["variant"]] = f"{row['variant']} has {misfit}; quantize it on the machine that measures, with 'isa: auto'."
     return [Finding("kernel_mismatch", text, facts={"variant": variant}) for variant, text in misfits.items()]

@@ -35,8 +35,8 @@ class Table:
         self.experiment, self.metric, self.limits, self.description, self.rows = experiment, metric, limits, description, rows
         self.task = tasks.load(task)
         folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
-        self.found = {folder: Row(folder, self.task) for folder in folders}
-        self.speed = Speed(rows, self.found)
+        self.saved_rows = {folder: Row(folder, self.task) for folder in folders}
+        self.speed = Speed(rows, self.saved_rows)
         self.groups: dict[tuple[str, str], list[dict]] = defaultdict(list)  # (variant, device) -> its rows by seed
         for row in rows:
             self.groups[row["variant"], row["device"]].append(row)
@@ -78,7 +78,7 @@ class Table:
     @cached_property
     def origins(self) -> list[dict]:
         """The git commits of all measurements and of all models behind them, and whether files differed from them."""
-        return [row.revision for row in self.found.values()] + [provenance.read(model)["git"] for model in self.trained_models]
+        return [row.revision for row in self.saved_rows.values()] + [provenance.read(model)["git"] for model in self.trained_models]
 
     @property
     def revisions(self) -> list[str]:
@@ -87,7 +87,7 @@ class Table:
 
     def saved(self, rows: list[dict], key: str = "folder") -> list[Row]:
         """Return the saved results in the folders that ``key`` names in each row."""
-        return [self.found[row[key]] for row in rows]
+        return [self.saved_rows[row[key]] for row in rows]
 
     def _row(self, row: dict) -> dict:
         (this,), (baseline,) = self.saved([row]), self.saved([row], "baseline")
@@ -138,7 +138,7 @@ class Table:
             **self._against_control(rows),
             **self.speed.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
-            "speedup_length": length_factor(self.found[rows[0]["folder"]]),
+            "speedup_length": length_factor(self.saved_rows[rows[0]["folder"]]),
             "throughput_batch_size": each["throughput_batch_size"][0],
             "padding": each["padding"][0],
             "spread_of_starts": self.speed.spread(device),
@@ -160,8 +160,8 @@ class Table:
         control = self.groups.get((rows[0]["control"], rows[0]["device"]))
         if not control:
             return dict.fromkeys(f"against_control{part}" for part in ("", "_ci_low", "_ci_high", "_p_value"))
-        found = comparison.difference(self.metric, self.saved(rows), self.saved(control))
-        return {f"against_control_{name}".replace("_difference", ""): value for name, value in found.items()}
+        difference = comparison.difference(self.metric, self.saved(rows), self.saved(control))
+        return {f"against_control_{name}".replace("_difference", ""): value for name, value in difference.items()}
 
 
 def _share(part: float, whole: float) -> float:

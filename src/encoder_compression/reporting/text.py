@@ -72,21 +72,21 @@ def _describe_split(split: Split, unit: str) -> str:
 
 
 def _table(table: pd.DataFrame) -> str:
-    others = [name for name in ("f1", "exact_match") if name in table]
-    score = [table["metric"][0], *(name.replace("_", " ") for name in others)]
+    shown = [name for name in ("f1", "exact_match") if name in table]
+    score = [table["metric"][0], *(name.replace("_", " ") for name in shown)]
     header = ["variant", "device", *score, "retained", "p50 ms", "speed-up", "= runtime × compression", f"{table['unit'][0]}s/s"]
     header += ["memory MB", "size MB (compressed)", "parameters M (non-zero)", "training s"]
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
-    lines += [_cells(row, others) for row in table.itertuples()]
+    lines += [_cells(row, shown) for row in table.itertuples()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row, others: list[str]) -> list[str]:
+def _cells(row, shown: list[str]) -> list[str]:
     return [
         row.variant + ("" if row.can_win else " ✗"),
         row.device + (" ~" if row.noisy else ""),
         f"{_score(row)}{interval(row.score_ci_low, row.score_ci_high, '.1%')}",
-        *(figure(getattr(row, name), ".1%") for name in others),
+        *(figure(getattr(row, name), ".1%") for name in shown),
         figure(row.retained, ".1%"),
         f"{row.latency_ms_p50:.2f}",
         "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x{interval(row.speedup_ci_low, row.speedup_ci_high, '.2f')}",

@@ -153,19 +153,19 @@ def integer(row: dict, rows: list[dict]) -> Finding | None:
 
 def dominated(row: dict, rows: list[dict]) -> Finding | None:
     """Name a row of the same device that is better or equal in everything and surely smaller or faster."""
-    better = [other for other in rows if other is not row and other["device"] == row["device"] and _beats(other, row)]
+    better = [rival for rival in rows if rival is not row and rival["device"] == row["device"] and _beats(rival, row)]
     if not better or row["is_baseline"]:
         return None
-    best = max(better, key=lambda other: other["score"])["variant"]
+    best = max(better, key=lambda rival: rival["score"])["variant"]
     text = f"{best} is no worse in {row['metric']}, time and size, and better in one: there is no reason to take this one."
     return Finding("dominated", text, facts={"by": best})
 
 
-def _beats(other: dict, row: dict) -> bool:
-    surely = other["speedup"] if other["is_baseline"] else other["speedup_ci_low"]
-    no_worse = other["score"] >= row["score"] and other["size_mb"] <= row["size_mb"] and surely >= row["speedup"]
-    clearly = other["size_mb"] < 0.95 * row["size_mb"] or surely > row["speedup_ci_high"]
-    return other["can_win"] and no_worse and clearly
+def _beats(rival: dict, row: dict) -> bool:
+    surely = rival["speedup"] if rival["is_baseline"] else rival["speedup_ci_low"]
+    no_worse = rival["score"] >= row["score"] and rival["size_mb"] <= row["size_mb"] and surely >= row["speedup"]
+    clearly = rival["size_mb"] < 0.95 * row["size_mb"] or surely > row["speedup_ci_high"]
+    return rival["can_win"] and no_worse and clearly
 
 
 def noise(row: dict, rows: list[dict]) -> Finding | None:

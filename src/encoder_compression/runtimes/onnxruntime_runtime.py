@@ -50,8 +50,8 @@ class Runtime:
 
     def _run(self, session: onnxruntime.InferenceSession, batch: Batch) -> np.ndarray:
         one_sentence = np.zeros_like(batch["input_ids"])  # what a model assumes that is told of no second one
-        found = session.run(None, {name: batch.get(name, one_sentence) for name in self.names})
-        return found[0] if len(found) == 1 else np.stack(found, axis=1)
+        outputs = session.run(None, {name: batch.get(name, one_sentence) for name in self.names})
+        return outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=1)
 
     def facts(self) -> dict:
         """Return what ran it: threads, library version and execution provider."""

@@ -65,10 +65,10 @@ class Runtime:
         size, length = batch["input_ids"].shape
         padded = int(self._padded(length)) if size == 1 else length
         with self.lock:
-            found = _infer(self.of_length.get(padded, self.request) if size == 1 else self.request, self._inputs(batch, padded))
-        if len(found) > 1:
-            return np.stack(found, axis=1)[..., :length]
-        return found[0][:, :length] if found[0].ndim == 3 else found[0]
+            outputs = _infer(self.of_length.get(padded, self.request) if size == 1 else self.request, self._inputs(batch, padded))
+        if len(outputs) > 1:
+            return np.stack(outputs, axis=1)[..., :length]
+        return outputs[0][:, :length] if outputs[0].ndim == 3 else outputs[0]
 
     def _padded(self, lengths):
         """Return the next multiple of each length, or the longest that the model takes."""

@@ -28,15 +28,15 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     frame = pd.DataFrame([_row(trial, search) | {"pareto": trial.number in front} for trial in study.trials])
     frame.to_csv(table, index=False)
     plot_search(frame, chosen=chosen.number, objectives=search["objectives"], title=f"search of {step}", path=picture)
-    found = {
+    best_trial = {
         "options": nested.decode(chosen.params, search["space"]),
         **dict(zip(search["objectives"], chosen.values, strict=True)),
         "trial": chosen.number,
         "trials": finished,
         "seconds": frame["seconds"].sum(),
     }
-    Path(best).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return found
+    Path(best).write_text(json.dumps(best_trial, indent=2) + "\n", encoding="utf-8")
+    return best_trial
 
 
 def _chosen(study: optuna.Study, search: dict) -> FrozenTrial:

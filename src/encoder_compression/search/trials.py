@@ -129,9 +129,9 @@ def _alone(journal: Path) -> Iterator[None]:
 
 def _fail_stale(study: optuna.Study, worker: int, workers: int) -> None:
     """Fail the running trials of nobody: this worker's own from before it was killed, those of numbers that there are no more."""
-    others = set(range(1, workers + 1)) - {worker}
+    other_workers = set(range(1, workers + 1)) - {worker}
     for trial in study.get_trials(states=[TrialState.RUNNING]):
-        if trial.user_attrs.get("worker") not in others:
+        if trial.user_attrs.get("worker") not in other_workers:
             study.tell(trial.number, state=TrialState.FAIL)
 
 
@@ -184,9 +184,9 @@ def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, i
     folder.mkdir(parents=True)
     outputs = {"model": folder / "model", "adapter": folder / "adapter", "curve": folder / "training.csv"}
     arguments = {name: path for name, path in (inputs | outputs).items() if name in inspect.signature(function).parameters}
-    own = nested.put(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
+    step_options = nested.put(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
     watched = WatchedGoal(**asdict(goal), trial=trial, numbers=itertools.count(1)) if search["objectives"] == ["score"] else goal
-    facts = function(goal=watched, options=own, **arguments)
+    facts = function(goal=watched, options=step_options, **arguments)
     measure = {"score": lambda: facts["validation_score"], "multiplications": lambda: multiplications(outputs["model"])}
     return [measure[objective]() for objective in search["objectives"]]
 

@@ -56,13 +56,13 @@ def percentiles(replicates: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mcnemar(labels: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+def mcnemar(labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray) -> float:
     """Return the exact two-sided p-value of McNemar's test that two classifiers are right equally often.
 
     Only examples on which exactly one of them is right count (McNemar 1947).
     """
-    only_one = int(np.sum((one == labels) & (other != labels)))
-    only_other = int(np.sum((one != labels) & (other == labels)))
+    only_one = int(np.sum((predictions == labels) & (reference != labels)))
+    only_other = int(np.sum((predictions != labels) & (reference == labels)))
     if only_one + only_other == 0:
         return 1.0
     return float(stats.binomtest(only_one, only_one + only_other, 0.5).pvalue)

@@ -33,15 +33,17 @@ def retained(score: float, baseline: float) -> float:
 def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:
     """Return the score of the logits of a split of a prepared data set, in its order; a threshold is the split's own best."""
     task = tasks.of_dataset(dataset)
-    found = task.decode(dataset, split, logits)
+    decoded = task.decode(dataset, split, logits)
     if task.is_tuned(tasks.describe(dataset)):
-        found, _ = task.tune(found, found, metric)
-    return score(task, metric, *_columns(found))
+        decoded, _ = task.tune(decoded, decoded, metric)
+    return score(task, metric, *_columns(decoded))
 
 
-def _columns(found: dict) -> tuple[np.ndarray | list, np.ndarray | list]:
+def _columns(decoded: dict) -> tuple[np.ndarray | list, np.ndarray | list]:
     """Return labels and predictions, as arrays where they are numbers."""
-    return tuple(found[name] if isinstance(found[name][0], (str, list)) else np.array(found[name]) for name in ("label", "prediction"))
+    return tuple(
+        decoded[name] if isinstance(decoded[name][0], (str, list)) else np.array(decoded[name]) for name in ("label", "prediction")
+    )
 
 
 def score_replicates(

@@ -37,10 +37,10 @@ def predict_top_logits(*, teacher: Path, dataset: Path, seed: int, count: int, o
     ):
         for start in range(0, len(blocks), BATCH_SIZE):
             rows = [blocks[index] for index in range(start, min(start + BATCH_SIZE, len(blocks)))]
-            found = _largest(model, collate(rows), count)
+            largest = _largest(model, collate(rows), count)
             remedy = "train it anew with a lower learning_rate, or take 'top_logits' out, which keeps them in float16"
-            require_finite(found["logits"][0].half(), source=f"the teacher {teacher}", remedy=remedy)
-            file.write_batch(pa.record_batch([_lists(*found[name], kind) for name, kind in kinds.items()], schema))
+            require_finite(largest["logits"][0].half(), source=f"the teacher {teacher}", remedy=remedy)
+            file.write_batch(pa.record_batch([_lists(*largest[name], kind) for name, kind in kinds.items()], schema))
             bar.update(len(rows))
     return {"blocks": len(blocks), "kept_logits": count}
 
@@ -48,9 +48,9 @@ def predict_top_logits(*, teacher: Path, dataset: Path, seed: int, count: int, o
 def _largest(model: PreTrainedModel, batch: dict[str, torch.Tensor], count: int) -> dict[str, tuple[torch.Tensor, list[int]]]:
     """Return tokens and logits [places, count] of a batch, each with how many of its places are before the end of each block."""
     batch = {name: values.to(model.device) for name, values in batch.items()}
-    found = pretrained.logits(answer(model, batch))[0].topk(count)
+    top = pretrained.logits(answer(model, batch))[0].topk(count)
     ends = (batch["labels"] != IGNORED).sum(dim=1).cumsum(dim=0).tolist()
-    return {"tokens": (found.indices, ends), "logits": (found.values, ends)}
+    return {"tokens": (top.indices, ends), "logits": (top.values, ends)}
 
 
 def _lists(values: torch.Tensor, ends: list[int], kind: type) -> pa.ListArray:

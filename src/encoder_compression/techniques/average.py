@@ -32,9 +32,9 @@ def average(*, parent: Path, others: list[Path], goal: Goal, model: Path, curve:
     return facts | {"validation_score_by_model": by_model, "layer_map": provenance.read_facts(parent).get("layer_map", {})}
 
 
-def _require_likeness(one: PreTrainedModel, other: PreTrainedModel, parent: Path, folder: Path) -> None:
-    shapes = [{name: weight.shape for name, weight in network.state_dict().items()} for network in (one, other)]
-    removed = [removed_heads.of_config(network.config.to_dict()) for network in (one, other)]
+def _require_likeness(first: PreTrainedModel, averaged: PreTrainedModel, parent: Path, folder: Path) -> None:
+    shapes = [{name: weight.shape for name, weight in network.state_dict().items()} for network in (first, averaged)]
+    removed = [removed_heads.of_config(network.config.to_dict()) for network in (first, averaged)]
     if shapes[0] != shapes[1] or removed[0] != removed[1]:
         raise UserError(
             f"{folder} has other layers, heads or sizes than {parent}, so their weights have no mean; average models of one shape"

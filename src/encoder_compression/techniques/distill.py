@@ -3,7 +3,6 @@
 import copy
 from pathlib import Path
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -139,8 +138,8 @@ def _train_student(
 def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tuple[PreTrainedModel, list[int]]:
     """Return a copy of the model that has only the chosen layers, and which ones, counted from 1."""
     student = copy.deepcopy(model)
-    stack = pretrained.layer_stack(student)
-    layers = choose_layers(rule, keep, len(stack.layer))
-    stack.layer = torch.nn.ModuleList([stack.layer[index - 1] for index in layers])
+    whole = pretrained.layers(student)
+    layers = choose_layers(rule, keep, len(whole))
+    pretrained.keep_layers(student, [whole[index - 1] for index in layers])
     student.config.num_hidden_layers = len(layers)
     return student, layers

@@ -37,8 +37,8 @@ def trim(*, parent: Path, goal: Goal, options: dict, model: Path, dataset: Path,
 
 def counts(dataset: Path) -> Counter:
     """Return how often train has each entry, by its number."""
-    found = compute.value_counts(features.read(dataset, "train")["input_ids"].combine_chunks().flatten())
-    return Counter({entry["values"]: entry["counts"] for entry in found.to_pylist()})
+    counts = compute.value_counts(features.read(dataset, "train")["input_ids"].combine_chunks().flatten())
+    return Counter({entry["values"]: entry["counts"] for entry in counts.to_pylist()})
 
 
 def keep_embeddings(model: PreTrainedModel, kept: list[int], tokenizer) -> PreTrainedModel:

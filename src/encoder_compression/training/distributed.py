@@ -61,13 +61,13 @@ def join(folder: Path, nodes: int, processes: int) -> None:
     names = subprocess.run(
         ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]], capture_output=True, encoding="utf-8", check=True
     )
-    found = names.stdout.split()
-    if len(found) != nodes:
+    hosts = names.stdout.split()
+    if len(hosts) != nodes:
         raise UserError(
-            f"the job has {len(found)} nodes in place of {nodes}; give the rule 'mpi: srun' and 'tasks: {nodes}' in the profile"
+            f"the job has {len(hosts)} nodes in place of {nodes}; give the rule 'mpi: srun' and 'tasks: {nodes}' in the profile"
         )
     port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 10000
-    meeting = [f"--nnodes={nodes}", f"--node-rank={os.environ['SLURM_NODEID']}", f"--master-addr={found[0]}", f"--master-port={port}"]
+    meeting = [f"--nnodes={nodes}", f"--node-rank={os.environ['SLURM_NODEID']}", f"--master-addr={hosts[0]}", f"--master-port={port}"]
     command = _torchrun(*meeting, processes=processes, folder=folder)
     os.execv(command[0], command)
 

@@ -73,5 +73,5 @@ def _precision(args: TrainingArguments) -> list[str]:
 
 
 def _listed(*remedies: str) -> str:
-    *others, last = remedies
-    return f"{', '.join(others)} or {last}" if others else last
+    *first, last = remedies
+    return f"{', '.join(first)} or {last}" if first else last

@@ -55,7 +55,7 @@ class Validation:
         self.order = np.argsort(lengths(inputs), kind="stable")
         self.data = inputs.select(self.order)
 
-    def score(self, found: np.ndarray | tuple[np.ndarray, ...]) -> float:
+    def score(self, outputs: np.ndarray | tuple[np.ndarray, ...]) -> float:
         """Return the score of predictions: logits [n, classes], or [n, length] of starts and of ends, or guessed tokens [n, length]."""
-        logits = np.stack(found, axis=1) if isinstance(found, tuple) else found
+        logits = np.stack(outputs, axis=1) if isinstance(outputs, tuple) else outputs
         return quality.score_logits(self.dataset, "validation", self.metric, logits[np.argsort(self.order)])

@@ -46,6 +46,6 @@ def _matrix(lists) -> np.ndarray:
 
 def guesses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the likeliest token [batch, length] at each masked place, where logits [1, places, vocabulary] are of these alone."""
-    found = torch.full_like(labels, IGNORED)
-    found[labels != IGNORED] = logits[0].argmax(-1).to(labels.dtype)
-    return found
+    masked_labels = torch.full_like(labels, IGNORED)
+    masked_labels[labels != IGNORED] = logits[0].argmax(-1).to(labels.dtype)
+    return masked_labels

@@ -189,8 +189,8 @@ class Collator:
         if tokens:
             batch["teacher_logits"], batch["teacher_tokens"] = torch.cat(logits), torch.cat(tokens)
         elif logits:
-            longest = max(one.shape[-1] for one in logits)
-            padded = [functional.pad(one, (0, longest - one.shape[-1]), value=-torch.inf) for one in logits]
+            longest = max(part.shape[-1] for part in logits)
+            padded = [functional.pad(part, (0, longest - part.shape[-1]), value=-torch.inf) for part in logits]
             batch["teacher_logits"] = torch.stack(padded)
         return batch
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 from encoder_compression.data.sources.settings import TOKENIZER
 from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.encoder_facts import (
-    COUNTED_FROM_PADDING,
     SAFE,
     WEIGHTS,
     load_config,
@@ -28,7 +27,7 @@ def require_fit(folder: Path) -> None:
     _require_encoder(config)
     tokenizer = _read("the tokenizer", lambda: load_tokenizer(folder))
     _require_vocabulary(folder, tokenizer)
-    _require_padding(folder, config, tokenizer)
+    _require_padding(folder, tokenizer)
     _require_finite(folder)
     model = _load(folder)
     _require_zeros(folder, model)
@@ -72,13 +71,13 @@ def _require_vocabulary(folder: Path, tokenizer) -> None:
         )
 
 
-def _require_padding(folder: Path, config, tokenizer) -> None:
+def _require_padding(folder: Path, tokenizer) -> None:
     if tokenizer.pad_token_id is None:
         raise UserError(
             "the encoder's tokenizer has no padding token, and batches are padded; name it as 'pad_token' in tokenizer_config.json"
         )
     counted = padding_position(folder)
-    if config.model_type in COUNTED_FROM_PADDING and counted != tokenizer.pad_token_id:
+    if counted not in (-1, tokenizer.pad_token_id):
         raise UserError(
             f"the encoder counts positions from the padding token {counted}, but its tokenizer pads with {tokenizer.pad_token_id}; "
             f"give the tokenizer that belongs to it, or mend 'pad_token_id' in {CONFIG}"

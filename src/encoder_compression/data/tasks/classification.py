@@ -87,8 +87,10 @@ def _foreign(head: list[str] | None, classes: Classes) -> list[str]:
     """Say where the encoder has a head that is not for these classes."""
     if head is None or classes.head:
         return []
-    others, names = ", ".join(head), ", ".join(classes.names)
-    return [f"The encoder's own head is for the classes {others} and not for {names}: it is left out, and steps that train get a new one."]
+    head_names, names = ", ".join(head), ", ".join(classes.names)
+    return [
+        f"The encoder's own head is for the classes {head_names} and not for {names}: it is left out, and steps that train get a new one."
+    ]
 
 
 def _numbered(classes: Classes) -> list[str]:

@@ -113,8 +113,8 @@ def _to_be_masked(blocks: Blocks, masking: MlmMasking) -> dict[str, pa.Array]:
 def _masked(blocks: Blocks, masking: MlmMasking) -> dict[str, pa.Array]:
     """Return the columns of blocks whose MLM masks stay."""
     pairs = zip(blocks.ids, blocks.words, strict=True)
-    found = [masking.apply(ids, words, np.random.default_rng([FIXED_SEED, index])) for index, (ids, words) in enumerate(pairs)]
-    masked, labels = (np.stack(column) for column in zip(*found, strict=True))
+    applied = [masking.apply(ids, words, np.random.default_rng([FIXED_SEED, index])) for index, (ids, words) in enumerate(pairs)]
+    masked, labels = (np.stack(column) for column in zip(*applied, strict=True))
     return {"input_ids": _lists(masked), "labels": _lists(labels)}
 
 

@@ -139,14 +139,14 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
     table = features.read(dataset, split, "id", *PLACES)
     place = {identity: index for index, identity in enumerate(questions["id"])}
     example = [place[identity] for identity in table["id"].to_pylist()]
-    found = spans.decode(
+    answers = spans.decode(
         {"example": example, **{name: table[name].to_pylist() for name in PLACES}, "logits": logits},
         questions["context"],
         longest=LONGEST_ANSWER,
     )
     tokens = np.bincount(example, weights=compute.list_value_length(table["input_ids"]), minlength=len(place)).astype(int)
     names = {"id": questions["id"], "group": questions["group"], "label": questions["answers"]}
-    return names | {"prediction": found["answer"], "null_odds": found["null_odds"], "tokens": tokens.tolist()}
+    return names | {"prediction": answers["answer"], "null_odds": answers["null_odds"], "tokens": tokens.tolist()}
 
 
 def is_tuned(description: dict) -> bool:

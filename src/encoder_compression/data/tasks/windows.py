@@ -74,8 +74,8 @@ def positions(windows: dict[str, list], *, answer_starts: list[int], answer_text
     """
     bounds = [_bounds(start, text) for start, text in zip(answer_starts, answer_texts, strict=True)]
     rows = zip(windows["example"], windows["context_first"], windows["token_starts"], windows["token_ends"], strict=True)
-    found = [_locate(*bounds[example], starts=starts, ends=ends, offset=offset) for example, offset, starts, ends in rows]
-    return [first for first, _ in found], [last for _, last in found]
+    spans = [_locate(*bounds[example], starts=starts, ends=ends, offset=offset) for example, offset, starts, ends in rows]
+    return [first for first, _ in spans], [last for _, last in spans]
 
 
 def _encode(texts: list[str], tokenizer, *, offsets: bool = False):
