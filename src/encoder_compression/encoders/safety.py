@@ -24,6 +24,7 @@ TOKENIZER_CLASSES = (
     "TokenizersBackend",
     "XLMRobertaTokenizer",
 )
+VOCABULARY_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model")  # those of the known tokenizers
 ADDED_TOKENS = "added_tokens.json"
 CODE_KEYS = (
     "trust_remote_code",
