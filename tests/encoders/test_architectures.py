@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from conftest import make_encoder
+from conftest import load_tiny, make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.errors import UserError
 from encoder_compression.export import onnx_graph
 from encoder_compression.pruning.pruning_masks import PruningMasks
 from encoder_compression.techniques.distill import take_layers
@@ -154,3 +155,29 @@ def test_the_config_says_how_deep_a_saved_student_is(folder, model, tmp_path):
     pretrained.save(student, encoder_facts.load_tokenizer(folder), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert config["n_layers" if config["model_type"] == "distilbert" else "num_hidden_layers"] == 2
+
+
+def test_a_student_of_modernbert_keeps_of_each_layer_whether_it_is_global_or_local(tmp_path):
+    model = pretrained.add_head(make_encoder(tmp_path, "modernbert", layers=5), "AutoModelForSequenceClassification", {"num_labels": 2})
+    kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention"]
+    assert model.config.layer_types == kinds
+    student, _ = take_layers(model, [2, 4, 5], 3)
+    pretrained.save(student, encoder_facts.load_tokenizer(tmp_path), tmp_path / "student")
+    again = pretrained.load_model(tmp_path / "student")
+    assert again.config.layer_types == ["sliding_attention", "full_attention", "sliding_attention"]
+    assert [layer.attention_type for layer in pretrained.layers(again)] == again.config.layer_types
+    assert [layer.attn.sliding_window for layer in pretrained.layers(again)] == [9, None, 9]
+    assert model.config.layer_types == kinds
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_a_technique_that_cannot_work_on_an_architecture_is_refused_before_any_job(tmp_path, is_local):
+    encoder = {"files": {"folder": str(make_encoder(tmp_path, "mpnet"))}}
+    if not is_local:
+        encoder = load_tiny().options["encoder"]
+        encoder = {"random": encoder["random"] | {"architecture": "mpnet"}}
+    with pytest.raises(
+        UserError, match=r"^tiny: variant 'teacher\+width40': shrink cannot work on mpnet: the heads of MPNet share"
+    ) as error:
+        load_tiny(encoder=encoder)
+    assert "\n" not in str(error.value)
