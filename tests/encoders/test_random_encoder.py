@@ -12,7 +12,7 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run.provenance import fingerprint
 
-ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet", "camembert", "xlm-roberta")
+ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet", "camembert", "xlm-roberta", "modernbert", "deberta-v2")
 SHAPE = {"layers": 2, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "positions": 64, "seed": 0, "vocabulary_size": 400}
 CLASSES = {"electra": "BertTokenizer", "deberta-v2": "DebertaV2Tokenizer", "modernbert": "TokenizersBackend"}  # where not named alike
 TOKEN_TYPES = {"bert": 2, "electra": 2, "roberta": 1, "camembert": 1, "xlm-roberta": 1, "deberta-v2": 0}  # others have no matrix of them

@@ -47,7 +47,9 @@ def logits(model) -> torch.Tensor:
 
 def choose(importance: Importance, share: float, *, hidden_size: int) -> Structure:
     (layers, heads), (_, neurons) = importance.heads.shape, importance.neurons.shape
-    return structure.choose(importance, of_multiplications(share, layers=layers, heads=heads, neurons=neurons, hidden_size=hidden_size))
+    return structure.choose(
+        importance, of_multiplications(share, layers=layers, heads=heads, neurons=neurons, hidden_size=hidden_size, gated=False)
+    )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -100,19 +100,26 @@ def remove_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
 
 def _without_removed_heads(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model, of full shape until now, without the heads that its config names."""
-    heads, hidden_size = model.config.num_attention_heads, model.config.hidden_size
-    for layer, gone in removed_heads.of_config(model.config.to_dict()).items():
-        block = blocks(model)[int(layer)]
-        kept = torch.tensor(removed_heads.entries(gone, heads=heads, width=hidden_size // heads))
-        for linear in (block.query, block.key, block.value):
-            keep_outputs(linear, kept)
-        keep_inputs(block.attention_output, kept)
+    adapter, heads = architecture(model), model.config.num_attention_heads
+    shape = {"heads": heads, "width": model.config.hidden_size // heads}
+    for number, gone in removed_heads.of_config(model.config.to_dict()).items():
+        layer = layers(model)[int(number)]
+        modules = dict(layer.named_modules())
+        for path, parts in adapter.per_head.items():
+            if path in modules:
+                keep_outputs(modules[path], torch.tensor(removed_heads.entries(gone, **shape, parts=parts)))
+        keep_inputs(modules[adapter.attention_output], torch.tensor(removed_heads.entries(gone, **shape, parts=1)))
+        if adapter.heads_attribute:
+            owner, _, attribute = adapter.heads_attribute.rpartition(".")
+            setattr(modules[owner], attribute, heads - len(gone))
     return model
 
 
 def keep_outputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
     """Take all outputs but the ``kept`` ones out of a linear layer, in place."""
-    linear.weight, linear.bias = torch.nn.Parameter(linear.weight.data[kept]), torch.nn.Parameter(linear.bias.data[kept])
+    linear.weight = torch.nn.Parameter(linear.weight.data[kept])
+    if linear.bias is not None:
+        linear.bias = torch.nn.Parameter(linear.bias.data[kept])
     linear.out_features = len(kept)
 
 
@@ -137,9 +144,17 @@ def keep_layers(model: PreTrainedModel, kept: list[torch.nn.Module]) -> None:
     model.base_model.set_submodule(architecture(model).layers, torch.nn.ModuleList(kept))
 
 
+def has_module(model: PreTrainedModel, path: str | None) -> bool:
+    """Return whether the encoder of a model has a module at the path."""
+    return path in dict(model.base_model.named_modules())
+
+
 @dataclass(frozen=True)
 class Block:
-    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons."""
+    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons.
+
+    ``query``, ``key`` and ``value`` are one and the same where a single matrix gives all three, as in ModernBERT.
+    """
 
     query: torch.nn.Linear
     key: torch.nn.Linear
@@ -157,9 +172,17 @@ def blocks(model: PreTrainedModel) -> list[Block]:
 
 @contextmanager
 def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
-    """Keep what the last layer's queries, keys and values [batch, length, width] are in forward passes, in this order."""
+    """Keep what the last layer's queries, keys and values [batch, length, width] are in the next forward pass, in this order.
+
+    DeBERTa asks the same modules again, for relative positions; those answers are not kept.
+    """
     last, kept = blocks(model)[-1], []
-    hooks = [part.register_forward_hook(lambda module, inputs, output: kept.append(output)) for part in (last.query, last.key, last.value)]
+    parts = 3 if architecture(model).fused else 1
+
+    def keep(module, inputs, output):
+        kept.extend(output.chunk(parts, dim=-1) if len(kept) < 3 else ())
+
+    hooks = [linear.register_forward_hook(keep) for linear in dict.fromkeys((last.query, last.key, last.value))]
     try:
         yield kept
     finally:

@@ -79,5 +79,5 @@ def _random_batch(generator: np.random.Generator, batch_size: int, length: int, 
     attention_mask = np.ones_like(ids)
     attention_mask[1:, length // 2 :] = 0
     ids[attention_mask == 0] = config.pad_token_id
-    kinds = generator.integers(0, getattr(config, "type_vocab_size", 1), ids.shape)
+    kinds = generator.integers(0, max(getattr(config, "type_vocab_size", 1), 1), ids.shape)
     return {"input_ids": ids, "attention_mask": attention_mask, "token_type_ids": kinds}

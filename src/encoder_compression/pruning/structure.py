@@ -99,6 +99,7 @@ def remove(model: PreTrainedModel, structure: Structure) -> None:
     pretrained.remove_heads(model, structure.removed_heads)
     for block, gates in zip(pretrained.blocks(model), structure.neurons, strict=True):
         kept = gates.nonzero().flatten()
-        pretrained.keep_outputs(block.expansion, kept)
+        gates_too = torch.cat([kept, len(gates) + kept]) if pretrained.architecture(model).gated else kept
+        pretrained.keep_outputs(block.expansion, gates_too)
         pretrained.keep_inputs(block.contraction, kept)
     setattr(model.config, pretrained.architecture(model).neurons_key, int(structure.kept_neurons[0]))
