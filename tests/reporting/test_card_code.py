@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
+from changed_encoders import change
 from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.encoders.encoder_facts import WEIGHTS
@@ -240,6 +241,7 @@ def test_the_code_for_a_model_without_some_heads_runs_where_nothing_is_installed
 def test_the_code_of_an_adapters_card_reads_a_base_in_half_precision_as_the_training_did(tmp_path, encoder, dataset, options):
     below, folder = tmp_path / "base", tmp_path / "lora4/seed1"
     shutil.copytree(encoder, below)
+    change(below / "config.json", dtype="bfloat16")
     save_file({name: tensor.bfloat16() for name, tensor in load_file(encoder / WEIGHTS).items()}, below / WEIGHTS, {"format": "pt"})
     add_adapter(folder, below, dataset, options["lora"]["lora4"], below_is_base=True)
     _, answers = run(code_of(card(folder, options, "adapter", "lora4", rows=[TORCH_ROW | {"variant": "lora4"}])) + ASK, folder)
