@@ -5,21 +5,23 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+import real_tokenizers
 from changed_encoders import change, split_weights
-from conftest import make_encoder
+from conftest import TINY_CSV, make_encoder
 from encoder_compression.data.sources.encoder import TOKENIZER_FILES, prepare_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError
-from small_tokenizers import REAL, copy_real, needs_real, tiny_texts
 
-ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "mpnet", "xlm-roberta", "camembert"]
 SHAPE = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 64}
+TINY_TEXTS = pd.read_csv(TINY_CSV)["text"].tolist()
 TEXTS = ["a warm film", "café — “noir”, 7½ hours", "a <mask> [MASK] </s> [SEP] [UNK]", "電影 żółw  ok", ""]
 
 
@@ -85,7 +87,7 @@ def test_a_config_without_architectures_names_the_class_without_a_head(tmp_path,
     assert encoder_facts.head_outputs(base) is None
 
 
-@pytest.mark.parametrize("architecture", ["bert", "roberta", "distilbert"])
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "distilbert", "roberta"])
 @pytest.mark.parametrize("head", ["SequenceClassification", "QuestionAnswering", "MaskedLM", "TokenClassification"])
 def test_a_config_without_architectures_names_the_head_whose_weights_are_there(tmp_path, architecture, head):
     encoder = make_encoder(tmp_path / "encoder", architecture)
@@ -118,11 +120,11 @@ def test_a_damaged_tokenizer_json_is_one_line(tmp_path, encoder, content):
     assert "\n" not in str(error.value)
 
 
-def trained(kind: str) -> bytes:
+def trained(kind: str, **tokens) -> bytes:
     """Return a SentencePiece model of the tiny texts."""
     model = io.BytesIO()
-    options = {"vocab_size": 90, "model_type": kind, "minloglevel": 2, "hard_vocab_limit": False}
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(tiny_texts()), model_writer=model, **options)
+    options = {"vocab_size": 90, "model_type": kind, "minloglevel": 2, "hard_vocab_limit": False} | tokens
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TINY_TEXTS), model_writer=model, **options)
     return model.getvalue()
 
 
@@ -134,6 +136,17 @@ def with_sentencepiece(folder: Path, model_type: str, name: str, content: bytes)
     return folder
 
 
+def test_the_special_tokens_of_a_tokenizer_json_alone_are_named_where_its_class_does_not_know_them(tmp_path):
+    given = make_encoder(tmp_path / "given", "modernbert")
+    known = encoder_facts.load_tokenizer(given)
+    leave(given, "tokenizer.json")
+    assert AutoTokenizer.from_pretrained(given).pad_token is None
+    base, changed = prepare(given)
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    assert changed == [f"tokenizer_config.json: {name}: null" for name in names]
+    assert [getattr(encoder_facts.load_tokenizer(base), name) for name in names] == [getattr(known, name) for name in names]
+
+
 def test_a_sentencepiece_model_alone_is_the_tokenizer_of_xlm_roberta(tmp_path):
     """Ids are those of the library that wrote the model, plus 1, as in fairseq: <s> 0, <pad> 1, </s> 2, <unk> 3."""
     content = trained("unigram")
@@ -141,9 +154,22 @@ def test_a_sentencepiece_model_alone_is_the_tokenizer_of_xlm_roberta(tmp_path):
     base, _ = prepare(given)
     require_the_ids_of(given, base)
     reference, tokenizer = sentencepiece.SentencePieceProcessor(model_proto=content), encoder_facts.load_tokenizer(base)
-    for text in tiny_texts():
+    for text in TINY_TEXTS:
         assert tokenizer(text)["input_ids"] == [0, *(index + 1 for index in reference.encode(text)), 2]
     assert tokenizer("zzzqz電")["input_ids"].count(3) == reference.encode("zzzqz電").count(0) > 0
+
+
+def test_a_sentencepiece_model_alone_is_the_tokenizer_of_deberta(tmp_path):
+    """Ids are those of the library that wrote the model, whose first entries are DeBERTa's special tokens."""
+    ids = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
+    content = trained("unigram", **ids, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]")
+    given = with_sentencepiece(tmp_path / "given", "deberta-v2", "spm.model", content)
+    base, _ = prepare(given)
+    require_the_ids_of(given, base)
+    reference, tokenizer = sentencepiece.SentencePieceProcessor(model_proto=content), encoder_facts.load_tokenizer(base)
+    for text in TINY_TEXTS:
+        assert tokenizer(text)["input_ids"] == [1, *reference.encode(text), 2]
+    assert tokenizer.mask_token_id == reference.get_piece_size()
 
 
 NO_MODEL = "sentencepiece.bpe.model of the encoder is no SentencePiece model; fetch the encoder again, or add tokenizer.json"
@@ -170,12 +196,12 @@ def test_a_sentencepiece_model_by_the_name_of_another_architecture_is_one_line(t
     )
 
 
-@needs_real
-@pytest.mark.parametrize("kind", [kind for kind in REAL if kind in ARCHITECTURES])
-def test_real_tokenizers_are_taken_as_they_are(tmp_path, kind):
-    given = copy_real(kind, tmp_path / "given")
+@real_tokenizers.needed
+@pytest.mark.parametrize("architecture", real_tokenizers.FOLDERS)
+def test_real_tokenizers_are_taken_as_they_are(tmp_path, architecture):
+    given = real_tokenizers.copy(architecture, tmp_path / "given")
     tokenizer = AutoTokenizer.from_pretrained(given)
-    config = AutoConfig.for_model(REAL[kind][2], vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **SHAPE)
+    config = AutoConfig.for_model(architecture, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **SHAPE)
     AutoModel.from_config(config).save_pretrained(given)
     base, _ = prepare(given)
     require_the_ids_of(given, base)

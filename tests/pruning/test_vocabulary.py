@@ -11,9 +11,14 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, XLMRobertaTokenizer
 
+import real_tokenizers
+from conftest import TINY_CSV, make_encoder
+from encoder_compression.encoders import encoder_facts
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError
 from encoder_compression.pruning import vocabulary
-from small_tokenizers import REAL, SMALL, needs_real, real, small, tiny_texts
+
+TINY_TEXTS = pd.read_csv(TINY_CSV)["text"].tolist()
 
 STRANGE = [
     "żółw 電影 ok? zyx 42!",
@@ -43,9 +48,10 @@ def cut(tokenizer, texts: list[str], size: int | None = None) -> tuple:
     return tokenizer, vocabulary.keep(tokenizer, kept), kept
 
 
-@pytest.fixture(scope="module", params=SMALL)
-def small_cut(request) -> tuple:
-    return cut(small(request.param), tiny_texts())
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def small_cut(request, tmp_path_factory) -> tuple:
+    encoder = make_encoder(tmp_path_factory.mktemp(request.param) / "encoder", request.param)
+    return cut(encoder_facts.load_tokenizer(encoder), TINY_TEXTS)
 
 
 def test_the_kept_entries_are_numbered_in_their_order_and_no_others_are_known(small_cut):
@@ -64,7 +70,7 @@ def test_special_tokens_are_the_same_and_stand_where_they_stood(small_cut):
     before, after = (reads("a", "a", return_token_type_ids=True) for reads in (whole, smaller))
     assert [kept[index] for index in after["input_ids"]] == before["input_ids"] and len(before["input_ids"]) > 4
     assert after["token_type_ids"] == before["token_type_ids"]
-    batch = smaller(["", tiny_texts()[0]], padding=True)
+    batch = smaller(["", TINY_TEXTS[0]], padding=True)
     assert kept[batch["input_ids"][0][-1]] == whole.pad_token_id
 
 
@@ -82,16 +88,16 @@ def require_equal_reading(whole, smaller, kept: list[int], texts: list[str]) -> 
 
 
 def test_a_text_of_kept_entries_is_cut_as_before_and_every_other_is_read(small_cut):
-    same, others = require_equal_reading(*small_cut, [*tiny_texts(), *STRANGE])
+    same, others = require_equal_reading(*small_cut, [*TINY_TEXTS, *STRANGE])
     assert same > 3 and others > 1
 
 
-@needs_real
-@pytest.mark.parametrize(("kind", "size"), [(kind, 16000) for kind in REAL])
-def test_real_tokenizers_read_real_texts_as_before(kind, size):
+@real_tokenizers.needed
+@pytest.mark.parametrize("architecture", real_tokenizers.FOLDERS)
+def test_real_tokenizers_read_real_texts_as_before(architecture):
     folder = Path(os.environ["ENCODER_DATA"]) / "rotten_tomatoes"
     train, held_out = (pd.read_parquet(folder / f"{name}.parquet")["text"].tolist() for name in ("train", "validation_a"))
-    same, others = require_equal_reading(*cut(real(kind), train, size), [*held_out, *STRANGE])
+    same, others = require_equal_reading(*cut(real_tokenizers.read(architecture), train, 16_000), [*held_out, *STRANGE])
     assert same > 100 and others > 100
 
 

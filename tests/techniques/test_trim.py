@@ -22,9 +22,10 @@ from encoder_compression.runtimes.workload import Workload
 from encoder_compression.techniques.trim import counts, keep_embeddings, trim
 from encoder_compression.training.heads import new_model
 from encoder_compression.training.train import Goal
-from small_tokenizers import small
 
-SIZES = {"bert": 100, "distilbert": 100, "mpnet": 100, "roberta": 390}  # of 129 and of 400 entries
+SIZES = {"bert": 100, "distilbert": 100, "mpnet": 100}  # of 129 entries
+SIZES |= {"modernbert": 390, "roberta": 390}  # of 400
+SIZES |= {"camembert": 80, "deberta-v2": 80, "xlm-roberta": 80}  # of 106 to 109
 TEXTS = ["Nothing in here was ever read before: zyx 42!", "a good film", "", "żółw 電影 ok?"]
 
 
@@ -35,7 +36,7 @@ def prepared(folder: Path, encoder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["bert", "roberta", "distilbert", "mpnet"])
+@pytest.fixture(scope="module", params=SIZES)
 def cut(request, tmp_path_factory):
     """A model, what trimming makes of it and of its data set, and the facts."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -102,7 +103,7 @@ def test_a_text_whose_pieces_all_stay_gets_the_same_logits(cut):
     with torch.inference_mode():
         for text in same:
             answers = [model(**tokenizer(text, return_tensors="pt")).logits for model, tokenizer in ((parent, whole), (trimmed, smaller))]
-            assert torch.equal(*answers)
+            torch.testing.assert_close(*answers, rtol=0, atol=1e-7)  # sums may round otherwise where matrices lie elsewhere in memory
 
 
 def test_the_data_set_has_the_same_rows_in_the_pieces_of_the_smaller_vocabulary(cut):
@@ -138,9 +139,9 @@ def test_a_size_that_cannot_be_is_refused_with_those_that_can(encoder, size):
         vocabulary.choose(tokenizer, Counter(), size)
 
 
-def test_ids_in_the_config_and_the_padding_of_the_embeddings_follow():
+def test_ids_in_the_config_and_the_padding_of_the_embeddings_follow(tmp_path):
     """ModernBERT has its special tokens behind all entries, and more rows of embeddings than tokens."""
-    whole, text = small("modernbert"), pd.read_csv(TINY_CSV)["text"][0]
+    whole, text = encoder_facts.load_tokenizer(make_encoder(tmp_path / "encoder", "modernbert")), pd.read_csv(TINY_CSV)["text"][0]
     kept = vocabulary.choose(whole, Counter(whole(text)["input_ids"] * 9), 330)
     ids = {"pad_token_id": whole.pad_token_id, "bos_token_id": whole.cls_token_id, "eos_token_id": max(set(range(400)) - set(kept))}
     shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
