@@ -55,6 +55,11 @@ def cut(request, tmp_path_factory):
     return folder, facts, SIZES[request.param]
 
 
+def test_the_cut_data_set_is_padded_as_the_smaller_vocabulary_pads(cut):
+    padding = encoder_facts.load_tokenizer(cut[0] / "trimmed/model").pad_token_id
+    assert Workload(cut[0] / "trimmed/dataset", "validation").pad_token_id == padding
+
+
 def both(folder):
     return [
         (pretrained.load_model(place).eval(), encoder_facts.load_tokenizer(place))
