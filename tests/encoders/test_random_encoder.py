@@ -74,6 +74,8 @@ def real_tokenizer(name: str) -> Path:
         ("distilbert", "bert-base-uncased", 30522, [101, 7592, 2088, 102]),
         ("electra", "bert-base-uncased", 30522, [101, 7592, 2088, 102]),
         ("roberta", "roberta-base", 50265, [0, 31414, 232, 2]),
+        ("modernbert", "modernbert", 50368, [50281, 12092, 1533, 50282]),
+        ("deberta-v2", "deberta-v3", 128001, [1, 5365, 447, 2]),
     ],
 )
 def test_a_real_tokenizer_gives_the_ids_of_the_published_model(tmp_path, architecture, name, size, ids):

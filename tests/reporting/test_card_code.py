@@ -270,7 +270,7 @@ def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_th
 
 
 @pytest.mark.parametrize("form", ["model", "compressed"])
-@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "modernbert", "deberta-v2"])
 def test_the_code_takes_removed_heads_out_and_answers_what_the_full_shape_answers(tmp_path, options, architecture, form):
     encoder = make_encoder(tmp_path / "encoder", architecture, heads=4)
     names = {"id2label": dict(enumerate(DATASET["labels"]))}
@@ -285,5 +285,6 @@ def test_the_code_takes_removed_heads_out_and_answers_what_the_full_shape_answer
     *_, answers, parameters = run(code_of(written) + ASK + count, tmp_path)
     for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(tmp_path / "model", encoder), strict=True):
         assert (name, probability) == (label, pytest.approx(reference, abs=1e-6))
-    removed_head = 3 * 8 * (32 + 1) + 8 * 32  # 8 rows of query, key and value with their biases, 8 columns of the output
+    bias = architecture != "modernbert"
+    removed_head = 3 * 8 * (32 + bias) + 8 * 32  # 8 rows of query, key and value with their biases, 8 columns of the output
     assert int(parameters) == sum(weight.numel() for weight in plain.parameters()) - 3 * removed_head
