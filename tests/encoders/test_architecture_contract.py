@@ -223,3 +223,23 @@ def test_least_squares_of_the_last_layer_see_what_reaches_it(made, model):
     fit.fit(tokens[:, kept.numpy()], tokens[:, ~kept.numpy()] @ before.weight.detach().double().numpy()[:, ~kept.numpy()].T)
     correct(model, structure.Structure(heads, neurons), [made[2]])
     np.testing.assert_allclose((linear.weight - before.weight).detach()[:, kept], fit.coef_, atol=2e-3)
+
+
+def test_the_graph_for_spans_answers_at_tokens_as_the_model_does(made, tmp_path):
+    model = pretrained.with_new_head(made[1] / "base", "AutoModelForQuestionAnswering", {})
+    pretrained.save(model, encoder_facts.load_tokenizer(made[1] / "base"), tmp_path / "model")
+    onnx_graph.export(model=tmp_path / "model", options={"opset": 18, "tolerance": 1e-4}, output=tmp_path / "onnx")
+
+
+def test_a_language_model_answers_at_masked_tokens_alone_and_its_graph_stores_the_embeddings_once(made, tmp_path):
+    model = pretrained.add_head(made[1] / "base", "AutoModelForMaskedLM", {}).eval()
+    chosen = torch.zeros_like(made[2]["input_ids"], dtype=torch.bool)
+    chosen[0, 3] = chosen[2, 20] = True
+    whole = logits(model, made[2])
+    with pretrained.head_at(model, chosen):
+        torch.testing.assert_close(logits(model, made[2])[0], whole[chosen], atol=1e-5, rtol=1e-4)
+    pretrained.save(model, encoder_facts.load_tokenizer(made[1] / "base"), tmp_path / "model")
+    onnx_graph.export(model=tmp_path / "model", options={"opset": 18, "tolerance": 1e-4}, output=tmp_path / "onnx")
+    table = (model.config.vocab_size, 32)
+    shapes = [tuple(tensor.dims) for tensor in onnx.load(tmp_path / "onnx/model.onnx").graph.initializer]
+    assert shapes.count(table) + shapes.count(table[::-1]) == 1
