@@ -137,7 +137,7 @@ def test_a_control_is_measured_where_its_score_can_be_told_and_nowhere_else(tiny
 def test_a_student_of_layers_that_the_encoder_lacks_is_told_before_its_teacher_is_trained(tiny, tmp_path):
     step = tiny.options["distill"]["even1"]
     random = {"random": tiny.options["encoder"]["random"] | {"layers": 4}}
-    (tmp_path / "config.json").write_text(json.dumps({"n_layers": 4}), encoding="utf-8")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "distilbert", "n_layers": 4}), encoding="utf-8")
     for encoder in (random, {"files": {"folder": str(tmp_path)}}):
         for change in ({"keep": 3}, {"layers": [5]}, {"layers": "important", "keep": 5}):
             with pytest.raises(UserError, match="'teacher.even1': 'even1': layers .* do not fit a teacher of 4 layers; lower 'keep'"):
