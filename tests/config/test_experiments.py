@@ -2,11 +2,13 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
 from conftest import ROOT, Workspace
 from encoder_compression.config.load import load_experiments
+from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
@@ -14,7 +16,8 @@ STUDIES = ("roberta-squad", "wikitext", "bert-wikitext-sst2", "bert-wikitext-squ
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)
 LOCAL = ("local-hate-speech", "local-rte", "local-squad", "local-sst2", "local-wikitext", "local-reviews-corpus", "local-reviews-replaced")
 REVIEWS = ("reviews", "reviews-lora", "reviews-search", "unlabelled")
-OTHERS = (*REVIEWS, "tiny", "bert-base-shape", *LOCAL)  # not the user's own, which lie beside them
+SMALL = ("tiny-modernbert", "tiny-deberta", "tiny-xlmr")  # every technique on another architecture
+OTHERS = (*REVIEWS, "tiny", *SMALL, "bert-base-shape", *LOCAL)  # not the user's own, which lie beside them
 DEPTHS = {"bert": 12, "roberta": 12, "distilbert": 6}
 LOCAL_FILES = {
     "hate_speech_2_classes": ("train.json", "val.json", "test.json"),
@@ -45,6 +48,25 @@ def load(name: str) -> Study:
 @pytest.mark.parametrize("name", [*STUDIES, *TWINS, *OTHERS])
 def test_every_experiment_that_comes_along_is_valid(name):
     assert load(name).rows()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_study_of_an_architecture_has_every_technique(name):
+    study = load(name)
+    steps = {step for variant, _, _ in study.rows() for step in Chain(variant).steps}
+    assert {study.technique(step).name for step in steps} == set(TECHNIQUES)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SMALL)
+def test_every_technique_works_on_the_architecture(tmp_path, name):
+    workspace = Workspace(tmp_path, experiment=name)
+    done = workspace.run("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(tmp_path / "results" / name / "summary.csv")
+    study = workspace.study()
+    assert set(study.rows()) == set(zip(table["variant"], table["seed"], table["device"], strict=True))
+    assert table["score"].between(0, 1).all()
 
 
 def without_sizes(options: dict) -> dict:

@@ -12,9 +12,10 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run.provenance import fingerprint
 
-ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet")
+ARCHITECTURES = ("bert", "roberta", "distilbert", "electra", "mpnet", "camembert", "xlm-roberta", "modernbert", "deberta-v2")
 SHAPE = {"layers": 2, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "positions": 64, "seed": 0, "vocabulary_size": 400}
-NAMESAKES = {"electra": "bert"}  # whose tokenizer transformers takes
+CLASSES = {"electra": "BertTokenizer", "deberta-v2": "DebertaV2Tokenizer", "modernbert": "TokenizersBackend"}  # where not named alike
+TOKEN_TYPES = {"bert": 2, "electra": 2, "roberta": 1, "camembert": 1, "xlm-roberta": 1, "deberta-v2": 0}  # others have no matrix of them
 TEXT = "A café's best film — ever! 東"
 
 
@@ -32,7 +33,8 @@ def test_the_same_options_make_the_same_encoder_and_tokenizer(made, tmp_path):
 def test_the_tokenizer_is_of_the_architectures_own_kind(made):
     architecture, folder = made
     tokenizer = encoder_facts.load_tokenizer(folder)
-    assert tokenizer.is_fast and type(tokenizer).__name__.lower() == f"{NAMESAKES.get(architecture, architecture)}tokenizer"
+    named_alike = f"{architecture.replace('-', '')}tokenizer"
+    assert tokenizer.is_fast and type(tokenizer).__name__.lower() == CLASSES.get(architecture, named_alike).lower()
     ids = tokenizer(TEXT)["input_ids"]
     assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
     assert max(ids) < json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"] == len(tokenizer)
@@ -42,7 +44,7 @@ def test_the_config_pads_with_the_tokenizers_padding_and_knows_as_many_sentences
     architecture, folder = made
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["pad_token_id"] == encoder_facts.load_tokenizer(folder).pad_token_id
-    assert config.get("type_vocab_size") == {"bert": 2, "electra": 2, "roberta": 1, "distilbert": None, "mpnet": None}[architecture]
+    assert config.get("type_vocab_size") == TOKEN_TYPES.get(architecture)
 
 
 def test_the_longest_input_that_the_tokenizer_allows_fits_the_positions(made):
@@ -72,6 +74,8 @@ def real_tokenizer(name: str) -> Path:
         ("distilbert", "bert-base-uncased", 30522, [101, 7592, 2088, 102]),
         ("electra", "bert-base-uncased", 30522, [101, 7592, 2088, 102]),
         ("roberta", "roberta-base", 50265, [0, 31414, 232, 2]),
+        ("modernbert", "modernbert", 50368, [50281, 12092, 1533, 50282]),
+        ("deberta-v2", "deberta-v3", 128001, [1, 5365, 447, 2]),
     ],
 )
 def test_a_real_tokenizer_gives_the_ids_of_the_published_model(tmp_path, architecture, name, size, ids):

@@ -6,20 +6,26 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
+from changed_encoders import change
 from conftest import make_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders.encoder_facts import WEIGHTS
 from encoder_compression.export import onnx_graph, openvino_model
 from encoder_compression.export.compressed import compress
 from encoder_compression.techniques.lora import lora
 from encoder_compression.training.train import Goal
-from written_cards import DATASET, DEVICES, ONNX_ROW, TORCH_ROW, card
+from written_cards import DATASET, DEVICES, ONNX_ROW, OPENVINO_ROW, TORCH_ROW, card
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "CI": "true", "CUDA_VISIBLE_DEVICES": ""}  # CI keeps a plain `import openvino` from reporting to a server
 
@@ -55,11 +61,33 @@ def code_of(written: ModelCard) -> str:
     return code
 
 
-def run(code: str, folder: Path) -> list[str]:
-    """Run code in a process of its own, in ``folder``, and return the lines that it prints."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | OFFLINE, capture_output=True, encoding="utf-8")
+def run(code: str, folder: Path, missing: tuple[str, ...] = ()) -> list[str]:
+    """Run code in a process of its own, in ``folder``, and return the lines that it prints.
+
+    The process reads no path of this one's (-I), and lacks this package and the ``missing`` ones, as a user's may.
+    """
+    block = f"import sys\nsys.modules.update(dict.fromkeys({['encoder_compression', *missing]}))\n"
+    command = [sys.executable, "-I", "-c", block + code]
+    done = subprocess.run(command, cwd=folder, env=os.environ | OFFLINE, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def unnamed_packages(written: ModelCard) -> tuple[str, ...]:
+    """Return what can be imported here but is no package that a card names for its code, nor needed by one."""
+    (named,) = re.findall(r"^With ((?:`[^`]+`(?:, | and )?)+)", written.text, re.MULTILINE)
+    waiting, needed = [name.partition("==")[0] for name in re.findall(r"`([^`]+)`", named)], set()
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in needed:
+            needed.add(name)
+            requirements = [Requirement(line) for line in metadata.requires(name) or []]
+            waiting += [each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return tuple(
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if not needed & {canonicalize_name(owner) for owner in owners}
+    )
 
 
 SENTENCES = ["This is an example sentence.", "a dull film", "a fine and funny film that never ends"]
@@ -167,6 +195,60 @@ def test_the_code_for_the_graph_needs_no_torch(folder, options, form):
     assert run("import sys; sys.modules['torch'] = None\n" + code_of(card(folder, options, form)), folder)
 
 
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory, encoder, dataset, options):
+    """A model without some attention heads in each form, and an adapter on top of it, where results/ has them."""
+    folder = tmp_path_factory.mktemp("headless")
+    model, adapter = folder / "teacher+width40/seed1", folder / "teacher+width40+lora4/seed1"
+    network = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"id2label": dict(enumerate(DATASET["labels"]))})
+    pretrained.remove_heads(network, {1: [0]})
+    pretrained.save(network, encoder_facts.load_tokenizer(encoder), model / "model")
+    onnx_graph.export(model=model / "model", options=options["export"], output=model / "onnx")
+    openvino_model.convert(model=model / "model", graph=model / "onnx", options=options["export"], output=model / "openvino")
+    compress(model=model / "model", output=model / "compressed")
+    add_adapter(adapter, model / "model", dataset, options["lora"]["lora4"], below_is_base=False)
+    return {form: model for form in ("model", "compressed", "onnx", "openvino")} | {"adapter": adapter}
+
+
+def add_adapter(folder: Path, below: Path, dataset: Path, options: dict, *, below_is_base: bool) -> None:
+    """Train an adapter of a model that lies below it, into a folder, with the merged weights beside it."""
+    lora(
+        parent=None if below_is_base else below,
+        encoder=below,
+        teacher=None,
+        soft_targets=None,
+        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        options=options,
+        model=folder / "model",
+        adapter=folder / "adapter",
+        curve=folder / "training.csv",
+    )
+
+
+@pytest.mark.parametrize("form", ["model", "compressed", "onnx", "openvino", "adapter"])
+def test_the_code_for_a_model_without_some_heads_runs_where_nothing_is_installed_but_what_its_card_names(headless, encoder, options, form):
+    folder = headless[form]
+    variant = folder.parent.name
+    row = {"onnx": ONNX_ROW, "openvino": OPENVINO_ROW}.get(form, TORCH_ROW)
+    written = card(folder, options, form, variant, rows=[row | {"variant": variant}])
+    missing = unnamed_packages(written)
+    assert "snakemake" in missing and "transformers" not in missing
+    _, answers = run(code_of(written) + ASK, folder, missing)
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(folder / "model", encoder), strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, abs=1e-4))
+
+
+def test_the_code_of_an_adapters_card_reads_a_base_in_half_precision_as_the_training_did(tmp_path, encoder, dataset, options):
+    below, folder = tmp_path / "base", tmp_path / "lora4/seed1"
+    shutil.copytree(encoder, below)
+    change(below / "config.json", dtype="bfloat16")
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(encoder / WEIGHTS).items()}, below / WEIGHTS, {"format": "pt"})
+    add_adapter(folder, below, dataset, options["lora"]["lora4"], below_is_base=True)
+    _, answers = run(code_of(card(folder, options, "adapter", "lora4", rows=[TORCH_ROW | {"variant": "lora4"}])) + ASK, folder)
+    for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(folder / "model", below), strict=True):
+        assert (name, probability) == (label, pytest.approx(reference, abs=1e-6))
+
+
 @pytest.mark.parametrize(("parent", "qlora"), [("base", False), ("student", False), ("base", True)])
 def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_the_merged_one(
     tmp_path, encoder, saved, dataset, options, parent, qlora
@@ -178,17 +260,7 @@ def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_th
         make_encoder(below, hidden_size=64, intermediate_size=128)  # rows of whole blocks
     else:
         shutil.copytree(encoder if parent == "base" else saved / "model", below)
-    lora(
-        parent=None if parent == "base" else below,
-        encoder=below,
-        teacher=None,
-        soft_targets=None,
-        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
-        options=options["lora"]["lora4"] | {"qlora": qlora},
-        model=folder / "model",
-        adapter=folder / "adapter",
-        curve=folder / "training.csv",
-    )
+    add_adapter(folder, below, dataset, options["lora"]["lora4"] | {"qlora": qlora}, below_is_base=parent == "base")
     step = options | {"lora": {"lora4": options["lora"]["lora4"] | {"qlora": qlora}}}
     written = card(folder, step, "adapter", variant, rows=[TORCH_ROW | {"variant": variant}])
     assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 0.75 | 22.7 | 16.3 |" in written.text
@@ -198,7 +270,7 @@ def test_the_code_of_an_adapters_card_finds_the_model_below_it_and_answers_as_th
 
 
 @pytest.mark.parametrize("form", ["model", "compressed"])
-@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "modernbert", "deberta-v2"])
 def test_the_code_takes_removed_heads_out_and_answers_what_the_full_shape_answers(tmp_path, options, architecture, form):
     encoder = make_encoder(tmp_path / "encoder", architecture, heads=4)
     names = {"id2label": dict(enumerate(DATASET["labels"]))}
@@ -213,5 +285,6 @@ def test_the_code_takes_removed_heads_out_and_answers_what_the_full_shape_answer
     *_, answers, parameters = run(code_of(written) + ASK + count, tmp_path)
     for (name, probability), (label, reference) in zip(json.loads(answers), expected_answers(tmp_path / "model", encoder), strict=True):
         assert (name, probability) == (label, pytest.approx(reference, abs=1e-6))
-    removed_head = 3 * 8 * (32 + 1) + 8 * 32  # 8 rows of query, key and value with their biases, 8 columns of the output
+    bias = architecture != "modernbert"
+    removed_head = 3 * 8 * (32 + bias) + 8 * 32  # 8 rows of query, key and value with their biases, 8 columns of the output
     assert int(parameters) == sum(weight.numel() for weight in plain.parameters()) - 3 * removed_head

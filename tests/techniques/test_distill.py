@@ -52,7 +52,7 @@ def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architectu
     teacher = pretrained.add_head(make_encoder(tmp_path, architecture, layers=6), "AutoModelForSequenceClassification", {"num_labels": 2})
     student, layers = take_layers(teacher, "odd", 3)
     assert layers == [1, 3, 5]
-    kept, original = pretrained.layer_stack(student).layer, pretrained.layer_stack(teacher).layer
+    kept, original = pretrained.layers(student), pretrained.layers(teacher)
     assert len(kept) == student.config.num_hidden_layers == 3
     for mine, index in zip(kept, layers, strict=True):
         for one, other in zip(mine.parameters(), original[index - 1].parameters(), strict=True):
@@ -64,7 +64,7 @@ def test_the_student_has_exactly_the_teachers_chosen_layers(tmp_path, architectu
 def test_layers_that_do_nothing_are_found_unimportant(tmp_path, dataset):
     folder = make_encoder(tmp_path, layers=4)
     model = pretrained.add_head(folder, "AutoModelForSequenceClassification", {"num_labels": 2})
-    layers = pretrained.layer_stack(model).layer
+    layers = pretrained.layers(model)
     for block in (pretrained.blocks(model)[1], pretrained.blocks(model)[2]):  # what they add to their input becomes nothing
         for linear in (block.attention_output, block.contraction):
             torch.nn.init.zeros_(linear.weight)
@@ -76,7 +76,7 @@ def test_layers_that_do_nothing_are_found_unimportant(tmp_path, dataset):
             model(**batch).loss.backward()
             tuned.step()
     assert important_layers(model, 2, batches) == [1, 4]
-    assert list(layers) == list(pretrained.layer_stack(model).layer)
+    assert list(layers) == list(pretrained.layers(model))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_the_better_of_both_starts_is_kept(student):
 def test_the_saved_student_is_a_plain_smaller_model(student):
     folder, _ = student
     model = pretrained.load_model(folder / "model")
-    assert len(pretrained.layer_stack(model).layer) == 1
+    assert len(pretrained.layers(model)) == 1
     assert not [name for name in model.state_dict() if "matcher" in name]
     assert json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 1
     assert not (folder / "checkpoints").exists()

@@ -23,7 +23,7 @@ from encoder_compression.techniques.shrink import shrink
 from encoder_compression.training.train import Goal
 
 SHAPE = {"layers": 3, "heads": 4, "intermediate_size": 64}
-ARCHITECTURES = ["bert", "roberta", "distilbert", "electra"]
+ARCHITECTURES = ["bert", "roberta", "distilbert", "electra", "xlm-roberta", "camembert", "modernbert", "deberta-v2"]
 
 
 def make(folder, architecture):
@@ -45,21 +45,24 @@ def logits(model) -> torch.Tensor:
         return model(**{name: tensor for name, tensor in batches(1)[0].items() if name != "labels"}).logits
 
 
-def choose(importance: Importance, share: float, *, hidden_size: int) -> Structure:
+def choose(importance: Importance, share: float, *, hidden_size: int, gated: bool = False) -> Structure:
     (layers, heads), (_, neurons) = importance.heads.shape, importance.neurons.shape
-    return structure.choose(importance, of_multiplications(share, layers=layers, heads=heads, neurons=neurons, hidden_size=hidden_size))
+    return structure.choose(
+        importance, of_multiplications(share, layers=layers, heads=heads, neurons=neurons, hidden_size=hidden_size, gated=gated)
+    )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_rewritten_model_computes_what_the_masked_one_does(tmp_path, architecture):
     model = make(tmp_path, architecture)
-    chosen = choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32)
+    chosen = choose(gates.importance(model, batches(), "fisher"), 0.4, hidden_size=32, gated=architecture == "modernbert")
     with gates.gated(model, chosen.heads, chosen.neurons):
         masked = logits(model)
     before = pretrained.count_zeros(model, ["encoder"])["weights"]
     structure.remove(model, chosen)
     torch.testing.assert_close(logits(model), masked, atol=1e-5, rtol=0)
-    assert 1 - pretrained.count_zeros(model, ["encoder"])["weights"] / before == pytest.approx(0.4, abs=0.03)
+    share = 1 - pretrained.count_zeros(model, ["encoder"])["weights"] / before
+    assert share == pytest.approx(0.4, abs=0.051)  # eight neurons of each layer, with their gates in ModernBERT, are 0.075
 
 
 def test_it_loads_in_a_process_that_knows_nothing_of_this_project(tmp_path):
@@ -88,7 +91,7 @@ print(json.dumps(found))
         torch.testing.assert_close(torch.tensor(found), expected[architecture])
 
 
-@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "modernbert", "deberta-v2"])
 def test_its_graph_computes_the_same(tmp_path, architecture):
     model = make(tmp_path / "base", architecture)
     structure.remove(model, choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
@@ -98,7 +101,7 @@ def test_its_graph_computes_the_same(tmp_path, architecture):
 
 def test_mpnet_is_refused_before_anything_is_cut(tmp_path):
     model = make(tmp_path, "mpnet")
-    with pytest.raises(UserError, match="MPNet's heads share a table of positions"):
+    with pytest.raises(UserError, match="shrink cannot work on mpnet: the heads of MPNet share a matrix"):
         structure.remove(model, choose(gates.importance(model, batches(), "fisher"), 0.3, hidden_size=32))
 
 
@@ -113,13 +116,14 @@ def test_the_least_important_go_and_every_layer_keeps_a_head():
     assert cheap.neurons[1].nonzero().flatten().tolist() == list(range(16, 64))
 
 
+@pytest.mark.parametrize(("gated", "matrices"), [(False, 2), (True, 3)])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7])
-def test_the_asked_share_of_multiplications_goes(share):
+def test_the_asked_share_of_multiplications_goes(share, gated, matrices):
     generator = torch.Generator().manual_seed(1)
     importance = Importance(torch.rand(6, 12, generator=generator), torch.rand(6, 1536, generator=generator))
-    chosen = choose(importance, share, hidden_size=384)
-    cost = 4 * 384 * 32 * (1 - chosen.heads).sum() + 2 * 384 * (1 - chosen.neurons).sum()
-    assert cost / (6 * (4 * 384**2 + 2 * 384 * 1536)) == pytest.approx(share, abs=0.005)
+    chosen = choose(importance, share, hidden_size=384, gated=gated)
+    cost = 4 * 384 * 32 * (1 - chosen.heads).sum() + matrices * 384 * (1 - chosen.neurons).sum()
+    assert cost / (6 * (4 * 384**2 + matrices * 384 * 1536)) == pytest.approx(share, abs=0.005)
 
 
 def test_importance_is_the_gradient_at_the_gate(tmp_path):

@@ -7,16 +7,12 @@ only then, and for the tokenizer, transformers is imported.
 from pathlib import Path
 
 from encoder_compression.encoders import removed_heads
+from encoder_compression.encoders.architectures import ARCHITECTURES, Architecture
 from encoder_compression.encoders.safety import CONFIG, read_json, require_harmless
 from encoder_compression.errors import UserError
 
 WEIGHTS = "model.safetensors"
 SAFE = {"local_files_only": True, "trust_remote_code": False}
-COUNTED_FROM_PADDING = ("mpnet", "roberta")  # their first position follows the id of the padding token
-PADDING_OF_MPNET = 1  # transformers' MPNetEmbeddings does not ask the config
-WITH_SEGMENTS = ("bert", "electra", "roberta")  # architectures with a matrix of token types
-DEPTH_KEYS = ("num_hidden_layers", "n_layers")  # the latter is DistilBERT's
-HEAD_KEYS = ("num_attention_heads", "n_heads")  # the same
 CLASSIFIER = "classifier."
 
 
@@ -35,24 +31,35 @@ def load_tokenizer(encoder: Path):
     return AutoTokenizer.from_pretrained(encoder, **SAFE)
 
 
-def _setting(encoder: Path, *names: str):
-    """Return the value that config.json has under one of the names, else the default of the class under the first name."""
+def _setting(encoder: Path, name: str):
+    """Return the value that config.json has under a name, else the default of the class."""
     content = read_json(Path(encoder) / CONFIG)
-    values = [content[name] for name in names if name in content]
-    return values[0] if values else getattr(load_config(encoder), names[0])
+    return content[name] if name in content else getattr(load_config(encoder), name)
+
+
+def architecture(encoder: Path) -> Architecture:
+    """Return the adapter of an encoder's architecture; UserError where it is not known."""
+    require_harmless(Path(encoder))
+    return ARCHITECTURES[read_json(Path(encoder) / CONFIG)["model_type"]]
+
+
+def require_possible(model_type: str, technique: str) -> None:
+    """Raise UserError where a technique cannot work on an architecture, with the reason."""
+    if reason := ARCHITECTURES[model_type].refused.get(technique):
+        raise UserError(f"{technique} cannot work on {model_type}: {reason}; take the step out, or another encoder")
 
 
 def token_types(encoder: Path) -> int:
     """Return how many segments of one input an encoder tells apart: 2 for BERT, 1 for DistilBERT, which has no matrix of them."""
-    return _setting(encoder, "type_vocab_size") if _setting(encoder, "model_type") in WITH_SEGMENTS else 1
+    return _setting(encoder, "type_vocab_size") if architecture(encoder).token_types else 1
 
 
 def padding_position(encoder: Path) -> int:
     """Return the id of the padding token that positions are counted from, or -1 where they are counted from the first token."""
-    architecture = _setting(encoder, "model_type")
-    if architecture not in COUNTED_FROM_PADDING:
+    position = architecture(encoder).padding_position
+    if position is None:
         return -1
-    return PADDING_OF_MPNET if architecture == "mpnet" else _setting(encoder, "pad_token_id")
+    return _setting(encoder, position) if isinstance(position, str) else position
 
 
 def positions(encoder: Path) -> int:
@@ -65,12 +72,12 @@ def positions(encoder: Path) -> int:
 
 def depth(encoder: Path) -> int:
     """Return how many transformer layers an encoder or a model has."""
-    return _setting(encoder, *DEPTH_KEYS)
+    return _setting(encoder, architecture(encoder).depth_key)
 
 
 def attention_heads(encoder: Path) -> int:
     """Return how many attention heads each layer of an encoder or a model has in its files, removed ones included."""
-    return _setting(encoder, *HEAD_KEYS)
+    return _setting(encoder, architecture(encoder).heads_key)
 
 
 def require_all_heads(encoder: Path, technique: str) -> None:

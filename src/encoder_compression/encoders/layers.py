@@ -15,6 +15,14 @@ def depth(encoder: dict) -> int | None:
     return encoder_facts.depth(folder) if folder else None
 
 
+def model_type(encoder: dict) -> str | None:
+    """Return the architecture of an experiment's encoder, where that is known before it is fetched."""
+    if "random" in encoder:
+        return encoder["random"]["architecture"]
+    folder = local_folder(encoder)
+    return encoder_facts.architecture(folder).model_type if folder else None
+
+
 def local_folder(encoder: dict) -> Path | None:
     """Return the folder of an experiment's encoder where it is a local one with a config.json, which can be read before any job."""
     folder = encoder.get("files", {}).get("folder")

@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedToken
 from transformers.utils import ModelOutput
 
 from encoder_compression.encoders import removed_heads
+from encoder_compression.encoders.architectures import ARCHITECTURES, ROLES, Architecture
 from encoder_compression.encoders.encoder_facts import SAFE, load_config
-from encoder_compression.encoders.removed_heads import BLOCKS
 from encoder_compression.errors import UserError
 
 
@@ -100,19 +100,26 @@ def remove_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
 
 def _without_removed_heads(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model, of full shape until now, without the heads that its config names."""
-    heads, hidden_size = model.config.num_attention_heads, model.config.hidden_size
-    for layer, gone in removed_heads.of_config(model.config.to_dict()).items():
-        block = blocks(model)[int(layer)]
-        kept = torch.tensor(removed_heads.entries(gone, heads=heads, width=hidden_size // heads))
-        for linear in (block.query, block.key, block.value):
-            keep_outputs(linear, kept)
-        keep_inputs(block.attention_output, kept)
+    adapter, heads = architecture(model), model.config.num_attention_heads
+    shape = {"heads": heads, "width": model.config.hidden_size // heads}
+    for number, gone in removed_heads.of_config(model.config.to_dict()).items():
+        layer = layers(model)[int(number)]
+        modules = dict(layer.named_modules())
+        for path, parts in adapter.per_head.items():
+            if path in modules:
+                keep_outputs(modules[path], torch.tensor(removed_heads.entries(gone, **shape, parts=parts)))
+        keep_inputs(modules[adapter.attention_output], torch.tensor(removed_heads.entries(gone, **shape, parts=1)))
+        if adapter.heads_attribute:
+            owner, _, attribute = adapter.heads_attribute.rpartition(".")
+            setattr(modules[owner], attribute, heads - len(gone))
     return model
 
 
 def keep_outputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
     """Take all outputs but the ``kept`` ones out of a linear layer, in place."""
-    linear.weight, linear.bias = torch.nn.Parameter(linear.weight.data[kept]), torch.nn.Parameter(linear.bias.data[kept])
+    linear.weight = torch.nn.Parameter(linear.weight.data[kept])
+    if linear.bias is not None:
+        linear.bias = torch.nn.Parameter(linear.bias.data[kept])
     linear.out_features = len(kept)
 
 
@@ -122,18 +129,32 @@ def keep_inputs(linear: torch.nn.Linear, kept: torch.Tensor) -> None:
     linear.in_features = len(kept)
 
 
-def layer_stack(model: PreTrainedModel) -> torch.nn.Module:
-    """Return the module whose ``layer`` is the list of transformer layers."""
-    base = without_adapter(model).base_model
-    for name in ("encoder", "transformer"):  # BERT, RoBERTa, ELECTRA, MPNet; DistilBERT
-        if hasattr(getattr(base, name, None), "layer"):
-            return getattr(base, name)
-    raise UserError(f"unknown architecture '{model.config.model_type}'; BERT, RoBERTa, DistilBERT, ELECTRA and MPNet are known")
+def architecture(model: PreTrainedModel) -> Architecture:
+    """Return the adapter of a model's architecture."""
+    return ARCHITECTURES[model.config.model_type]
+
+
+def layers(model: PreTrainedModel) -> torch.nn.ModuleList:
+    """Return the transformer layers of a model, or of the one inside a PeftModel."""
+    return without_adapter(model).base_model.get_submodule(architecture(model).layers)
+
+
+def keep_layers(model: PreTrainedModel, kept: list[torch.nn.Module]) -> None:
+    """Let a model compute these of its transformer layers alone, in place; its config is not changed."""
+    model.base_model.set_submodule(architecture(model).layers, torch.nn.ModuleList(kept))
+
+
+def has_module(model: PreTrainedModel, path: str | None) -> bool:
+    """Return whether the encoder of a model has a module at the path."""
+    return path in dict(model.base_model.named_modules())
 
 
 @dataclass(frozen=True)
 class Block:
-    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons."""
+    """The linear layers of a transformer layer: those before its heads, the one that reads them, makes its neurons, reads its neurons.
+
+    ``query``, ``key`` and ``value`` are one and the same where a single matrix gives all three, as in ModernBERT.
+    """
 
     query: torch.nn.Linear
     key: torch.nn.Linear
@@ -145,16 +166,23 @@ class Block:
 
 def blocks(model: PreTrainedModel) -> list[Block]:
     """Return the linear layers of every transformer layer."""
-    layers = [dict(layer.named_modules()) for layer in layer_stack(model).layer]
-    names = next(names for names in BLOCKS if set(names) <= set(layers[0]))
-    return [Block(*(layer[name] for name in names)) for layer in layers]
+    paths = architecture(model).linears
+    return [Block(*(layer.get_submodule(paths[role]) for role in ROLES)) for layer in layers(model)]
 
 
 @contextmanager
 def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
-    """Keep what the last layer's queries, keys and values [batch, length, width] are in forward passes, in this order."""
+    """Keep what the last layer's queries, keys and values [batch, length, width] are in the next forward pass, in this order.
+
+    DeBERTa asks the same modules again, for relative positions; those answers are not kept.
+    """
     last, kept = blocks(model)[-1], []
-    hooks = [part.register_forward_hook(lambda module, inputs, output: kept.append(output)) for part in (last.query, last.key, last.value)]
+    parts = 3 if architecture(model).fused else 1
+
+    def keep(module, inputs, output):
+        kept.extend(output.chunk(parts, dim=-1) if len(kept) < 3 else ())
+
+    hooks = [linear.register_forward_hook(keep) for linear in dict.fromkeys((last.query, last.key, last.value))]
     try:
         yield kept
     finally:
@@ -162,7 +190,7 @@ def queries_keys_values(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
             hook.remove()
 
 
-ROLES = {  # what a layer of a Block is there for
+TARGETS = {  # what a linear layer of a Block is there for
     "query": ("query",),
     "key": ("key",),
     "value": ("value",),
@@ -172,9 +200,9 @@ ROLES = {  # what a layer of a Block is there for
 
 
 def linears_by_role(model: PreTrainedModel, roles: list[str] | str) -> list[str]:
-    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of ROLES, or "all" of them."""
-    chosen = ROLES if roles == "all" else roles
-    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in ROLES[role]}
+    """Return the names, within ``model``, of the linear layers that have one of the roles: keys of TARGETS, or "all" of them."""
+    chosen = TARGETS if roles == "all" else roles
+    wanted = {getattr(block, layer) for block in blocks(model) for role in chosen for layer in TARGETS[role]}
     return [name for name, module in model.named_modules() if module in wanted]
 
 
@@ -187,7 +215,8 @@ def head_modules(model: PreTrainedModel) -> list[str]:
 
 def encoder_linears(model: PreTrainedModel) -> dict[str, torch.nn.Linear]:
     """Return the linear layers inside the transformer layers by name: attention and feed-forward, no head, no pooler."""
-    return {name: module for name, module in layer_stack(model).named_modules() if isinstance(module, torch.nn.Linear)}
+    modules = ((f"layer.{index}.{name}", module) for index, layer in enumerate(layers(model)) for name, module in layer.named_modules())
+    return {name: module for name, module in modules if isinstance(module, torch.nn.Linear)}
 
 
 def parts(model: PreTrainedModel, names: list[str]) -> dict[str, torch.nn.Module]:

@@ -8,27 +8,26 @@ Importing this module imports neither torch nor transformers.
 import re
 from pathlib import Path
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 
 KEY = "removed_heads"  # in config.json: {"1": [0, 2]}, layers and heads counted from 0
 KEY_OF_TRANSFORMERS_4 = "pruned_heads"
-_FORWARD = ("intermediate.dense", "output.dense")
-_OF_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", *_FORWARD)
-_OF_DISTILBERT = ("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2")
-_OF_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", *_FORWARD)
-# Linear layers of a transformer layer: query, key, value, attention output, expansion, contraction. RoBERTa's and ELECTRA's are BERT's.
-BLOCKS = (_OF_BERT, _OF_DISTILBERT, _OF_MPNET)
 
 
-def _pattern(places: slice, ends: str) -> re.Pattern:
-    """Return a pattern of the names of some linear layers' tensors, with their low-rank updates; it finds the number of the layer."""
-    names = "|".join(re.escape(name) for block in BLOCKS for name in block[places])
-    return re.compile(rf"layer\.(\d+)\.(?:{names})(?:{ends})$")
+# Linear layers whose outputs belong to heads, with how many times over, and those whose inputs do.
+_OUTPUTS = {path: parts for architecture in ARCHITECTURES.values() for path, parts in architecture.per_head.items()}
+_INPUTS = {architecture.attention_output: 1 for architecture in ARCHITECTURES.values()}
 
 
-_ROWS = _pattern(slice(3), r"(?:\.base_layer)?\.(?:weight|bias)|\.lora_B\..*weight")
-_COLUMNS = _pattern(slice(3, 4), r"(?:\.base_layer)?\.weight|\.lora_A\..*weight")
+def _pattern(paths: dict[str, int], ends: str) -> re.Pattern:
+    """Return a pattern of the tensors of linear layers at the paths, with their low-rank updates; it finds layer number and path."""
+    return re.compile(rf"layers?\.(\d+)\.({'|'.join(map(re.escape, paths))})(?:{ends})$")
+
+
+_ROWS = _pattern(_OUTPUTS, r"(?:\.base_layer)?\.(?:weight|bias)|\.lora_B\..*weight")
+_COLUMNS = _pattern(_INPUTS, r"(?:\.base_layer)?\.weight|\.lora_A\..*weight")
 
 
 def read(folder: Path) -> dict[str, list[int]]:
@@ -58,18 +57,13 @@ def _leave_one(gone: list, heads: int) -> bool:
     return all(type(head) is int and 0 <= head < heads for head in gone) and len(set(gone)) == len(gone) < heads
 
 
-def attention_linears(architecture: str) -> tuple[str, ...]:
-    """Return the names, in a layer of the architecture, of query, key, value and attention output."""
-    return {"distilbert": _OF_DISTILBERT, "mpnet": _OF_MPNET}.get(architecture, _OF_BERT)[:4]
-
-
 def without(name: str, values, removed: dict[str, list[int]], heads: int):
     """Return a tensor or an array of a model with all its ``heads``, by its name, without the entries of removed ones."""
     place = _place(name, removed)
     if place is None:
         return values
-    layer, axis = place
-    kept = entries(removed[layer], heads=heads, width=values.shape[axis] // heads)
+    layer, axis, parts = place
+    kept = entries(removed[layer], heads=heads, width=values.shape[axis] // (heads * parts), parts=parts)
     return values[kept] if axis == 0 else values[:, kept]
 
 
@@ -78,20 +72,24 @@ def with_zeros(name: str, tensor, removed: dict[str, list[int]], heads: int):
     place = _place(name, removed)
     if place is None:
         return tensor
-    layer, axis = place
-    width = tensor.shape[axis] // (heads - len(removed[layer]))
-    kept = entries(removed[layer], heads=heads, width=width)
-    full = tensor.new_zeros(heads * width, *tensor.shape[1:]) if axis == 0 else tensor.new_zeros(len(tensor), heads * width)
+    layer, axis, parts = place
+    width = tensor.shape[axis] // ((heads - len(removed[layer])) * parts)
+    kept, size = entries(removed[layer], heads=heads, width=width, parts=parts), parts * heads * width
+    full = tensor.new_zeros(size, *tensor.shape[1:]) if axis == 0 else tensor.new_zeros(len(tensor), size)
     full[kept if axis == 0 else (slice(None), kept)] = tensor
     return full
 
 
-def entries(removed: list[int], *, heads: int, width: int) -> list[int]:
-    """Return the rows, or columns, of a matrix that belong to the heads that stay; each head has ``width`` of them."""
-    return [head * width + entry for head in range(heads) if head not in removed for entry in range(width)]
+def entries(removed: list[int], *, heads: int, width: int, parts: int) -> list[int]:
+    """Return the rows, or columns, of a matrix that belong to the heads that stay; in each of its parts a head has ``width`` of them."""
+    kept = [head for head in range(heads) if head not in removed]
+    return [(part * heads + head) * width + entry for part in range(parts) for head in kept for entry in range(width)]
 
 
-def _place(name: str, removed: dict[str, list[int]]) -> tuple[str, int] | None:
-    """Return the layer and the axis along which a tensor has entries for each head, where that layer lost some."""
-    matches = ((pattern.search(name), axis) for axis, pattern in enumerate((_ROWS, _COLUMNS)))
-    return next(((match[1], axis) for match, axis in matches if match and match[1] in removed), None)
+def _place(name: str, removed: dict[str, list[int]]) -> tuple[str, int, int] | None:
+    """Return the layer, the axis along which a tensor has entries for each head, and its parts, where that layer lost some."""
+    for axis, (pattern, parts) in enumerate(((_ROWS, _OUTPUTS), (_COLUMNS, _INPUTS))):
+        match = pattern.search(name)
+        if match and match[1] in removed:
+            return match[1], axis, parts[match[2]]
+    return None

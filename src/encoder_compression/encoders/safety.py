@@ -7,20 +7,24 @@ sees them. docs/security.md tells what is known.
 import json
 from pathlib import Path
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError, nearest
 
 CONFIG = "config.json"
 TOKENIZER_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
-MODEL_TYPES = ("bert", "distilbert", "electra", "mpnet", "roberta")
 TOKENIZER_CLASSES = (
     "BertTokenizer",
+    "CamembertTokenizer",
+    "DebertaV2Tokenizer",
     "DistilBertTokenizer",
     "ElectraTokenizer",
     "MPNetTokenizer",
     "PreTrainedTokenizer",
     "RobertaTokenizer",
     "TokenizersBackend",
+    "XLMRobertaTokenizer",
 )
+VOCABULARY_FILES = ("vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model")  # those of the known tokenizers
 ADDED_TOKENS = "added_tokens.json"
 CODE_KEYS = (
     "trust_remote_code",
@@ -38,7 +42,7 @@ def require_harmless(folder: Path) -> None:
     """Raise UserError unless an encoder's JSON files name only known classes, no code, and no files."""
     contents = {CONFIG: read_json(folder / CONFIG)}
     contents |= {name: read_json(folder / name) for name in TOKENIZER_CONFIGS if (folder / name).exists()}
-    _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), MODEL_TYPES)
+    _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), tuple(ARCHITECTURES))
     for name, content in contents.items():
         _require_known_tokenizer(name, content)
         _require_no_code(name, content)

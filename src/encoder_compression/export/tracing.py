@@ -17,6 +17,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, bidirectional_mask_function
 
+from encoder_compression.export import relative_positions
+
 EAGER = "eager"  # transformers' attention in plain operators: one addition of the mask in place of a choice in every layer
 AXES = {0: "batch_size", 1: "sequence_length"}
 
@@ -29,7 +31,7 @@ def trace(model: PreTrainedModel, *, inputs: tuple[str, ...], opset: int, file: 
     """
     model.eval().set_attn_implementation(EAGER)
     batch = _example(inputs)
-    with torch.no_grad(), _mask_of_keys(), warnings.catch_warnings():
+    with torch.no_grad(), _mask_of_keys(), relative_positions.looked_up(model), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes that a trace fixes: the comparison with PyTorch runs other shapes
         outputs = {name: _axes(name, model) for name in model(**batch) if name.endswith("logits")}
         torch.onnx.export(

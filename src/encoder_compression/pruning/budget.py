@@ -28,12 +28,12 @@ class Budget:
         return self.whole - self.head_savings[heads].sum(dim=-1) - heads.shape[-1] * self.neuron_savings[neurons]
 
 
-def of_multiplications(share: float, *, layers: int, heads: int, neurons: int, hidden_size: int) -> Budget:
+def of_multiplications(share: float, *, layers: int, heads: int, neurons: int, hidden_size: int, gated: bool) -> Budget:
     """Return the multiplications of the encoder's linear layers without this share of them, to the nearest head.
 
-    A head costs 4 · hidden_size · its width, a neuron 2 · hidden_size (query, key, value, output; in and out).
+    A head costs 4 · hidden_size · its width (query, key, value, output), a neuron 2 · hidden_size (in and out), or 3 with a gate.
     """
-    head_cost, neuron_cost = 4 * hidden_size * (hidden_size // heads), 2 * hidden_size
+    head_cost, neuron_cost = 4 * hidden_size * (hidden_size // heads), (3 if gated else 2) * hidden_size
     whole = layers * (heads * head_cost + neurons * neuron_cost)
     return Budget(
         whole=whole,

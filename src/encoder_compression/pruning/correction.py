@@ -24,14 +24,16 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     model.eval()
     width = model.config.hidden_size // model.config.num_attention_heads
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
-    calls = [_first_call(model, batch) for batch in batches]
+    by_layer = zip(*(_calls(model, batch) for batch in batches), strict=True)
+    states = None
     with gated(model, heads, neurons):
-        for index, (layer, block) in enumerate(zip(pretrained.layer_stack(model).layer, pretrained.blocks(model), strict=True)):
+        for index, (layer, block, arguments) in enumerate(zip(pretrained.layers(model), pretrained.blocks(model), by_layer, strict=True)):
+            calls = [replace(call, states=at) for call, at in zip(arguments, states, strict=True)] if states else arguments
             _fit(block.attention_output, structure.heads[index].repeat_interleave(width), layer, calls)
             heads[index] = structure.heads[index]
             _fit(block.contraction, structure.neurons[index], layer, calls)
             neurons[index] = structure.neurons[index]
-            calls = [call.after(layer) for call in calls]
+            states = _states_after(model, index, layer, calls, batches)
 
 
 @dataclass(frozen=True)
@@ -48,33 +50,52 @@ class _Call:
         out = layer(self.states, *self.others, **self.named)
         return out if isinstance(out, Tensor) else out[0]
 
-    def after(self, layer: nn.Module) -> "_Call":
-        """Return what the next layer is called with."""
-        return replace(self, states=self.of(layer))
+
+def _calls(model: PreTrainedModel, batch: dict[str, Tensor]) -> list[_Call]:
+    """Return what each layer is called with; ModernBERT's global and local layers get other masks. Only the first one's states are kept."""
+    calls: list[_Call] = []
+
+    def take(module, arguments, named):
+        calls.append(_Call(arguments[0] if not calls else None, arguments[1:], named, batch["attention_mask"].bool()))
+
+    hooks = [layer.register_forward_pre_hook(take, with_kwargs=True) for layer in pretrained.layers(model)]
+    model(**batch)
+    for hook in hooks:
+        hook.remove()
+    return calls
 
 
 class _Reached(Exception):
     """Ends a forward pass where all that was asked for is known."""
 
 
-def _first_call(model: PreTrainedModel, batch: dict[str, Tensor]) -> _Call:
-    hooks = []
+def _states_after(model: PreTrainedModel, index: int, layer: nn.Module, calls: list[_Call], batches: Batches) -> list[Tensor]:
+    """Return what the layer behind this one gets, by batch; of DeBERTa's first layer that has gone through a convolution."""
+    if index or not pretrained.has_module(model, pretrained.architecture(model).after_first) or len(pretrained.layers(model)) == 1:
+        return [call.of(layer) for call in calls]
+    return [_states_at(model, pretrained.layers(model)[1], batch) for batch in batches]
 
-    def take(module, arguments, named):
-        hooks.append(_Call(arguments[0], arguments[1:], named, batch["attention_mask"].bool()))
+
+def _states_at(model: PreTrainedModel, layer: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+    """Return the states that reach a layer in a forward pass, which ends there."""
+    reached: list[Tensor] = []
+
+    def take(module, arguments):
+        reached.append(arguments[0])
         raise _Reached
 
-    hook = pretrained.layer_stack(model).layer[0].register_forward_pre_hook(take, with_kwargs=True)
+    hook = layer.register_forward_pre_hook(take)
     with suppress(_Reached):
         model(**batch)
     hook.remove()
-    return hooks[0]
+    return reached[0]
 
 
 def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) -> None:
     """Give the kept inputs of one of the layer's matrices, and its bias, values that best give what all inputs give.
 
     What an input gives on average goes to the bias; without it kept inputs that hardly move would get huge weights to imitate it.
+    A matrix without a bias, as ModernBERT's, imitates it by its weights alone: then means count as zero.
     """
     if kept.all():
         return
@@ -84,7 +105,8 @@ def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) 
     gone = weights * (1 - kept[:, None])
     change = torch.linalg.solve(damped, covariance[inside] @ gone)
     linear.weight.data[:, inside] += change.T.to(linear.weight.dtype)
-    linear.bias.data += (mean @ gone - mean[inside] @ change).to(linear.bias.dtype)
+    if linear.bias is not None:
+        linear.bias.data += (mean @ gone - mean[inside] @ change).to(linear.bias.dtype)
 
 
 def _moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> tuple[Tensor, Tensor]:
@@ -99,5 +121,5 @@ def _moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> tuple[T
         square = square + (states.T @ states).double()  # the products of a batch in single precision, their sum in double
         tokens += len(states)
     hook.remove()
-    mean = total / tokens
+    mean = total / tokens if linear.bias is not None else torch.zeros_like(total)
     return mean, square / tokens - mean[:, None] * mean

@@ -1,7 +1,6 @@
 """Which whole layers a model can do without."""
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 
 from encoder_compression.encoders import pretrained
@@ -16,15 +15,15 @@ def important_layers(model: PreTrainedModel, keep: int, batches: Batches) -> lis
     passes. As the greedy pruning of layers of Sajjad et al. (2023) compares, but by the task's own loss.
     """
     model.eval()
-    stack = pretrained.layer_stack(model)
-    whole, left = list(stack.layer), list(range(len(stack.layer)))
+    whole = list(pretrained.layers(model))
+    left = list(range(len(whole)))
     while len(left) > keep:
         costs = {}
         for layer in left:
-            stack.layer = nn.ModuleList([whole[index] for index in left if index != layer])
+            pretrained.keep_layers(model, [whole[index] for index in left if index != layer])
             costs[layer] = _loss(model, batches)
         left.remove(min(costs, key=costs.get))
-    stack.layer = nn.ModuleList(whole)
+    pretrained.keep_layers(model, whole)
     return [index + 1 for index in left]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from encoder_compression.encoders import pretrained
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.pruning.budget import Budget
 from encoder_compression.pruning.gates import Importance, open_gates
@@ -95,14 +95,11 @@ def _without(importance: Importance, heads: Tensor, neurons: int) -> Structure:
 
 def remove(model: PreTrainedModel, structure: Structure) -> None:
     """Take heads and neurons out of the model's matrices and say so in its config, in place."""
-    if model.config.model_type == "mpnet":
-        raise UserError("MPNet's heads share a table of positions that cannot be cut; shrink another architecture")
+    encoder_facts.require_possible(model.config.model_type, "shrink")
     pretrained.remove_heads(model, structure.removed_heads)
     for block, gates in zip(pretrained.blocks(model), structure.neurons, strict=True):
         kept = gates.nonzero().flatten()
-        pretrained.keep_outputs(block.expansion, kept)
+        gates_too = torch.cat([kept, len(gates) + kept]) if pretrained.architecture(model).gated else kept
+        pretrained.keep_outputs(block.expansion, gates_too)
         pretrained.keep_inputs(block.contraction, kept)
-    model.config.intermediate_size = int(structure.kept_neurons[0])
-    if hasattr(model.config, "hidden_dim"):  # DistilBERT's name of it
-        model.config.hidden_dim = model.config.intermediate_size
-        del model.config.intermediate_size
+    setattr(model.config, pretrained.architecture(model).neurons_key, int(structure.kept_neurons[0]))

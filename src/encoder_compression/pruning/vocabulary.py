@@ -1,6 +1,7 @@
-"""A tokenizer with a part of its vocabulary, WordPiece or byte-level BPE; by the tokenizer.json of Hugging Face's library."""
+"""A tokenizer with a part of its vocabulary: WordPiece, BPE or Unigram (SentencePiece); by the tokenizer.json of Hugging Face's library."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,36 +9,41 @@ from tempfile import TemporaryDirectory
 from transformers import PreTrainedTokenizerFast
 
 from encoder_compression.encoders import encoder_facts
+from encoder_compression.encoders.safety import VOCABULARY_FILES
 from encoder_compression.errors import UserError
 
-NAMES = ("vocab.txt", "vocab.json", "merges.txt")  # further files with the whole vocabulary, which tokenizer.json makes needless
+KINDS = ("WordPiece", "BPE", "Unigram")
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what byte fallback writes for a byte of an unknown character
 
 
 def choose(tokenizer: PreTrainedTokenizerFast, counts: Counter, size: int) -> list[int]:
-    """Return the numbers of ``size`` entries, in their order: special ones, single characters or bytes, and the commonest.
+    """Return the ids of ``size`` entries, in their order: special ones, those that any text needs, and the most frequent.
 
-    A BPE entry brings those that it is merged from. UserError where ``size`` is too small, or not smaller than what is there.
+    ``counts`` holds by id how often an entry occurs. A BPE entry brings those that it is merged from. UserError where ``size`` is
+    too small, or not smaller than what is there.
     """
-    parts = _parts(tokenizer)
-    kept = {index for index, made_of in parts.items() if not made_of} | set(tokenizer.added_tokens_decoder)
-    if not len(kept) <= size < len(parts):
-        raise UserError(f"trim: a vocabulary of {size} cannot be cut out of one of {len(parts)}; give {len(kept)} to {len(parts) - 1}")
-    for index in sorted(parts, key=lambda index: (-counts[index], index)):
-        needed = _closure(index, parts) - kept
-        if len(kept) + len(needed) <= size:
-            kept |= needed
+    model, ids = _model(tokenizer), tokenizer.get_vocab()
+    sources = _sources(model, ids) if model["type"] == "BPE" else {}
+    readable = set(ids.values()) - sources.keys() if model["type"] == "BPE" else {ids[entry] for entry in _letters_and_bytes(model)}
+    kept = readable | set(tokenizer.added_tokens_decoder)
+    if not len(kept) <= size < len(ids):
+        raise UserError(f"trim: a vocabulary of {size} cannot be cut out of one of {len(ids)}; give {len(kept)} to {len(ids) - 1}")
+    for index in sorted(ids.values(), key=lambda index: (-counts[index], index)):
+        added = _closure(index, sources) - kept
+        if len(kept) + len(added) <= size:
+            kept |= added
     return sorted(kept)
 
 
-def _parts(tokenizer: PreTrainedTokenizerFast) -> dict[int, tuple[int, ...]]:
-    """Return for each entry those that it cannot be without: its two parts in BPE, itself in WordPiece; none for what is always kept."""
-    model = _read(tokenizer)["model"]
-    numbers = tokenizer.get_vocab()
-    if model["type"] == "WordPiece":
-        prefix = model["continuing_subword_prefix"]
-        return {number: () if len(entry.removeprefix(prefix)) == 1 else (number,) for entry, number in numbers.items()}
-    merges = {numbers["".join(pair)]: tuple(numbers[part] for part in pair) for pair in map(_pair, model["merges"])}
-    return {number: merges.get(number, ()) for number in numbers.values()}
+def _sources(model: dict, ids: dict[str, int]) -> dict[int, set[int]]:
+    """Return for each BPE entry that merges make the entries that they make it from.
+
+    With all of them, and the order of merges unchanged, a text whose entries stay is merged as before.
+    """
+    sources: dict[int, set[int]] = {}
+    for pair in map(_pair, model["merges"]):
+        sources.setdefault(ids[_merged(pair, model)], set()).update(ids[part] for part in pair)
+    return sources
 
 
 def _pair(merge: str | list[str]) -> list[str]:
@@ -45,9 +51,45 @@ def _pair(merge: str | list[str]) -> list[str]:
     return merge.split(" ") if isinstance(merge, str) else merge
 
 
-def _closure(index: int, parts: dict[int, tuple[int, ...]]) -> set[int]:
+def _merged(pair: list[str], model: dict) -> str:
+    """Return what a merge makes of its parts."""
+    return pair[0] + pair[1].removeprefix(model.get("continuing_subword_prefix") or "")
+
+
+def _closure(index: int, sources: dict[int, set[int]]) -> set[int]:
     """Return an entry and all that it is made of."""
-    return {index}.union(*(_closure(part, parts) for part in parts[index] if part != index))
+    return {index}.union(*(_closure(part, sources) for part in sources.get(index, ())))
+
+
+def _letters_and_bytes(model: dict) -> set[str]:
+    """Return the entries of WordPiece or Unigram without which some text would have more unknown characters."""
+    if model["type"] == "WordPiece":
+        entries = set(model["vocab"])
+        return _not_spelled(entries, model["continuing_subword_prefix"]) | {model["unk_token"]} & entries
+    entries = {entry for entry, _ in model["vocab"]}
+    bytes_alone = set(filter(BYTE.fullmatch, entries)) if model["byte_fallback"] else set()
+    return _not_spelled(entries, "") | bytes_alone | _fixed(model)
+
+
+def _fixed(model: dict) -> set[str]:
+    """Return the entries of Unigram that cannot go: up to the unknown one, and that of the lowest score.
+
+    The former have places that tokenizer classes of transformers know by heart, such as 3 for the unknown entry of XLM-R. An
+    unknown character counts as the lowest score less 10; with another one, texts would be cut otherwise than before.
+    """
+    vocab = model["vocab"]
+    return {entry for entry, _ in vocab[: (model["unk_id"] or 0) + 1]} | {min(vocab, key=lambda piece: piece[1])[0]}
+
+
+def _not_spelled(entries: set[str], prefix: str) -> set[str]:
+    return {entry for entry in entries if not _is_spelled(entry, prefix, entries)}
+
+
+def _is_spelled(entry: str, prefix: str, entries: set[str]) -> bool:
+    """Say whether there is an entry for each of several characters, so that the text stays readable without this one."""
+    body = entry.removeprefix(prefix)
+    letters = [entry[: len(entry) - len(body) + 1], *(prefix + character for character in body[1:])]
+    return len(letters) > 1 and entries.issuperset(letters)
 
 
 def keep(tokenizer: PreTrainedTokenizerFast, kept: list[int]) -> PreTrainedTokenizerFast:
@@ -55,7 +97,7 @@ def keep(tokenizer: PreTrainedTokenizerFast, kept: list[int]) -> PreTrainedToken
     new = {tokenizer.convert_ids_to_tokens(old): number for number, old in enumerate(kept)}
     with TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
-        for name in NAMES:
+        for name in VOCABULARY_FILES:  # they hold the whole vocabulary, and tokenizer.json makes them needless
             (Path(folder) / name).unlink(missing_ok=True)
         _rewrite(Path(folder) / "tokenizer.json", lambda content: _renumber(content, new))
         _rewrite(Path(folder) / "tokenizer_config.json", lambda content: _renumber_config(content, new))
@@ -69,13 +111,28 @@ def _rewrite(file: Path, change) -> None:
 
 
 def _renumber(content: dict, new: dict[str, int]) -> None:
-    """Leave in a tokenizer.json what is kept, by its new numbers."""
-    model = content["model"]
-    model["vocab"] = new
-    if "merges" in model:
-        model["merges"] = [merge for merge in model["merges"] if "".join(_pair(merge)) in new and set(_pair(merge)) <= set(new)]
+    """Leave in a tokenizer.json what is kept, by its new ids."""
+    _renumber_model(content["model"], new)
     content["added_tokens"] = [token | {"id": new[token["content"]]} for token in content["added_tokens"]]
     post = content["post_processor"] or {}
+    for part in post.get("processors", [post]):
+        _renumber_ends(part, new)
+    if content["padding"]:
+        content["padding"]["pad_id"] = new[content["padding"]["pad_token"]]
+
+
+def _renumber_model(model: dict, new: dict[str, int]) -> None:
+    """Leave the kept entries, with the scores of Unigram, and the merges whose parts and result are kept."""
+    if model["type"] == "Unigram":
+        model["vocab"] = [piece for piece in model["vocab"] if piece[0] in new]  # those up to the unknown one stay, and so does its id
+        return
+    model["vocab"] = {entry: new[entry] for entry in model["vocab"] if entry in new}
+    if "merges" in model:
+        model["merges"] = [merge for merge in model["merges"] if {*_pair(merge), _merged(_pair(merge), model)} <= new.keys()]
+
+
+def _renumber_ends(post: dict, new: dict[str, int]) -> None:
+    """Give the special tokens that a post-processor puts around a text their new ids."""
     for end in (post[name] for name in ("sep", "cls") if name in post):
         end[1] = new[end[0]]
     for special in post.get("special_tokens", {}).values():
@@ -83,14 +140,14 @@ def _renumber(content: dict, new: dict[str, int]) -> None:
 
 
 def _renumber_config(content: dict, new: dict[str, int]) -> None:
-    if "added_tokens_decoder" not in content:  # of transformers 5, which reads tokenizer.json alone
-        return
-    content["added_tokens_decoder"] = {str(new[token["content"]]): token for token in content["added_tokens_decoder"].values()}
+    """Write new ids where a tokenizer_config.json holds ids; transformers 5 writes fewer of them than 4 did."""
+    if "added_tokens_decoder" in content:
+        content["added_tokens_decoder"] = {str(new[token["content"]]): token for token in content["added_tokens_decoder"].values()}
 
 
-def _read(tokenizer: PreTrainedTokenizerFast) -> dict:
-    """Return the content of its tokenizer.json; UserError for another kind of vocabulary."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    if content["model"]["type"] not in ("WordPiece", "BPE"):
-        raise UserError(f"trim knows WordPiece and BPE vocabularies, not {content['model']['type']}; take the step out")
-    return content
+def _model(tokenizer: PreTrainedTokenizerFast) -> dict:
+    """Return the model in a tokenizer's tokenizer.json; UserError for another kind of vocabulary."""
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    if model["type"] not in KINDS:
+        raise UserError(f"trim: the vocabulary is {model['type']}, and {', '.join(KINDS)} can be cut; take the step out")
+    return model

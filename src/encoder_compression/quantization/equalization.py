@@ -1,9 +1,10 @@
 """Outliers of activations and of weights moved to where the other side has room (Xiao et al. 2023; Wei et al. 2023)."""
 
 import copy
+from collections.abc import Iterable
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from encoder_compression.data.sampling import spread
 from encoder_compression.quantization import graph as graphs
@@ -48,17 +49,34 @@ def equalize(graph: ModelProto, peaks: dict[str, np.ndarray]) -> None:
     The division is a node of its own, shared by the products that read the input: the input itself also goes on unscaled.
     """
     constants = graphs.arrays(graph)
-    readers: dict[str, list] = {}
-    for node in graphs.products(graph).values():
-        readers.setdefault(node.input[0], []).append(node)
-    for name, nodes in readers.items():
-        matrices = {node.input[1]: numpy_helper.to_array(constants[node.input[1]]) for node in nodes}
-        factors = scales(peaks[name], np.max([np.abs(matrix).max(axis=1) for matrix in matrices.values()], axis=0))
+    for inputs, weights in _together(graphs.products(graph).values()):
+        matrices = {weight: numpy_helper.to_array(constants[weight]) for weight in weights}
+        largest_weights = np.max([np.abs(matrix).max(axis=1) for matrix in matrices.values()], axis=0)
+        factors = scales(np.max([peaks[name] for name in inputs], axis=0), largest_weights)
         for weight, matrix in matrices.items():
             constants[weight].CopyFrom(numpy_helper.from_array(matrix * factors[:, None], weight))
-        graphs.add(graph, f"{name}_equalizer", 1 / factors)
-        place = next(index for index, node in enumerate(graph.graph.node) if node in nodes)
-        graph.graph.node.insert(place, helper.make_node("Mul", [name, f"{name}_equalizer"], [f"{name}_equalized"], f"{name}_equalize"))
-        for node in graphs.products(graph).values():
-            if node.input[0] == name:
-                node.input[0] = f"{name}_equalized"
+        for name in inputs:
+            _divide(graph, name, factors)
+
+
+def _together(products: Iterable[NodeProto]) -> list[tuple[list[str], list[str]]]:
+    """Return the inputs and the weights that can only be scaled together: products share an input, and DeBERTa's also a matrix."""
+    groups: list[tuple[dict, dict]] = []
+    for node in products:
+        joined = ({node.input[0]: None}, {node.input[1]: None})
+        for group in [group for group in groups if any(name in group[side] for side, name in enumerate(node.input))]:
+            groups.remove(group)
+            joined = (group[0] | joined[0], group[1] | joined[1])
+        groups.append(joined)
+    return [(list(inputs), list(weights)) for inputs, weights in groups]
+
+
+def _divide(graph: ModelProto, name: str, factors: np.ndarray) -> None:
+    """Let the products that read an activation read it divided by the factors of its channels."""
+    readers = [node for node in graphs.products(graph).values() if node.input[0] == name]
+    graphs.add(graph, f"{name}_equalizer", 1 / factors)
+    place = next(index for index, node in enumerate(graph.graph.node) if node in readers)
+    graph.graph.node.insert(place, helper.make_node("Mul", [name, f"{name}_equalizer"], [f"{name}_equalized"], f"{name}_equalize"))
+    for node in graphs.products(graph).values():
+        if node.input[0] == name:
+            node.input[0] = f"{name}_equalized"

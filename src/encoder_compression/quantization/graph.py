@@ -1,7 +1,7 @@
 """An ONNX graph as quantization sees it: its products with weights by name, its constants, and what it answers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +10,38 @@ import onnxruntime
 from onnx import ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 
+from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.runtimes.workload import Batch
 from encoder_compression.statistics.finite import require_finite
 
-ROLES = {  # the scopes of their nodes in BERT, RoBERTa and ELECTRA; DistilBERT; MPNet
-    "query": ("attention/self/query", "attention/q_lin", "attention/attn/q"),
-    "key": ("attention/self/key", "attention/k_lin", "attention/attn/k"),
-    "value": ("attention/self/value", "attention/v_lin", "attention/attn/v"),
-    "attention_output": ("attention/output/dense", "attention/out_lin", "attention/attn/o"),
-    "expansion": ("intermediate/dense", "ffn/lin1"),
-    "contraction": ("output/dense", "ffn/lin2"),
-}
+FUSED = "query_key_value"  # the role of a matrix that gives all three
+OF_POSITIONS = "position_{role}"  # of what DeBERTa makes of its relative positions, by the matrices of query and key or by further ones
+
+
+def _scopes() -> Iterator[tuple[str, str]]:
+    """Yield the scope of each matmul's node within a layer, such as attention/self/query, with its role."""
+    for architecture in ARCHITECTURES.values():
+        for role, path in architecture.linears.items():
+            yield path, FUSED if architecture.fused and path == architecture.query else role
+        if architecture.of_positions:
+            for role, path in zip(("query", "key"), architecture.of_positions, strict=True):
+                yield path, OF_POSITIONS.format(role=role)
+                yield f"{architecture.linears[role]}_1", OF_POSITIONS.format(role=role)  # the second time that a layer asks it
+
+
+ROLES = {path.replace(".", "/"): role for path, role in _scopes()}
 OUTSIDE = "outside"  # what stands before or behind the layers, such as a pooler and the head
 
 
 def read(file: Path) -> ModelProto:
-    """Return a graph in which every product with a matrix is a MatMul; the quantizers know no other in all their forms."""
+    """Return a graph in which every product with a matrix is a MatMul that names it; the quantizers know no other in all their forms."""
     graph = ONNXModel(onnx.load(file))
     graph.replace_gemm_with_matmul()
+    constants = arrays(graph.model)
+    for node in [node for node in graph.model.graph.node if node.op_type == "Identity" and node.input[0] in constants]:
+        graph.replace_input_of_all_nodes(node.output[0], node.input[0])  # a matrix that is read twice
+        graph.remove_node(node)
     graph.topological_sort()
     return graph.model
 
@@ -57,20 +70,37 @@ def products(graph: ModelProto) -> dict[str, NodeProto]:
 
 
 def _name(node: str, before: Iterable[str]) -> str:
-    match = re.search(r"/layer\.(\d+)/(.+)/MatMul$", node)
-    role = next((role for role, scopes in ROLES.items() if match and match[2] in scopes), OUTSIDE)
+    match = re.search(r"/layers?\.(\d+)/(.+)/MatMul$", node)
+    role = ROLES.get(match[2], OUTSIDE) if match else OUTSIDE
     number = int(match[1]) if role != OUTSIDE else sum(name.startswith(OUTSIDE) for name in before)
     return f"{role}.{number + 1}"
 
 
 def select(names: Iterable[str], wanted: list[str]) -> list[str]:
-    """Return the names of products that ``wanted`` lists, each by its own name or by its role, such as ``contraction``."""
-    names = list(names)
-    known = {*names, *(name.partition(".")[0] for name in names)}
+    """Return the names of products that ``wanted`` lists, each by its own name or by its role, such as ``contraction``.
+
+    Query, key and value also mean the one matrix of all three, and what is made of relative positions for them.
+    """
+    meant = {name: _meanings(name) for name in names}
+    known = set().union(*meant.values())
     for name in wanted:
         if name not in known:
             raise UserError(f"exclude: the graph has no product '{name}'{nearest(name, known)}")
-    return [name for name in names if name in wanted or name.partition(".")[0] in wanted]
+    return [name for name, meanings in meant.items() if meanings & set(wanted)]
+
+
+def _meanings(name: str) -> set[str]:
+    """Return all names by which a product can be asked for."""
+    role, dot, number = name.partition(".")
+    asked = {FUSED: ("query", "key", "value")}.get(role, (role.removeprefix(OF_POSITIONS.format(role="")),))
+    return {part for kind in (role, *asked) for part in (kind, kind + dot + number)}
+
+
+def drop_copies(graph: ModelProto) -> None:
+    """Leave each constant once, in place: quantizers add those of a matrix anew for each product that reads it."""
+    constants = arrays(graph)
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(constants.values())
 
 
 def session(graph: ModelProto | Path) -> onnxruntime.InferenceSession:

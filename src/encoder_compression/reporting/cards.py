@@ -11,8 +11,9 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from encoder_compression.data import tasks
-from encoder_compression.encoders import removed_heads
-from encoder_compression.encoders.safety import CONFIG, read_json
+from encoder_compression.encoders import encoder_facts, removed_heads
+from encoder_compression.encoders.architectures import Architecture
+from encoder_compression.encoders.safety import CONFIG
 from encoder_compression.errors import UserError
 from encoder_compression.reporting.text import figure
 from encoder_compression.study.chain import Chain, is_control
@@ -101,11 +102,11 @@ def _kept_in_float(folder: Path) -> list[str] | None:
     return table.loc[table["kept_in_float"], "product"].tolist()
 
 
-def _cut(folder: Path) -> tuple[str, ...] | None:
-    """Return the names of a layer's query, key, value and attention output where the folder's config names removed heads; else None."""
+def _cut(folder: Path) -> Architecture | None:
+    """Return the adapter of a model's architecture where the folder's config names removed heads; else None."""
     if not (folder / CONFIG).exists() or not removed_heads.read(folder):
         return None
-    return removed_heads.attention_linears(read_json(folder / CONFIG)["model_type"])
+    return encoder_facts.architecture(folder)
 
 
 def _below(artifact: dict) -> str:

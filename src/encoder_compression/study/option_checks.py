@@ -75,9 +75,10 @@ def shrink(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
 
 
 def trim(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
-    """Yield a trim step for questions on a text."""
-    if options["task"] == "question-answering":
-        yield Mistake(place, "the windows of long texts are not cut anew; take the step out")
+    """Yield a trim step for a task whose rows hold parts of texts."""
+    rows = {"question-answering": "the windows of long texts", "masked-language-modelling": "the blocks of a corpus"}
+    if options["task"] in rows:
+        yield Mistake(place, f"{rows[options['task']]} are not cut anew; take the step out")
 
 
 def quantize(step: dict, options: dict, place: Place) -> Iterator[Mistake]:

@@ -1,8 +1,8 @@
 """Which chains of steps can work: the order of techniques, and what a step asks of those before it."""
 
 from encoder_compression.data.tasks import MASKED
-from encoder_compression.encoders.encoder_facts import require_all_heads
-from encoder_compression.encoders.layers import choose_layers, depth, local_folder
+from encoder_compression.encoders.encoder_facts import require_all_heads, require_possible
+from encoder_compression.encoders.layers import choose_layers, depth, local_folder, model_type
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.techniques import TECHNIQUES, Technique
@@ -24,6 +24,7 @@ def check(study, variant: str) -> None:
         techniques[step].check(study, where, step, parent)
         if study.is_taught(step) and study.step_options(step)["teacher"] not in parent.steps:
             raise UserError(f"{where}: the teacher of '{step}' is '{study.step_options(step)['teacher']}', which does not come before it")
+    _check_architecture(study, where, techniques)
     _check_heads(study, where, techniques)
     _check_layers(study, where, chain)
 
@@ -45,6 +46,16 @@ def _check_order(where: str, step: str, technique: Technique, before: dict[str, 
     for name in reversed(TECHNIQUES):  # the last of the chain's story says most about what is wrong
         if name in before and name not in technique.follows:
             raise UserError(f"{where}: '{step}' {TECHNIQUES[name].refusal.format(before=before[name])}")
+
+
+def _check_architecture(study, where: str, techniques: dict[str, Technique]) -> None:
+    """Raise UserError where a step cannot work on the encoder's architecture, as far as that is known; else the step's job says so."""
+    known = model_type(study.options["encoder"])
+    for technique in techniques.values() if known else ():
+        try:
+            require_possible(known, technique.name)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
 
 
 def _check_heads(study, where: str, techniques: dict[str, Technique]) -> None:

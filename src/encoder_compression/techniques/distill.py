@@ -3,11 +3,10 @@
 import copy
 from pathlib import Path
 
-import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.encoders import encoder_facts, pretrained, shallow
 from encoder_compression.encoders.layers import choose_layers
 from encoder_compression.errors import UserError
 from encoder_compression.pruning import calibration
@@ -139,8 +138,6 @@ def _train_student(
 def take_layers(model: PreTrainedModel, rule: str | list[int], keep: int) -> tuple[PreTrainedModel, list[int]]:
     """Return a copy of the model that has only the chosen layers, and which ones, counted from 1."""
     student = copy.deepcopy(model)
-    stack = pretrained.layer_stack(student)
-    layers = choose_layers(rule, keep, len(stack.layer))
-    stack.layer = torch.nn.ModuleList([stack.layer[index - 1] for index in layers])
-    student.config.num_hidden_layers = len(layers)
+    layers = choose_layers(rule, keep, len(pretrained.layers(student)))
+    shallow.take(student, layers)
     return student, layers

@@ -90,6 +90,7 @@ def _weights(graph: ModelProto, kept: list[str], options: dict, output: Path) ->
         nodes_to_exclude=[graphs.products(graph)[product].name for product in kept],
     )
     quantizer.process()
+    graphs.drop_copies(quantizer.model.model)
     onnx.save(quantizer.model.model, output / GRAPH)
     return {}
 

@@ -44,7 +44,14 @@ def _budget(network: PreTrainedModel, options: dict, times: Path | None) -> Budg
     if times:
         return of_time(json.loads(Path(times).read_text(encoding="utf-8")), **options["target"])
     (layers, heads), (_, neurons) = (gates.shape for gates in open_gates(network))
-    return of_multiplications(options["remove"], layers=layers, heads=heads, neurons=neurons, hidden_size=network.config.hidden_size)
+    return of_multiplications(
+        options["remove"],
+        layers=layers,
+        heads=heads,
+        neurons=neurons,
+        hidden_size=network.config.hidden_size,
+        gated=pretrained.architecture(network).gated,
+    )
 
 
 def _cut(

@@ -25,6 +25,7 @@ def trim(*, parent: Path, goal: Goal, options: dict, model: Path, dataset: Path,
     tokenizer = encoder_facts.load_tokenizer(parent)
     kept = vocabulary.choose(tokenizer, counts(goal.dataset), options["vocabulary"])
     smaller = vocabulary.keep(tokenizer, kept)
+    _require_positions(parent, smaller)
     described = sentences.cut_anew(goal.dataset, Path(dataset), tokenizer=smaller)
     trimmed = keep_embeddings(pretrained.load_model(parent), kept, smaller)
     there = Goal(dataset=Path(dataset), metric=goal.metric, seed=goal.seed, name=goal.name)
@@ -41,15 +42,26 @@ def counts(dataset: Path) -> Counter:
 
 
 def keep_embeddings(model: PreTrainedModel, kept: list[int], tokenizer) -> PreTrainedModel:
-    """Return the model with the embeddings of these entries alone, in this order, which is that of ``tokenizer``."""
-    whole = model.get_input_embeddings()
-    table = torch.nn.Embedding(len(kept), whole.embedding_dim, padding_idx=whole.padding_idx)
+    """Return the model with the embeddings of these entries alone, in this order, which is that of ``tokenizer``.
+
+    Ids of special tokens in the config follow.
+    """
+    whole, config = model.get_input_embeddings(), model.config
+    table = torch.nn.Embedding(len(kept), whole.embedding_dim, padding_idx=tokenizer.pad_token_id)
     table.weight = torch.nn.Parameter(whole.weight.detach()[kept].clone())
     model.set_input_embeddings(table)
-    model.config.vocab_size = len(kept)
-    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"):
-        if getattr(model.config, name, None) is not None:
-            setattr(model.config, name, getattr(tokenizer, name))
-    if model.config.pad_token_id != whole.padding_idx:
-        raise UserError(f"padding is entry {whole.padding_idx} of this vocabulary and would become another; it cannot be trimmed")
+    config.vocab_size = len(kept)
+    new = {old: number for number, old in enumerate(kept)}
+    for name, old in config.to_dict().items():
+        if name.endswith("_token_id") and isinstance(old, int):
+            setattr(config, name, new.get(old))
     return model
+
+
+def _require_positions(parent: Path, smaller) -> None:
+    """Raise UserError where the model counts positions from the padding token, which has got another id."""
+    counted = encoder_facts.padding_position(parent)
+    if counted not in (-1, smaller.pad_token_id):
+        raise UserError(
+            f"trim: positions are counted from the padding token {counted}, which would become {smaller.pad_token_id}; take the step out"
+        )

@@ -4,17 +4,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from encoder_compression.data.sources import cut_heads, hub, package, shards
+from encoder_compression.data.sources import cut_heads, hub, package, shards, unigram_files, unsaid
 from encoder_compression.data.sources.fit import require_fit
 from encoder_compression.data.sources.random_encoder import make_random_encoder
 from encoder_compression.data.sources.settings import normalise
 from encoder_compression.encoders.encoder_facts import WEIGHTS
-from encoder_compression.encoders.safety import ADDED_TOKENS, CONFIG, TOKENIZER_CONFIGS, require_harmless
+from encoder_compression.encoders.safety import ADDED_TOKENS, CONFIG, TOKENIZER_CONFIGS, VOCABULARY_FILES, require_harmless
 from encoder_compression.errors import UserError
 from encoder_compression.run.provenance import fingerprint
 
 # All that the tokenizers of the known architectures read, see ``vocab_files_names`` of their classes.
-TOKENIZER_FILES = ("tokenizer.json", *TOKENIZER_CONFIGS, ADDED_TOKENS, "vocab.txt", "vocab.json", "merges.txt")
+TOKENIZER_FILES = ("tokenizer.json", *TOKENIZER_CONFIGS, ADDED_TOKENS, *VOCABULARY_FILES)
+ALONE = {"tokenizer.json", "vocab.txt", *unigram_files.FILES}  # each is a vocabulary by itself
 
 
 def prepare_encoder(*, source: dict, output: Path) -> dict:
@@ -33,7 +34,7 @@ def prepare_encoder(*, source: dict, output: Path) -> dict:
         _require_files(folder, kind)
         require_harmless(folder)
         _copy(folder, prepared)
-        normalised = normalise(prepared) + cut_heads.restore(prepared)
+        normalised = normalise(prepared) + unsaid.complete(prepared) + cut_heads.restore(prepared)
         require_fit(prepared)
         shutil.copytree(prepared, output, dirs_exist_ok=True)
     for setting in normalised:
@@ -48,7 +49,7 @@ def _require_files(folder: Path, kind: str) -> None:
             "load it once with transformers where you trust it, and save_pretrained"
         )
     names = {name for name in TOKENIZER_FILES if (folder / name).exists()}
-    if {"tokenizer.json", "vocab.txt"} & names or {"vocab.json", "merges.txt"} <= names:
+    if ALONE & names or {"vocab.json", "merges.txt"} <= names:
         return
     for name, partner in (("merges.txt", "vocab.json"), ("vocab.json", "merges.txt")):
         if partner in names:

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from encoder_compression.data.sources import unigram_files
 from encoder_compression.data.sources.settings import TOKENIZER
 from encoder_compression.encoders import removed_heads
 from encoder_compression.encoders.encoder_facts import (
-    COUNTED_FROM_PADDING,
     SAFE,
     WEIGHTS,
     load_config,
     load_tokenizer,
     padding_position,
 )
-from encoder_compression.encoders.safety import CONFIG, REMEDY
+from encoder_compression.encoders.safety import CONFIG, REMEDY, VOCABULARY_FILES
 from encoder_compression.errors import UserError
 
 Answer = TypeVar("Answer")
@@ -24,11 +24,12 @@ POOLER = "pooler."  # made for the task where an encoder comes without one, as a
 
 def require_fit(folder: Path) -> None:
     """Raise UserError, in one line with the remedy, where the files of an encoder contradict each other or hold no finite weights."""
-    config = _read(CONFIG, lambda: load_config(folder))
+    config = read(CONFIG, lambda: load_config(folder))
     _require_encoder(config)
-    tokenizer = _read("the tokenizer", lambda: load_tokenizer(folder))
+    unigram_files.require_unigram(folder)
+    tokenizer = read("the tokenizer", lambda: load_tokenizer(folder))
     _require_vocabulary(folder, tokenizer)
-    _require_padding(folder, config, tokenizer)
+    _require_padding(folder, tokenizer)
     _require_finite(folder)
     model = _load(folder)
     _require_zeros(folder, model)
@@ -40,7 +41,7 @@ def require_fit(folder: Path) -> None:
         )
 
 
-def _read(what: str, call: Callable[[], Answer]) -> Answer:
+def read(what: str, call: Callable[[], Answer]) -> Answer:
     """Return ``call()``; UserError with the first line of what a library says where it fails."""
     try:
         return call()
@@ -63,22 +64,22 @@ def _require_encoder(config) -> None:
 
 def _require_vocabulary(folder: Path, tokenizer) -> None:
     """Raise UserError where files of the vocabulary are missing: transformers 5 then makes a tokenizer of special tokens alone."""
-    files = [name for name in tokenizer.vocab_files_names.values() if name != TOKENIZER]
-    missing = [name for name in files if not (folder / name).exists()]
+    files = [name for name in tokenizer.vocab_files_names.values() if name in VOCABULARY_FILES]
+    missing = [name for name in files or [TOKENIZER] if not (folder / name).exists()]
     if missing and not (folder / TOKENIZER).exists():
         raise UserError(
-            f"the tokenizer of the encoder cannot be read: a {type(tokenizer).__name__} has its vocabulary in {' and '.join(files)}, "
-            f"and {missing[0]} is missing; add it, or {TOKENIZER}"
+            f"the tokenizer of the encoder cannot be read: a {type(tokenizer).__name__} has its vocabulary in "
+            f"{' and '.join(files or [TOKENIZER])}, and {missing[0]} is missing; add it{f', or {TOKENIZER}' if files else ''}"
         )
 
 
-def _require_padding(folder: Path, config, tokenizer) -> None:
+def _require_padding(folder: Path, tokenizer) -> None:
     if tokenizer.pad_token_id is None:
         raise UserError(
             "the encoder's tokenizer has no padding token, and batches are padded; name it as 'pad_token' in tokenizer_config.json"
         )
     counted = padding_position(folder)
-    if config.model_type in COUNTED_FROM_PADDING and counted != tokenizer.pad_token_id:
+    if counted not in (-1, tokenizer.pad_token_id):
         raise UserError(
             f"the encoder counts positions from the padding token {counted}, but its tokenizer pads with {tokenizer.pad_token_id}; "
             f"give the tokenizer that belongs to it, or mend 'pad_token_id' in {CONFIG}"
@@ -88,7 +89,7 @@ def _require_padding(folder: Path, config, tokenizer) -> None:
 def _require_finite(folder: Path) -> None:
     from safetensors import safe_open
 
-    with _read(WEIGHTS, lambda: safe_open(folder / WEIGHTS, framework="pt")) as weights:
+    with read(WEIGHTS, lambda: safe_open(folder / WEIGHTS, framework="pt")) as weights:
         for name in weights.keys():  # noqa: SIM118, as it is no dict
             tensor = weights.get_tensor(name)
             if not tensor.isfinite().all():
@@ -109,7 +110,7 @@ def _load(folder: Path):
     """Return the encoder without a head; UserError where weights are missing or of another shape than config.json says."""
     from transformers import AutoModel
 
-    model, info = _read(
+    model, info = read(
         WEIGHTS,
         lambda: AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **SAFE),
     )

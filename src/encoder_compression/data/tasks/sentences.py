@@ -166,7 +166,7 @@ def cut_anew(dataset: Path, output: Path, *, tokenizer) -> dict:
     """Write a prepared data set again, row for row, in the pieces of another tokenizer; returns the mean pieces of a row of train."""
     description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
     output.mkdir(parents=True, exist_ok=True)
-    description["cut"] = {}
+    description |= {"cut": {}, "pad_token_id": tokenizer.pad_token_id}
     for name in description["rows"]:
         counts: Counter = Counter(cut=0)
         tables = _encoded_anew(Path(dataset) / f"{name}.parquet", counts, tokenizer=tokenizer, max_length=description["max_length"])
