@@ -51,7 +51,7 @@ def _load(name: str) -> ModuleType:
         return import_module(f"encoder_compression.{name}")
     except ModuleNotFoundError as error:
         remedy = "install what a run needs: pip install --requirement requirements.txt"
-        raise UserError(f"this environment has no {error.name}; {remedy}") from error
+        raise UserError(f"this environment has no module {error.name}; {remedy}") from error
 
 
 def _plan(_: argparse.Namespace, arguments: list[str]) -> None:

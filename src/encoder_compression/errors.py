@@ -8,9 +8,15 @@ class UserError(Exception):
     """A mistake the user can mend; its message is one line with the remedy, for a YAML file a line for each mistake in it."""
 
 
+SYNONYMS = {"gpu": "cuda"}  # words that are no misspelling of the known one
+
+
 def closest(word: str, known) -> str | None:
     """Return the known word that ``word`` is likely to mean, never itself; None where none is like it."""
-    matches = get_close_matches(word, [name for name in sorted(map(str, known)) if name != word], n=1, cutoff=0.5)
+    names = [name for name in sorted(map(str, known)) if name != word]
+    if SYNONYMS.get(word) in names:
+        return SYNONYMS[word]
+    matches = get_close_matches(word, names, n=1, cutoff=0.5)
     return matches[0] if matches else None
 
 
@@ -42,3 +48,11 @@ class Mistake:
     def narrowest(self) -> tuple[str, ...]:
         """Return the place whose line is told."""
         return (*self.place, self.key) if self.key else self.place
+
+
+class WrongOptions(UserError):
+    """Mistakes in the options of what ``name`` names, a line for each."""
+
+    def __init__(self, name: str, mistakes: list[Mistake]):
+        super().__init__("\n".join(f"{name}: {mistake.words()}" for mistake in mistakes))
+        self.mistakes = mistakes

@@ -8,9 +8,9 @@ import yaml
 from conftest import ROOT
 from encoder_compression.config import schema as schemas
 from encoder_compression.study.targets import LARGEST_SEED
+from encoder_compression.study.techniques import WITH_CONTROL
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/experiment.schema.yaml").read_text(encoding="utf-8"))
-TAUGHT = ("lora", "distill", "shrink", "prune", "qat")
 
 
 def test_every_section_of_steps_is_a_technique_with_a_rule_and_a_version():
@@ -32,7 +32,7 @@ def test_a_number_may_be_written_only_as_yaml_understands_it():
         assert not re.search(r"[:\s]\d+e[-+]?\d+\b", path.read_text(encoding="utf-8")), f"{path}: write 5.0e-5; YAML takes 5e-5 for text"
 
 
-@pytest.mark.parametrize("technique", TAUGHT)
+@pytest.mark.parametrize("technique", WITH_CONTROL)
 def test_what_a_taught_step_reads_stands_in_one_block_of_the_schema(technique):
     """A step says of the block's options what differs alone: what its control is, and of lora who teaches and the weights."""
     block, part = SCHEMA["$defs"]["taught"]["properties"], SCHEMA["$defs"][technique]

@@ -61,7 +61,7 @@ def test_a_variant_runs_in_the_runtimes_that_it_names_and_the_others_everywhere(
 @pytest.mark.parametrize(
     ("runtimes", "message"),
     [
-        ({"teacher+evn1": ["pytorch"]}, "tiny: unknown step 'evn1'; did you mean 'even1'?"),
+        ({"teacher+evn1": ["pytorch"]}, "tiny: runtimes: unknown step 'evn1'; did you mean 'even1'?"),
         ({"teacher+int4": ["pytorch"]}, "tiny: runtimes: 'teacher+int4' runs in onnxruntime alone; name that, or take the line out"),
     ],
 )

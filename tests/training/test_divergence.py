@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -18,9 +19,10 @@ from encoder_compression.search.choice import choose
 from encoder_compression.search.trials import work
 from encoder_compression.statistics import quality
 from encoder_compression.study.nested import merge
+from encoder_compression.study.techniques import WITH_CONTROL
 from encoder_compression.teaching.distillation import require_gate
 from encoder_compression.teaching.soft_targets import predict_soft_targets
-from encoder_compression.techniques import distill, finetune, lora, prune, qat, shrink
+from encoder_compression.techniques import finetune
 from encoder_compression.techniques.average import average
 from encoder_compression.training import artifacts
 from encoder_compression.training.divergence import Diverged, DivergenceGuard
@@ -96,7 +98,7 @@ def test_other_ways_to_diverge_end_with_one_line_too(encoder, goal, tmp_path, ch
 
 def of_technique(technique: str, parent: Path, encoder: Path, goal: Goal, folder: Path, training: dict) -> dict:
     """Run one step with a teacher on the parent."""
-    module = {"distill": distill, "lora": lora, "shrink": shrink, "prune": prune, "qat": qat}[technique]
+    module = import_module(f"encoder_compression.techniques.{technique}")
     options = TEACHING | {"training": training}
     shared = {"parent": parent, "teacher": parent, "goal": goal, "soft_targets": None}
     outputs = {"model": folder / "model", "curve": folder / "training.csv"}
@@ -116,14 +118,14 @@ def of_technique(technique: str, parent: Path, encoder: Path, goal: Goal, folder
     return getattr(module, technique)(**shared, **outputs, **more.get(technique, {}), options=options | own[technique])
 
 
-@pytest.mark.parametrize("technique", ["distill", "lora", "shrink", "prune", "qat"])
+@pytest.mark.parametrize("technique", WITH_CONTROL)
 def test_every_technique_that_trains_stops_when_it_diverges(technique, parent, encoder, goal, tmp_path):
     with pytest.raises(Diverged, match=ONE_LINE):
         of_technique(technique, parent, encoder, goal, tmp_path, TRAINING)
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("technique", ["distill", "lora", "shrink", "prune", "qat"])
+@pytest.mark.parametrize("technique", WITH_CONTROL)
 def test_a_parent_that_is_not_finite_is_refused_without_any_training(technique, broken, encoder, goal, tmp_path):
     training = TRAINING | {"epochs": 0}
     if technique == "prune":

@@ -17,6 +17,7 @@ from encoder_compression.pruning.structure import Structure, remove
 from encoder_compression.quantization.fake import FakeQuantization
 from encoder_compression.run import provenance
 from encoder_compression.study.nested import merge
+from encoder_compression.study.techniques import WITH_CONTROL
 from encoder_compression.techniques.distill import take_layers
 from encoder_compression.techniques.lora import add_updates
 from encoder_compression.training.losses import HiddenStateMatcher
@@ -73,7 +74,7 @@ def quantization_aware(model):
 STUDENTS = {"distill": distilled, "lora": with_lora, "shrink": shrunk, "prune": pruned, "qat": quantization_aware}
 
 
-@pytest.fixture(scope="module", params=STUDENTS)
+@pytest.fixture(scope="module", params=WITH_CONTROL)
 def lesson(request, tmp_path_factory) -> SimpleNamespace:
     """A student of one technique, its teacher, its layer map, and a batch with padding."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -45,7 +45,7 @@ def test_a_missing_library_is_one_line_with_the_remedy(bare, arguments):
     done = call(*arguments, command=bare)
     assert done.returncode == 1
     remedy = "install what a run needs: pip install --requirement requirements.txt"
-    assert re.fullmatch(rf"Error: this environment has no \w+; {remedy}\n", done.stderr)
+    assert re.fullmatch(rf"Error: this environment has no module \w+; {remedy}\n", done.stderr)
 
 
 ELSEWHERE = "import sys; sys.platform = 'darwin'; from encoder_compression.cli import main; sys.exit(main())"

@@ -4,10 +4,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from encoder_compression.config import data_options, input_length
-from encoder_compression.errors import Mistake, nearest
+from encoder_compression.errors import Mistake
 from encoder_compression.study.study import replaces_words
 from encoder_compression.study.techniques import TECHNIQUES
 
@@ -107,6 +108,12 @@ def find_files(options: dict) -> Iterator[Mistake]:
                 yield Mistake((*place, key), message)
 
 
+def _similar(path: Path) -> str:
+    """Return a file beside a path that has nearly its name, as part of a sentence; where there is none, what to do."""
+    names = get_close_matches(path.name, [file.name for file in path.parent.glob("*")], n=1, cutoff=0.75)
+    return f"; did you mean '{path.parent / names[0]}'?" if names else "; mend the path, which is taken from the folder of the run"
+
+
 def _wrong_path(path: str, *, is_folder: bool) -> str | None:
     """Return what is wrong with a path, the remedy included; None where it is right."""
     if unset := re.search(r"\$\{?(\w+)", path):
@@ -114,7 +121,7 @@ def _wrong_path(path: str, *, is_folder: bool) -> str | None:
     if not path.isascii() and sys.getfilesystemencoding() != "utf-8":
         return f"'{path}' cannot be opened in this locale, which is not UTF-8; run with PYTHONUTF8=1 in the environment"
     if not Path(path).exists():
-        return f"'{path}' does not exist{nearest(path, map(str, Path(path).parent.glob(f'*{Path(path).suffix}')))}"
+        return f"'{path}' does not exist{_similar(Path(path))}"
     if Path(path).is_dir() != is_folder:
         return f"'{path}' is a file; name the folder that it lies in" if is_folder else f"'{path}' is a folder; name a file in it"
     return None

@@ -54,7 +54,7 @@ def _leaves(error: ValidationError) -> list[ValidationError]:
 def _mistakes(error: ValidationError, schema: dict) -> list[Mistake]:
     place = tuple(map(str, error.absolute_path))
     if error.validator in OF_UNKNOWN_KEYS:
-        known = _known(error, schema)
+        known = {*_known(error, schema), *([] if place else ["extends"])}
         return [Mistake(place, f"unknown key '{key}'{nearest(str(key), known)}", str(key)) for key in _unknown(error, schema)]
     if error.validator == "required":
         return [Mistake(place, f"the key '{key}' is missing; add it", key) for key in _wanted(error)]
@@ -107,7 +107,9 @@ def _no_name(error: ValidationError) -> str:
 def _pattern(error: ValidationError) -> str:
     if "description" in error.schema:
         return f"'{error.instance}' does not look right. {error.schema['description']}"
-    return f"'{error.instance}' is no name here; take letters, digits and '_', a letter first"
+    dashes = "_-" in error.validator_value
+    signs = "letters, digits, '_' and '-', a letter or digit first" if dashes else "letters, digits and '_', a letter first"
+    return f"'{error.instance}' is no name here; take {signs}"
 
 
 def _not_here(error: ValidationError) -> str:
@@ -185,6 +187,10 @@ def _how_to_write(text: str, wanted: str) -> str:
 
 
 def _no_list(value, schema: dict) -> str:
+    if isinstance(value, dict):
+        return f"{_shown(value)} is not {KINDS['array']}; write its parts between brackets"
+    if isinstance(value, str) and value.startswith("["):
+        return f"'{value}' is no whole list; close the bracket"
     return f"{_shown(value)} is not {KINDS['array']}; write [{value}]"
 
 

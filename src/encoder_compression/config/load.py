@@ -1,27 +1,39 @@
 """From YAML files to one checked, complete dict per experiment."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from encoder_compression.config import consistency, data_options, devices, references, schema, searches, validate, yaml_files
-from encoder_compression.config.mistakes import Layer, Sources, command_line, refuse
-from encoder_compression.errors import Mistake, UserError, nearest
+from encoder_compression.config import consistency, data_options, devices, overrides, references, schema, searches, validate, yaml_files
+from encoder_compression.config.mistakes import Layer, Sources, command_line, refuse, together
+from encoder_compression.config.overrides import NOTHING, Overrides
+from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
 from encoder_compression.study.controls import add_controls
 from encoder_compression.study.nested import merge
+from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
 # Sections that an experiment gives wholly or not at all: half of one source and half of another would be none.
 WHOLE = ("encoder", "dataset", "unlabelled")
 
 
-def of_run(config: dict, *, root: Path, config_files: list[Path]) -> dict[str, dict]:
-    """Return `load_experiments` of the workflow in ``root``, whose ``config`` Snakemake has read from ``config_files``.
+def of_run(config: dict, settings, *, root: Path) -> dict[str, dict]:
+    """Return `load_experiments` of the workflow in ``root``; ``settings`` are Snakemake's of --config and --configfile.
 
     Raises UserError also for what Snakemake's own reader takes from YAML as it is, such as a key that is given twice.
     """
-    for file in [*config_files, *root.glob("profiles/*/config.yaml")]:
-        yaml_files.read(Path(file))
-    return load_experiments(shared=config, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
+    for file in [root / "config/config.yaml", *root.glob("profiles/*/config.yaml")]:
+        yaml_files.read(file)
+    given = overrides.given(settings.config, [file for file in map(Path, settings.configfiles) if file != root / "config/config.yaml"])
+    return load_checked(shared=config, config_folder=root / "config", schema_folder=root / "workflow" / "schemas", given=given)
+
+
+def load_checked(*, shared: dict, config_folder: Path, schema_folder: Path, given: Overrides) -> dict[str, dict]:
+    """Return `load_experiments`; raises UserError also where chains of steps cannot work, with a line for each."""
+    reader = _Reader(shared, given, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
+    experiments = reader.read(shared, schema.read(schema_folder / "config.schema.yaml"))
+    reader.check_chains(experiments)
+    return experiments
 
 
 def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
@@ -31,32 +43,45 @@ def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) 
     command line; a file of an experiment overrides its keys, deeply.
     Raises UserError for any mistake, with a line for each in the file: where it stands, what is wrong, the remedy.
     """
-    reader = _Reader(shared, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
-    reader.check_shared(shared, schema.read(schema_folder / "config.schema.yaml"))
-    experiments = references.follow(shared["experiments"], reader.load, reader.where)
-    for name, options in experiments.items():
-        options["reported"] = name in shared["experiments"]
-    _refuse_ambiguous_steps(experiments, reader.sources)
-    return experiments
+    reader = _Reader(shared, NOTHING, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
+    return reader.read(shared, schema.read(schema_folder / "config.schema.yaml"))
 
 
 class _Reader:
     """Reads the options of experiments and remembers where they stand."""
 
-    def __init__(self, shared: dict, config_folder: Path, of_experiment: dict):
+    def __init__(self, shared: dict, given: Overrides, config_folder: Path, of_experiment: dict):
         path = config_folder / "config.yaml"
         written, lines = yaml_files.read_with_lines(path) if path.exists() else ({}, {})
         self.shared = {key: value for key, value in shared.items() if key in of_experiment["properties"]}
+        self.given = Overrides({key: value for key, value in given.options.items() if key in self.shared}, given.layers)
         self.wrong_shared: list[Mistake] = []
         self.folder, self.schema = config_folder / "experiments", of_experiment
         self.shared_layers = (command_line(shared, written), Layer(yaml_files.name_of(path), lines))
-        self.sources: dict[str | None, Sources] = {None: Sources(self.shared_layers)}
+        self.sources: dict[str | None, Sources] = {None: Sources((*given.layers, *self.shared_layers))}
+        self.variants: dict[str, list[str]] = {}  # as they are written, before controls are added
 
-    def where(self, experiment: str | None, place: tuple[str, ...]) -> str:
+    def read(self, shared: dict, of_config: dict) -> dict[str, dict]:
+        """Return the options of all experiments that ``shared`` names, and of those that they refer to."""
+        self._check_shared(shared, of_config)
+        experiments = references.follow(shared["experiments"], self._load, self._where)
+        for name, options in experiments.items():
+            options["reported"] = name in shared["experiments"]
+        _refuse_ambiguous_steps(experiments, self.sources)
+        return experiments
+
+    def check_chains(self, experiments: dict[str, dict]) -> None:
+        """Raise UserError where chains of any experiment cannot work."""
+        with together() as collect:
+            for name, options in experiments.items():
+                with collect():
+                    refuse(_find_wrong_chains(name, options, self.variants[name]), self.sources[name])
+
+    def _where(self, experiment: str | None, place: tuple[str, ...]) -> str:
         """Return file, line and place of an experiment's option, or with None of one that all share."""
         return f"{self.sources[experiment].where(place)}: {'.'.join(place)}"
 
-    def check_shared(self, shared: dict, of_config: dict) -> None:
+    def _check_shared(self, shared: dict, of_config: dict) -> None:
         """Look for unknown keys in config.yaml and the command line; what the others hold is checked in each experiment.
 
         Raises UserError where no experiment can be read.
@@ -66,11 +91,11 @@ class _Reader:
         if any(mistake.narrowest()[0] == "experiments" for mistake in self.wrong_shared):
             refuse(self.wrong_shared, self.sources[None])
 
-    def load(self, name: str, asker: str) -> dict:
+    def _load(self, name: str, asker: str) -> dict:
         """Return the complete options of an experiment, which ``asker`` names."""
         written, layers = _read_experiment(_experiment_file(name, self.folder, asker), ())
-        sources = self.sources[name] = Sources((*layers, *self.shared_layers))
-        options = canonical(merge(self.shared, written))
+        sources = self.sources[name] = Sources((*self.given.layers, *layers, *self.shared_layers))
+        options = canonical(merge(merge(self.shared, written), self.given.options))
         if options.get("devices", "auto") == "auto":
             options["devices"] = devices.available()
         refuse([*self.wrong_shared, *validate.find_mistakes(options, self.schema)], sources)
@@ -78,12 +103,22 @@ class _Reader:
         duplicates = _find_duplicate_steps(options, sources)
         refuse([*duplicates, *consistency.find_files(options), *consistency.find_mistakes(options)], sources)
         refuse(searches.find_mistakes(options, schema=self.schema, validate=self._find_mistakes), sources)
+        self.variants[name] = options["variants"]
         add_controls(options)
         return canonical(options)
 
     def _find_mistakes(self, options: dict) -> list[Mistake]:
         """Return what is wrong in options that a search may try."""
         return validate.find_mistakes(options, self.schema) or list(consistency.find_mistakes(options))
+
+
+def _find_wrong_chains(name: str, options: dict, variants: list[str]) -> Iterator[Mistake]:
+    """Yield what is wrong in the chains of an experiment, at the lines of the ``variants`` that its file names."""
+    try:
+        Study(name, options)
+    except WrongOptions as error:
+        for mistake in error.mistakes:
+            yield replace(mistake, key=str(variants.index(mistake.key))) if mistake.key in variants else mistake
 
 
 def _experiment_file(name: str, folder: Path, asker: str) -> Path:

@@ -1,6 +1,7 @@
 """Mistakes in an experiment's options, each told in one line with the file and the line where the value stands."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from encoder_compression.errors import Mistake, UserError
@@ -42,9 +43,35 @@ class Sources:
 def refuse(mistakes: Iterable[Mistake], sources: Sources) -> None:
     """Raise UserError where there are mistakes: a line for each, in the order of the files and their lines."""
     ordered = sorted(mistakes, key=lambda mistake: (*sources.find(mistake.narrowest()), mistake.words()))
-    lines = dict.fromkeys(f"{sources.where(mistake.narrowest())}: {mistake.words()}" for mistake in ordered)
+    places: dict[tuple[str, str, str], list[str]] = {}  # an alias in YAML stands in one line for several places
+    for mistake in ordered:
+        last = mistake.place[-1] if mistake.place else ""
+        places.setdefault((sources.where(mistake.narrowest()), last, mistake.message), []).append(mistake.words())
+    lines = [f"{where}: {words[0]}{_further(dict.fromkeys(words))}" for (where, _, _), words in places.items()]
     if lines:
         raise UserError("\n".join(lines))
+
+
+@contextmanager
+def together() -> Iterator[Callable]:
+    """Collect what several blocks ``with collect():`` refuse, and raise it as one UserError at the end."""
+    lines: list[str] = []
+
+    @contextmanager
+    def collect() -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            lines.extend(str(error).splitlines())
+
+    yield collect
+    if lines:
+        raise UserError("\n".join(dict.fromkeys(lines)))
+
+
+def _further(places: dict) -> str:
+    """Return in how many places a line is used, as part of a sentence; nothing for one."""
+    return f" (this line serves {len(places)} places)" if len(places) > 1 else ""
 
 
 def command_line(shared: dict, written: dict) -> Layer:
@@ -60,12 +87,12 @@ def _changed(shared: dict, written: dict, place: tuple[str, ...]) -> Iterable[tu
         if isinstance(value, dict) and isinstance(old, dict):
             yield from _changed(value, old, here)
         elif str(key) not in before or value != old:
-            yield from _places(value, here)
+            yield from places_of(value, here)
 
 
-def _places(value: object, place: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+def places_of(value: object, place: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     """Yield the place of a value and those of all that it holds."""
     yield place
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from _places(item, (*place, str(key)))
+        yield from places_of(item, (*place, str(key)))

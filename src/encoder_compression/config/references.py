@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from encoder_compression.config.mistakes import together
 from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError
 from encoder_compression.study.step_checks import count_layers
@@ -29,8 +30,10 @@ def follow(names: list[str], load: Callable[[str, str], dict], where: Callable[[
     None of those of the run. UserError where experiments refer to each other in a circle.
     """
     experiments: dict[str, dict] = {}
-    for index, name in enumerate(names):
-        _follow(name, where(None, ("experiments", str(index))), [], experiments, load, where)
+    with together() as collect:
+        for index, name in enumerate(names):
+            with collect():
+                _follow(name, where(None, ("experiments", str(index))), [], experiments, load, where)
     return experiments
 
 

@@ -11,6 +11,9 @@ from encoder_compression.study.techniques import TECHNIQUES, Technique
 def check(study, variant: str) -> None:
     """Raise UserError where the chain has an unknown step or an order that cannot work."""
     chain = Chain(variant)
+    if any(step != step.strip() for step in chain.steps):
+        written = Chain.of(step.strip() for step in chain.steps)
+        raise UserError(f"{study.name}: variant '{variant}': blanks stand between its steps; write '{written}'")
     techniques = {step: study.technique(step) for step in chain.steps or ("",)}
     where = f"{study.name}: variant '{variant}'"
     if study.options["task"] == MASKED:

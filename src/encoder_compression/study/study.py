@@ -1,9 +1,10 @@
 """What an experiment's chains of steps mean: parents, teachers, options, rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from encoder_compression.data.tasks import MASKED
-from encoder_compression.errors import UserError, nearest
+from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
 from encoder_compression.study import order
 from encoder_compression.study.chain import Chain, controlled, is_control
 from encoder_compression.study.controls import control_of, technique_of
@@ -19,42 +20,66 @@ class Study:
     options: dict
 
     def __post_init__(self):
+        mistakes = list(dict.fromkeys(self._find_mistakes()))
+        if mistakes:
+            raise WrongOptions(self.name, mistakes)
+
+    def _find_mistakes(self) -> Iterator[Mistake]:
+        """Yield what is wrong in the chains of the experiment, and in what names them; what needs all chains only where these are right."""
         baseline = self.options["baseline"]["variant"]
-        for variant in [*self.options["variants"], *self.options["runtimes"]]:
-            self.check(variant)
-        try:
-            self.check(baseline)
-        except UserError as error:
-            raise UserError(f"{error}; all rows are compared with the baseline '{baseline}': name yours in baseline.variant") from None
+        wrong = list(self._find_wrong_chains())
+        yield from wrong
+        if any(mistake.place != ("search",) for mistake in wrong):
+            return
         if "model" not in self.forms(baseline):
-            raise UserError(f"{self.name}: the baseline '{baseline}' must have weights, but ends in a quantized step")
+            yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends in a quantized step", "variant")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
-            able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
-            if not set(able) & set(self._runtimes(variant)):
-                raise UserError(f"{self.name}: runtimes: '{variant}' runs in {' and '.join(able)} alone; name that, or take the line out")
-            raise UserError(f"{self.name}: no device can run '{variant}'; add one with the runtime {able[0]}")
-        for group in self.options["compare"]:
-            self._check_compared(group)
+            yield self._without_row(variant)
+        for index, group in enumerate(self.options["compare"]):
+            yield from (Mistake(("compare",), message, str(index)) for message in self._find_incomparable(group))
+
+    def _find_wrong_chains(self) -> Iterator[Mistake]:
+        """Yield the chains that cannot work. An added control is as right or wrong as what it is the control of."""
+        baseline = self.options["baseline"]["variant"]
+        written = [variant for variant in self.options["variants"] if not self._is_added_control(variant)]
+        for variant in written:
+            yield from self._refused(variant, ("variants",), variant)
+        for variant in self.options["runtimes"]:
+            yield from self._refused(variant, ("runtimes",), variant)
+        remedy = f"all rows are compared with the baseline '{baseline}': name yours in baseline.variant"
+        yield from self._refused(baseline, ("baseline",), "variant", remedy)
         for step in self.options["search"]:
-            self._check_searched(step)
+            yield from self._refused(self.searched_chain(step), ("search",), step, f"mend 'parent' of search.{step}")
 
-    def _check_searched(self, step: str) -> None:
-        """Raise UserError where the step cannot stand behind the chain that its search names."""
+    def _is_added_control(self, variant: str) -> bool:
+        plain = Chain.of(map(controlled, Chain(variant).steps))
+        return plain != variant and plain in self.options["variants"]
+
+    def _refused(self, variant: str, place: tuple[str, ...], key: str, remedy: str = "") -> Iterator[Mistake]:
+        """Yield why a chain cannot work, if it cannot."""
         try:
-            self.check(self.searched_chain(step))
+            self.check(variant)
         except UserError as error:
-            raise UserError(f"{error}; mend 'parent' of search.{step}") from None
+            message = str(error).removeprefix(f"{self.name}: ")
+            yield Mistake(place, f"{message}; {remedy}" if remedy else message, key)
 
-    def _check_compared(self, group: list[str]) -> None:
-        """Raise UserError where a variant of the group is no row, or has no device in common with another."""
+    def _without_row(self, variant: str) -> Mistake:
+        """Return why no device runs a variant."""
+        able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
+        if set(able) & set(self._runtimes(variant)):
+            return Mistake(("variants",), f"no device can run '{variant}'; add one with the runtime {able[0]}", variant)
+        return Mistake(("runtimes",), f"'{variant}' runs in {' and '.join(able)} alone; name that, or take the line out", variant)
+
+    def _find_incomparable(self, group: list[str]) -> Iterator[str]:
+        """Yield why variants of the group cannot be compared: one is no row, or no device runs them all."""
         devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
-        for variant in group:
-            if not devices[variant] and controlled(variant) in self.options["variants"]:
-                raise UserError(f"{self.name}: compare: '{variant}' is no row, as its control is off; name it under 'variants', too")
-            if not devices[variant]:
-                raise UserError(f"{self.name}: compare: '{variant}' is not among the variants{nearest(variant, self.options['variants'])}")
-        if not set.intersection(*devices.values()):
-            raise UserError(f"{self.name}: compare: no device runs all of {', '.join(group)}; make groups that share one")
+        for variant in (variant for variant in group if not devices[variant]):
+            if controlled(variant) in self.options["variants"]:
+                yield f"'{variant}' is no row, as its control is off; name it under 'variants', too"
+            else:
+                yield f"'{variant}' is not among the variants{nearest(variant, self.options['variants'])}"
+        if all(devices.values()) and not set.intersection(*devices.values()):
+            yield f"no device runs all of {', '.join(group)}; make groups that share one"
 
     def technique(self, step: str) -> Technique:
         """Return the technique that the step configures."""

@@ -80,7 +80,7 @@ class Technique:
     speedup_factor: str = "weights"
     follows: tuple[str, ...] = ()
     begins: bool = False
-    refusal: str = "cannot follow '{before}'"
+    refusal: str = "cannot follow '{before}'; put it before that"
     reads: tuple[str, ...] = ()
     taught: Callable[[dict], bool] = _never
     learns: Callable[[dict], bool] = _always
@@ -247,3 +247,4 @@ _ALL = (
     ),
 )
 TECHNIQUES = {technique.name: technique for technique in _ALL}
+WITH_CONTROL = tuple(name for name, technique in TECHNIQUES.items() if technique.control)  # those that a teacher can teach
