@@ -177,7 +177,7 @@ def test_a_technique_that_cannot_work_on_an_architecture_is_refused_before_any_j
         encoder = load_tiny().options["encoder"]
         encoder = {"random": encoder["random"] | {"architecture": "mpnet"}}
     with pytest.raises(
-        UserError, match=r"^tiny: variant 'teacher\+width40': shrink cannot work on mpnet: the heads of MPNet share"
+        UserError, match=r"^tiny: variants: variant 'teacher\+width40': shrink cannot work on mpnet: the heads of MPNet share"
     ) as error:
         load_tiny(encoder=encoder)
     assert "\n" not in str(error.value)

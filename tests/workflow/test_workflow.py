@@ -186,7 +186,7 @@ def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old,
             [],
             TINY + ":{line}: finetune.teacher.training: unknown key 'epoch'; did you mean 'epochs'?",
         ),
-        ((TINY, "words100+int8", "words100+int"), [], "tiny: unknown step 'int'; did you mean 'int8'?"),
+        ((TINY, "words100+int8", "words100+int"), [], TINY + ":{line}: variants: unknown step 'int'; did you mean 'int8'?"),
         (
             (TINY, "train: tests/data/tiny.csv", "train: tests/data/tyny.csv"),
             [],
