@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.overrides import NOTHING
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.sources.encoder import prepare_encoder
 from encoder_compression.errors import UserError
@@ -47,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def load_study(root: Path, experiment: str, **changes) -> Study:
     """Return a study as the workflow in ``root`` reads it, with top-level sections of it changed."""
     shared = yaml.safe_load((root / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": [experiment]}
-    loaded = load_experiments(shared=shared, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
+    loaded = load_experiments(given=NOTHING, shared=shared, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
     return Study(experiment, loaded[experiment] | changes)
 
 

@@ -7,6 +7,7 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.overrides import NOTHING
 from encoder_compression.config.references import check_references
 from encoder_compression.errors import UserError
 from encoder_compression.study.study import Study
@@ -20,7 +21,7 @@ def load_options(folder: Path, names: list[str], shared: dict | None = None, **e
     for name, options in experiments.items():
         (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(options, sort_keys=False), encoding="utf-8")
     shared = {"experiments": names, "devices": "auto", "quantize": {"int8": {}}} | (shared or {})
-    return load_experiments(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
+    return load_experiments(given=NOTHING, shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
 
 
 def load_studies(folder: Path, names: list[str], **experiments: dict) -> dict[str, Study]:

@@ -34,7 +34,7 @@ def read(folder: Path, config: dict, files: tuple[Path, ...] = (), **experiments
         (folder / "experiments" / f"{name}.yaml").write_text(text, encoding="utf-8")
     given = overrides.given(config, list(files))
     shared = {"experiments": list(experiments)} | given.options
-    return load.load_checked(shared=shared, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas", given=given)
+    return load.load_experiments(shared=shared, given=given, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
 
 
 def refusal(folder: Path, config: dict, files: tuple[Path, ...] = (), **experiments: str) -> list[str]:

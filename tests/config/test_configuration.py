@@ -6,9 +6,12 @@ import pytest
 
 from conftest import ROOT, load_tiny
 from encoder_compression.config.load import canonical, load_experiments
+from encoder_compression.config.overrides import NOTHING
 from encoder_compression.errors import UserError
 from encoder_compression.study.nested import merge
 from own_experiments import TINY, load, mistakes
+
+ALONE = {"compare": [], "runtimes": {}}  # for variants that are not those of the tiny study
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_a_file_without_keys_is_told(tmp_path):
 
 
 def test_a_control_that_the_user_names_is_no_second_row(tmp_path):
-    named = load(tmp_path, TINY | {"variants": ["teacher", "teacher+even1", "teacher+even1-control"]})
+    named = load(tmp_path, TINY | {"variants": ["teacher", "teacher+even1", "teacher+even1-control"], "compare": [], "runtimes": {}})
     assert named["variants"] == ["teacher", "teacher+even1", "teacher+even1-control"]
 
 
@@ -177,7 +180,9 @@ def test_broken_yaml_is_one_line(tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "mine.yaml").write_text("finetune: {teacher: [", encoding="utf-8")
     with pytest.raises(UserError) as error:
-        load_experiments(shared={"experiments": ["mine"]}, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas")
+        load_experiments(
+            given=NOTHING, shared={"experiments": ["mine"]}, config_folder=tmp_path, schema_folder=ROOT / "workflow" / "schemas"
+        )
     assert "not valid YAML" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -215,7 +220,8 @@ def test_each_student_gets_a_control_with_the_same_budget_and_no_teacher():
 def test_the_control_of_a_pruned_model_keeps_its_weights_and_has_the_whole_budget_of_its_chain(tmp_path):
     first = {"sparsity": 0.3, "control": False}
     last = {"sparsity": 0.6, "ramp": {}, "training": {"epochs": 2}}
-    options = load(tmp_path, merge(TINY, {"prune": {"first": first, "last": last}, "variants": ["teacher+first", "teacher+first+last"]}))
+    chains = {"prune": {"first": first, "last": last}, "variants": ["teacher+first", "teacher+first+last"]}
+    options = load(tmp_path, TINY | chains | ALONE)
     assert options["variants"] == ["teacher+first", "teacher+first+last", "teacher+first-control+last-control"]
     control = options["prune"]["last-control"]
     assert control["sparsity"] == 0
@@ -226,7 +232,7 @@ def test_the_control_of_a_pruned_model_keeps_its_weights_and_has_the_whole_budge
 
 def test_the_control_of_a_target_of_speed_keeps_all_and_has_no_target(tmp_path):
     fast = {"target": {"speedup": 1.5, "device": "cpu-pytorch"}}
-    options = load(tmp_path, merge(TINY, {"shrink": {"fast": fast}, "variants": ["teacher+fast"]}))
+    options = load(tmp_path, TINY | {"shrink": {"fast": fast}, "variants": ["teacher+fast"]} | ALONE)
     assert options["variants"] == ["teacher+fast", "teacher+fast-control"]
     assert options["shrink"]["fast-control"]["remove"] == 0
     assert "target" not in options["shrink"]["fast-control"]
@@ -234,7 +240,7 @@ def test_the_control_of_a_target_of_speed_keeps_all_and_has_no_target(tmp_path):
 
 def test_a_removal_without_training_has_no_control_because_that_would_be_its_parent(tmp_path):
     width = {"remove": 0.3, "training": {"epochs": 0}}
-    assert load(tmp_path, merge(TINY, {"shrink": {"width30": width}, "variants": ["teacher", "teacher+width30"]}))["variants"] == [
+    assert load(tmp_path, TINY | {"shrink": {"width30": width}, "variants": ["teacher", "teacher+width30"]} | ALONE)["variants"] == [
         "teacher",
         "teacher+width30",
     ]

@@ -8,6 +8,7 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.overrides import NOTHING
 from own_experiments import TINY, load, load_options
 
 SCHEMAS = ROOT / "workflow" / "schemas"
@@ -17,7 +18,7 @@ SHORT = {
     "dataset": {"files": {"train": "tests/data/tiny.csv"}},
     "finetune": {"teacher": {"training": {"learning_rate": 1.0e-3}}, "longer": {"training": {"steps": 7}}},
     "lora": {"small": {"loss": {"soft": 0.5}}},
-    "distill": {"half": {"layers": "even", "loss": {"hidden": 1}, "control": False}},
+    "distill": {"half": {"layers": "even", "keep": 1, "loss": {"hidden": 1}, "control": False}},
     "variants": ["teacher", "teacher+half"],
 }
 # task -> metric, max_length, columns and further keys of the data set that are filled in
@@ -69,7 +70,10 @@ def test_no_order_of_keys_in_the_schema_changes_the_options(tmp_path, task, seed
     (tmp_path / "schemas/experiment.schema.yaml").write_text(text, encoding="utf-8")
     options = load(tmp_path, SHORT | ({"task": task} if task else {}))
     again = load_experiments(
-        shared={"experiments": ["mine"], "quantize": {"int8": {}}}, config_folder=tmp_path, schema_folder=tmp_path / "schemas"
+        given=NOTHING,
+        shared={"experiments": ["mine"], "quantize": {"int8": {}}},
+        config_folder=tmp_path,
+        schema_folder=tmp_path / "schemas",
     )
     assert repr(again["mine"]) == repr(options)
 

@@ -8,6 +8,7 @@ import yaml
 
 from conftest import ROOT, Workspace
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.overrides import NOTHING
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -42,7 +43,10 @@ def local_data(tmp_path, monkeypatch):
 
 def load(name: str) -> Study:
     shared = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8")) | {"experiments": [name]}
-    return Study(name, load_experiments(shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")[name])
+    return Study(
+        name,
+        load_experiments(given=NOTHING, shared=shared, config_folder=ROOT / "config", schema_folder=ROOT / "workflow" / "schemas")[name],
+    )
 
 
 @pytest.mark.parametrize("name", [*STUDIES, *TWINS, *OTHERS])

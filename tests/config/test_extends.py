@@ -20,7 +20,7 @@ def extend(tmp_path, experiment: dict, **others: dict) -> dict:
 
 
 def test_an_experiment_overrides_the_one_it_extends_deeply(tmp_path):
-    experiment = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"]}
+    experiment = {"extends": "study", "finetune": {"teacher": {"training": {"epochs": 7}}}, "variants": ["teacher"], "compare": []}
     options = extend(tmp_path, experiment, study=TINY)
     before = TINY["finetune"]["teacher"]["training"]
     training = options["finetune"]["teacher"]["training"]
@@ -57,7 +57,7 @@ def test_a_twin_of_a_twin_has_what_each_of_them_changes(tmp_path):
     study = TINY | {"encoder": {"hub": hub}, "finetune": {"teacher": {"training": teacher}}}
     twin = {"extends": "study", "encoder": TINY["encoder"], "finetune": {"teacher": {"training": {"steps": 5, "warmup": 0.2}}}}
     smaller = {"extends": "twin", "finetune": {"teacher": {"training": {"seconds": 2}}}, "seeds": [4]}
-    options = extend(tmp_path, {"extends": "smaller", "variants": ["teacher"]}, study=study, twin=twin, smaller=smaller)
+    options = extend(tmp_path, {"extends": "smaller", "variants": ["teacher"], "compare": []}, study=study, twin=twin, smaller=smaller)
     training = options["finetune"]["teacher"]["training"]
     assert {name for name in ("epochs", "steps", "seconds") if name in training} == {"seconds"}
     assert (training["seconds"], training["warmup"], training["learning_rate"]) == (2, 0.2, 1.0e-4)

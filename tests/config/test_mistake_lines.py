@@ -7,6 +7,7 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression.config.load import load_experiments
+from encoder_compression.config.overrides import NOTHING
 from encoder_compression.errors import UserError
 from encoder_compression.study.nested import merge
 from own_experiments import TINY, mistakes
@@ -35,7 +36,7 @@ def refusal(folder: Path, shared: dict | None = None, **files: str) -> list[str]
         (folder if name == "config" else folder / "experiments").joinpath(f"{name}.yaml").write_text(text, encoding="utf-8")
     read = yaml.safe_load(files.get("config", "{}")) | {"experiments": ["mine"]} | (shared or {})
     with pytest.raises(UserError) as error:
-        load_experiments(shared=read, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
+        load_experiments(given=NOTHING, shared=read, config_folder=folder, schema_folder=ROOT / "workflow" / "schemas")
     return str(error.value).replace(f"{folder}/", "").splitlines()
 
 

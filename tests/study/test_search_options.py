@@ -95,12 +95,12 @@ def test_a_sparsity_that_a_search_may_find_is_never_below_the_one_before(tmp_pat
     chain = {"prune": prune, "variants": ["teacher", "teacher+magnitude60+more"], "runtimes": {}, "compare": []}
     for low, error in ((0.7, None), (0.5, "'more' asks for fewer zeros than 'magnitude60' before it")):
         search = {"more": {"parent": "teacher+magnitude60", "space": {"sparsity": {"low": low, "high": 0.9}}}}
-        options = load(tmp_path, TINY | merge(chain, {"search": search}))
+        experiment = TINY | merge(chain, {"search": search})
         if error:
             with pytest.raises(UserError, match=error):
-                Study("mine", options)
+                load(tmp_path, experiment)
         else:
-            Study("mine", options)
+            load(tmp_path, experiment)
 
 
 def test_a_range_is_whole_where_the_option_is(tmp_path):

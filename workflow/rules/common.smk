@@ -31,7 +31,7 @@ try:
     environment.quote_interpreter()
     locks.release_after_kill()
     if workflow.is_main_process:
-        frozen.freeze(load.of_run(config, workflow.config_settings, root=ROOT))
+        frozen.freeze(load.of_run(config, given=workflow.config_settings.config, files=workflow.config_settings.configfiles, root=ROOT))
     experiments = frozen.recall()
     studies = {name: Study(name, options) for name, options in experiments.items()}
     references.check_references(studies)

@@ -1,12 +1,12 @@
 """From YAML files to one checked, complete dict per experiment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from encoder_compression.config import consistency, data_options, devices, overrides, references, schema, searches, validate, yaml_files
 from encoder_compression.config.mistakes import Layer, Sources, command_line, refuse, together
-from encoder_compression.config.overrides import NOTHING, Overrides
+from encoder_compression.config.overrides import Overrides
 from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
 from encoder_compression.study.controls import add_controls
 from encoder_compression.study.nested import merge
@@ -17,34 +17,28 @@ from encoder_compression.study.techniques import TECHNIQUES
 WHOLE = ("encoder", "dataset", "unlabelled")
 
 
-def of_run(config: dict, settings, *, root: Path) -> dict[str, dict]:
-    """Return `load_experiments` of the workflow in ``root``; ``settings`` are Snakemake's of --config and --configfile.
+def of_run(config: dict, *, given: Mapping, files: list[Path], root: Path) -> dict[str, dict]:
+    """Return `load_experiments` of the workflow in ``root``; ``given`` is what --config holds, ``files`` are those of --configfile.
 
     Raises UserError also for what Snakemake's own reader takes from YAML as it is, such as a key that is given twice.
     """
     for file in [root / "config/config.yaml", *root.glob("profiles/*/config.yaml")]:
         yaml_files.read(file)
-    given = overrides.given(settings.config, [file for file in map(Path, settings.configfiles) if file != root / "config/config.yaml"])
-    return load_checked(shared=config, config_folder=root / "config", schema_folder=root / "workflow" / "schemas", given=given)
+    overriding = overrides.given(given, [file for file in map(Path, files) if file != root / "config/config.yaml"])
+    return load_experiments(shared=config, given=overriding, config_folder=root / "config", schema_folder=root / "workflow" / "schemas")
 
 
-def load_checked(*, shared: dict, config_folder: Path, schema_folder: Path, given: Overrides) -> dict[str, dict]:
-    """Return `load_experiments`; raises UserError also where chains of steps cannot work, with a line for each."""
+def load_experiments(*, shared: dict, given: Overrides, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
+    """Return the complete options of every experiment that ``shared['experiments']`` names, and of those that they refer to.
+
+    "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the
+    command line; a file of an experiment overrides its keys, deeply, and what is ``given`` on the command line overrides both.
+    Raises UserError for any mistake, with a line for each in the file: where it stands, what is wrong, the remedy.
+    """
     reader = _Reader(shared, given, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
     experiments = reader.read(shared, schema.read(schema_folder / "config.schema.yaml"))
     reader.check_chains(experiments)
     return experiments
-
-
-def load_experiments(*, shared: dict, config_folder: Path, schema_folder: Path) -> dict[str, dict]:
-    """Return the complete options of every experiment that ``shared['experiments']`` names, and of those that they refer to.
-
-    "reported" tells the former, whose tables are asked for, from the latter. ``shared`` is config.yaml as merged with the
-    command line; a file of an experiment overrides its keys, deeply.
-    Raises UserError for any mistake, with a line for each in the file: where it stands, what is wrong, the remedy.
-    """
-    reader = _Reader(shared, NOTHING, config_folder, schema.read(schema_folder / "experiment.schema.yaml"))
-    return reader.read(shared, schema.read(schema_folder / "config.schema.yaml"))
 
 
 class _Reader:
