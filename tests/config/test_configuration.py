@@ -121,7 +121,7 @@ def test_a_mistake_is_one_line_that_names_place_and_remedy(tmp_path, change, mes
 
 
 def test_a_step_that_asks_for_further_texts_needs_their_source(tmp_path):
-    message = r"mine.yaml:\d+: distill.even1: there are no further texts; say in a section 'unlabelled' where they are"
+    message = r"mine.yaml:\d+: distill.even1: there is no unlabeled text; say in a section 'unlabelled' where it is"
     (line,) = mistakes(tmp_path, {key: value for key, value in TINY.items() if key != "unlabelled"})
     assert re.fullmatch(message, line)
 

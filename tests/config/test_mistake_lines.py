@@ -61,7 +61,7 @@ def test_all_that_does_not_fit_each_other_is_told_at_once(tmp_path):
     assert refusal(tmp_path, mine=text.replace("keep: 1", "keep: 1\n    unlabelled: true\n    gate: -1")) == [
         "experiments/mine.yaml:4: dataset.files.train: 'tests/data/tyny.csv' does not exist; did you mean 'tests/data/tiny.csv'?",
         "experiments/mine.yaml:5: dataset.max_length: 70 is more than the 62 tokens that the encoder reads; give at most 62",
-        "experiments/mine.yaml:13: distill.even1: there are no further texts; say in a section 'unlabelled' where they are",
+        "experiments/mine.yaml:13: distill.even1: there is no unlabeled text; say in a section 'unlabelled' where it is",
         "experiments/mine.yaml:14: distill.even1.gate: accuracy is from 0 to 1, so -1 keeps nothing out; "
         "give 0 where the teacher need not have learnt anything",
     ]
@@ -115,9 +115,9 @@ def test_two_keys_that_are_missing_are_two_mistakes_at_the_line_of_their_section
 
 
 def test_a_mistake_in_what_is_extended_stands_in_that_file_unless_it_is_overridden(tmp_path):
-    mine = "extends: study\ndistill: {even1: {temperature: 0}}\ndataset:\n  files: {train: tests/data/tiny.csv}\n"
+    extending = "extends: study\ndistill: {even1: {temperature: 0}}\ndataset:\n  files: {train: tests/data/tiny.csv}\n"
     study = STUDY.replace("keep: 1", "keep: 0\n    temperature: -1").replace("max_length: 32", "max_length: 5")
-    lines = refusal(tmp_path, mine=mine, study=study)
+    lines = refusal(tmp_path, mine=extending, study=study)
     assert [line.partition(" is less")[0] for line in lines] == [
         "experiments/mine.yaml:2: distill.even1.temperature: 0",
         "experiments/study.yaml:12: distill.even1.keep: 0",
@@ -126,8 +126,8 @@ def test_a_mistake_in_what_is_extended_stands_in_that_file_unless_it_is_overridd
 
 def test_a_default_is_told_at_the_section_of_the_file_that_counts(tmp_path):
     """The dataset is given wholly by the nearer file, so that the line of the other one's length means nothing."""
-    mine = "extends: study\ndataset:\n  files: {train: tests/data/tiny.csv}\n"
-    assert refusal(tmp_path, mine=mine, study=STUDY) == [
+    extending = "extends: study\ndataset:\n  files: {train: tests/data/tiny.csv}\n"
+    assert refusal(tmp_path, mine=extending, study=STUDY) == [
         "experiments/mine.yaml:2: dataset.max_length: 128 is more than the 62 tokens that the encoder reads; give at most 62"
     ]
 
@@ -172,8 +172,8 @@ def test_one_name_for_two_techniques_is_told_at_the_nearer_file_and_across_exper
         "experiments/mine.yaml:14: prune.int8: step 'int8' stands in 'prune' and in 'quantize'; rename one"
     ]
     (tmp_path / "two").mkdir()
-    other = changed("even1", "small")
-    lines = refusal(tmp_path / "two", {"experiments": ["mine", "other"]}, mine=STUDY, other=other + "prune: {even1: {sparsity: 0.5}}\n")
+    second = changed("even1", "small")
+    lines = refusal(tmp_path / "two", {"experiments": ["mine", "other"]}, mine=STUDY, other=second + "prune: {even1: {sparsity: 0.5}}\n")
     assert lines == [
         "experiments/other.yaml:14: prune.even1: 'even1' is a distill step in experiments/mine.yaml:10; "
         "rename one, or run the experiments one at a time"

@@ -25,30 +25,30 @@ def batches():
 
 def gradients(model, batches):
     """Return the gradients of the first layer's query by torch's own backward pass, one per batch."""
-    found = []
+    weights_factors = []
     for batch in batches:
         model.zero_grad()
         model(**batch).loss.backward()
-        found.append(model.bert.encoder.layer[0].attention.self.query.weight.grad.clone())
-    return torch.stack(found)
+        weights_factors.append(model.bert.encoder.layer[0].attention.self.query.weight.grad.clone())
+    return torch.stack(weights_factors)
 
 
 @pytest.mark.parametrize(
     ("score", "reduce"), [("taylor", lambda g: g.abs().mean(dim=0)), ("fisher", lambda g: g.square().mean(dim=0).sqrt())]
 )
 def test_factors_of_gradients_are_those_of_a_backward_pass(model, batches, score, reduce):
-    found = factors(model, pretrained.encoder_linears(model), score, batches)["layer.0.attention.self.query"]
-    torch.testing.assert_close(found, reduce(gradients(model, batches)))
+    weights_factors = factors(model, pretrained.encoder_linears(model), score, batches)["layer.0.attention.self.query"]
+    torch.testing.assert_close(weights_factors, reduce(gradients(model, batches)))
 
 
 def test_padding_is_no_input_of_the_activation_score(model, batches):
     with torch.no_grad():
         states = torch.cat([model.bert.embeddings(batch["input_ids"])[batch["attention_mask"].bool()] for batch in batches])
-    found = factors(model, pretrained.encoder_linears(model), "activation", batches)["layer.0.attention.self.query"]
-    torch.testing.assert_close(found, states.square().mean(dim=0).sqrt())
+    weights_factors = factors(model, pretrained.encoder_linears(model), "activation", batches)["layer.0.attention.self.query"]
+    torch.testing.assert_close(weights_factors, states.square().mean(dim=0).sqrt())
 
 
 def test_size_alone_needs_no_examples(model):
-    found = factors(model, pretrained.encoder_linears(model), "magnitude", [])
-    assert set(found) == set(pretrained.encoder_linears(model))
-    assert all((factor == 1).all() for factor in found.values())
+    weights_factors = factors(model, pretrained.encoder_linears(model), "magnitude", [])
+    assert set(weights_factors) == set(pretrained.encoder_linears(model))
+    assert all((factor == 1).all() for factor in weights_factors.values())

@@ -28,7 +28,7 @@ def test_updates_stand_in_words_and_tags(folder, options):
 def test_the_steps_stand_in_words_and_tags_and_bring_their_limits(folder, options):
     written = card(folder, options, "onnx", "teacher+even1+magnitude60+int8")
     assert "a student that keeps 1 layer (even), trained for at most 1 epoch on the labels and on what “teacher” answers" in written.text
-    assert "answers, with further texts that have no labels" in written.text
+    assert "answers, with unlabeled text" in written.text
     assert "also learnt what its teacher answers on the local files tiny\\_more.csv, without labels" in written.text
     assert "the least important 60% of the weights of its encoder set to zero little by little" in written.text
     assert "loss.soft: 0.8" in written.text

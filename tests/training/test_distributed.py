@@ -132,8 +132,8 @@ def test_sigterm_stops_all_at_one_step_and_the_next_attempt_goes_on_to_the_same_
     assert resumed["resumed"]
     whole = call(plain, dataset, tmp_path / "whole", **long)
     launch(finetune, nodes=1, processes=2, threads=2, **whole)
-    one, other = (pretrained.load_model(Path(run["model"])).state_dict() for run in (arguments, whole))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    first, second = (pretrained.load_model(Path(run["model"])).state_dict() for run in (arguments, whole))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("rest", [0, 1, 5])

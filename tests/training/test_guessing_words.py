@@ -125,9 +125,9 @@ def test_the_recorded_score_and_loss_are_those_of_the_saved_model_on_validation(
 
 def test_a_student_keeps_the_teachers_head_as_its_start(tmp_path, teacher, encoder, goal):
     corpora.learn(tmp_path, teacher, encoder, goal, training=corpora.TRAINING | {"epochs": 0})
-    one, other = (pretrained.load_model(folder / "model").state_dict() for folder in (tmp_path, teacher))
-    head = [name for name in one if name.startswith("cls.")]
-    assert head and all(torch.equal(one[name], other[name]) for name in head)
+    first, second = (pretrained.load_model(folder / "model").state_dict() for folder in (tmp_path, teacher))
+    head = [name for name in first if name.startswith("cls.")]
+    assert head and all(torch.equal(first[name], second[name]) for name in head)
 
 
 def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, encoder, goal):
@@ -190,8 +190,8 @@ def test_a_student_of_another_experiment_brings_its_layers_and_must_fit(tmp_path
         tmp_path / "one", teacher, encoder, goal, start=start, begun=student[0] / "model", training=corpora.TRAINING | {"epochs": 0}
     )
     assert facts["start"] == "given" and facts["layer_map"] == {1: 2}
-    one, other = (pretrained.load_model(folder / "model").base_model.state_dict() for folder in (tmp_path / "one", student[0]))
-    assert all(torch.equal(one[name], other[name]) for name in other)
+    first, second = (pretrained.load_model(folder / "model").base_model.state_dict() for folder in (tmp_path / "one", student[0]))
+    assert all(torch.equal(first[name], second[name]) for name in second)
     with pytest.raises(UserError, match="which has 2 layers and not 1; make 'layers' and 'keep' fit it"):
         corpora.learn(tmp_path / "two", teacher, encoder, goal, start=start, begun=teacher / "model")
     stranger = corpora.make_encoder(tmp_path / "stranger", layers=1, vocabulary_size=300)

@@ -22,7 +22,7 @@ _INPUTS = {architecture.attention_output: 1 for architecture in ARCHITECTURES.va
 
 
 def _pattern(paths: dict[str, int], ends: str) -> re.Pattern:
-    """Return a pattern of the tensors of linear layers at the paths, with their low-rank updates; it finds layer number and path."""
+    """Return a pattern of the tensors of linear layers at the paths, with their LoRA updates; it finds layer number and path."""
     return re.compile(rf"layers?\.(\d+)\.({'|'.join(map(re.escape, paths))})(?:{ends})$")
 
 

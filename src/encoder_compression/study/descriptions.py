@@ -33,7 +33,7 @@ def distill(options: dict, corpus: bool) -> str:
     layers = options["layers"]
     kept = f"{_count(options['keep'], 'layer')} ({layers})" if isinstance(layers, str) else f"layers {_listed(layers)}"
     teacher = _taught(options, corpus)
-    further = ", with further texts that have no labels" if options["unlabelled"] and teacher else ""
+    further = ", with unlabeled text" if options["unlabelled"] and teacher else ""
     learnt = teacher or " on the labels alone, without the teacher: a control"
     return f"a student that keeps {kept}, trained {_length(options['training'])}{learnt}{further}"
 
@@ -148,7 +148,7 @@ def _taught(options: dict, corpus: bool) -> str:
 
 
 def _targets(corpus: bool) -> str:
-    return "hidden words" if corpus else "labels"
+    return "masked tokens" if corpus else "labels"
 
 
 def _length(training: dict) -> str:

@@ -130,12 +130,12 @@ class Step(Experiment):
 
     @property
     def unlabelled(self) -> str | list:
-        """The further texts that a student reads, or that say how long its control trains."""
+        """The unlabeled text that a student reads, or that says how long its control trains."""
         return f"results/{self.name}/unlabelled" if self.options["unlabelled"] else []
 
     @property
     def unlabelled_targets(self) -> str | list:
-        """The teacher's logits on the further texts, where the loss uses them."""
+        """The teacher's logits on the unlabeled text, where the loss uses them."""
         asked = self.options["unlabelled"] and self.options["loss"]["soft"]
         return self.study.targets(self.chain, self.seed, "unlabelled_targets") if asked else []
 

@@ -23,7 +23,7 @@ def asks_teacher(loss: dict) -> bool:
 def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
     """Yield what does not fit the options of a student."""
     if student["unlabelled"] and "unlabelled" not in options:
-        yield Mistake(place, "there are no further texts; say in a section 'unlabelled' where they are", "unlabelled")
+        yield Mistake(place, "there is no unlabeled text; say in a section 'unlabelled' where it is", "unlabelled")
     if student["unlabelled"] and student["loss"]["hard"] and not asks_teacher(student["loss"]):
         yield Mistake(place, "texts without labels teach by the other terms than 'hard' alone; give one a weight", "loss")
     if student["layers"] == "important" and options["task"] == MASKED:
