@@ -39,7 +39,7 @@ TIMES = {
     "neurons": [{"kept": 64, "ms": 8}, {"kept": 8, "ms": 1}],
 }
 EXPERIMENT = merge(
-    TINY,
+    TINY | {"runtimes": {}},
     {
         "finetune": {"teacher": {"training": {"epochs": 1}}, "frozen": {"freeze": "embeddings"} | {"training": {"steps": 1}}},
         "lora": {"lora4": TAUGHT | {"training": {"epochs": 1}}},
@@ -100,7 +100,7 @@ class Laboratory:
 
     def __init__(self, folder: Path):
         self.folder, self.reads = folder, set()
-        self.options = Recorded(load_options(folder, ["mine"], mine=EXPERIMENT)["mine"] | {"runtimes": {}}, self.reads, ())
+        self.options = Recorded(load_options(folder, ["mine"], mine=EXPERIMENT)["mine"], self.reads, ())
         self.encoder, self.dataset = folder / "encoder", folder / "dataset"
         self.goal = Goal(dataset=self.dataset, metric="accuracy", seed=1, name="test")
         self.teacher = folder / "teacher" / "model"
