@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import make_encoder
+from encoder_compression.data import tasks
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.sources.encoder import prepare_encoder
 from encoder_compression.encoders import encoder_facts, pretrained
@@ -125,3 +126,12 @@ def test_a_step_that_trains_gets_a_new_head_in_place_of_one_for_others(tmp_path,
     assert weights["classifier.weight"].shape == (1 if task == "regression" else 2, 32)
     assert not any(torch.equal(row, other) for row in weights["classifier.weight"] for other in given["classifier.weight"])
     assert torch.equal(weights["classifier.weight"], again.state_dict()["classifier.weight"])
+
+
+def test_every_task_has_its_head():
+    assert {name: pretrained.class_for(tasks.load(name).HUB_NAME) for name in tasks.NAMES} == {
+        "classification": "AutoModelForSequenceClassification",
+        "regression": "AutoModelForSequenceClassification",
+        "question-answering": "AutoModelForQuestionAnswering",
+        "masked-language-modelling": "AutoModelForMaskedLM",
+    }

@@ -53,7 +53,7 @@ def batch_of(goal) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_logits_are_those_of_the_places_to_guess_and_the_loss_is_torchs(tmp_path, architecture):
-    model = pretrained.add_head(corpora.make_encoder(tmp_path, architecture=architecture), task.AUTO_CLASS, {}).eval()
+    model = pretrained.add_head(corpora.make_encoder(tmp_path, architecture=architecture), pretrained.class_for(task.HUB_NAME), {}).eval()
     ids = torch.randint(5, 300, (3, 12))
     labels = torch.where(torch.rand(3, 12) < 0.3, ids, IGNORED)
     labels[0, 0] = 7
@@ -69,7 +69,7 @@ def test_logits_are_those_of_the_places_to_guess_and_the_loss_is_torchs(tmp_path
 
 
 def test_the_target_is_the_hidden_word_and_not_the_next_one(encoder, goal):
-    model = pretrained.add_head(encoder, task.AUTO_CLASS, {}).eval()
+    model = pretrained.add_head(encoder, pretrained.class_for(task.HUB_NAME), {}).eval()
     ids = torch.tensor([[2, 9, 4, 11, 3]])
     labels = torch.tensor([[IGNORED, IGNORED, 10, IGNORED, IGNORED]])
     loss = from_labels(model, {"input_ids": ids, "labels": labels, "attention_mask": torch.ones_like(ids)})["hard"]
@@ -132,7 +132,7 @@ def test_a_student_keeps_the_teachers_head_as_its_start(tmp_path, teacher, encod
 
 def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, encoder, goal):
     folder = corpora.tuned(tmp_path, encoder, goal, freeze="encoder", epochs=1)
-    before = pretrained.add_head(encoder, task.AUTO_CLASS, {}).base_model.state_dict()
+    before = pretrained.add_head(encoder, pretrained.class_for(task.HUB_NAME), {}).base_model.state_dict()
     after = pretrained.load_model(folder / "model")
     assert all(torch.equal(after.base_model.state_dict()[name], values) for name, values in before.items())
     assert not torch.equal(after.cls.predictions.transform.dense.weight, new_model(encoder, goal).cls.predictions.transform.dense.weight)
@@ -140,7 +140,7 @@ def test_a_frozen_encoder_stays_as_it_came_while_the_head_is_trained(tmp_path, e
 
 def test_a_frozen_table_of_words_stays_as_it_came_while_the_layers_are_trained(tmp_path, encoder, goal):
     folder = corpora.tuned(tmp_path, encoder, goal, freeze="embeddings", epochs=1)
-    before = pretrained.add_head(encoder, task.AUTO_CLASS, {})
+    before = pretrained.add_head(encoder, pretrained.class_for(task.HUB_NAME), {})
     after = pretrained.load_model(folder / "model")
     assert torch.equal(after.get_input_embeddings().weight, before.get_input_embeddings().weight)
     assert not torch.equal(pretrained.blocks(after)[0].query.weight, pretrained.blocks(before)[0].query.weight)
@@ -201,7 +201,7 @@ def test_a_student_of_another_experiment_brings_its_layers_and_must_fit(tmp_path
 
 def test_the_saved_config_names_the_class_with_the_head(student):
     assert json.loads((student[0] / "model" / "config.json").read_text(encoding="utf-8"))["architectures"] == ["BertForMaskedLM"]
-    assert pretrained.auto_class(student[0] / "model") == task.AUTO_CLASS
+    assert pretrained.auto_class(student[0] / "model") == pretrained.class_for(task.HUB_NAME)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

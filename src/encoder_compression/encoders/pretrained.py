@@ -21,6 +21,13 @@ def load_model(folder: Path) -> PreTrainedModel:
     return add_head(folder, auto_class(folder), {})
 
 
+def class_for(task: str) -> str:
+    """Return the class of transformers with the head for a task of the hub, such as "text-classification"."""
+    from optimum.exporters.tasks import TasksManager
+
+    return TasksManager.get_model_class_for_task(task).__name__
+
+
 def auto_class(folder: Path) -> str:
     """Return the class of transformers that loads a folder with its head, such as AutoModelForQuestionAnswering."""
     architecture = (load_config(folder).architectures or [""])[0]

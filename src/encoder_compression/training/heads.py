@@ -15,18 +15,20 @@ from encoder_compression.training.train import Goal
 def new_model(encoder: Path, goal: Goal) -> PreTrainedModel:
     """Return the encoder with a head for the task: its own where that is for the same classes, else one drawn with the goal's seed."""
     task, description = tasks.of_dataset(goal.dataset), tasks.describe(goal.dataset)
+    auto_class = pretrained.class_for(task.HUB_NAME)
     set_seed(goal.seed)
-    if _is_for_others(encoder, task.AUTO_CLASS, description):
-        return pretrained.with_new_head(encoder, task.AUTO_CLASS, task.head(description))
-    return pretrained.add_head(encoder, task.AUTO_CLASS, task.head(description))
+    if _is_for_others(encoder, auto_class, description):
+        return pretrained.with_new_head(encoder, auto_class, task.head(description))
+    return pretrained.add_head(encoder, auto_class, task.head(description))
 
 
 def require_head(encoder: Path, goal: Goal) -> None:
     """Raise UserError where the encoder has no head for the task, or one for other classes."""
     task, description = tasks.of_dataset(goal.dataset), tasks.describe(goal.dataset)
-    if _is_for_others(encoder, task.AUTO_CLASS, description):
+    auto_class = pretrained.class_for(task.HUB_NAME)
+    if _is_for_others(encoder, auto_class, description):
         raise UserError(f"{_mismatch(encoder, description)} Or give the step's training more than 0 epochs, and it gets a new head.")
-    if pretrained.lacks_head(encoder, task.AUTO_CLASS, task.head(description)):
+    if pretrained.lacks_head(encoder, auto_class, task.head(description)):
         raise UserError(
             f"the encoder has no head for {task.HUB_NAME}, and a random one would be measured and taught from; "
             "give the step's training more than 0 epochs, with 'freeze: encoder' to train the head alone"

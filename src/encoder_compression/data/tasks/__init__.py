@@ -1,7 +1,6 @@
 """What the models of a study learn: one module per task, all with the same names.
 
-AUTO_CLASS    the class of transformers that gives an encoder the task's head
-HUB_NAME      what the hub calls the task
+HUB_NAME      what the hub calls the task, which decides the head
 UNIT          what one example is called
 TARGETS       column of a prepared split -> argument of the model that holds the label
 CREDITS       metric -> credit from 0 to 1 of each example: the score is their mean

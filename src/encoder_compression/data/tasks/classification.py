@@ -14,7 +14,6 @@ from encoder_compression.data.tasks.labels import Classes, find_classes
 from encoder_compression.data.tasks.labels import as_text as labels_as_text
 from encoder_compression.errors import UserError
 
-AUTO_CLASS = "AutoModelForSequenceClassification"
 HUB_NAME = "text-classification"
 UNIT = "sentence"
 SHOWN = ("macro_f1",)

@@ -20,7 +20,6 @@ from encoder_compression.data.tasks.blocks import Blocks, pack
 from encoder_compression.data.tasks.mlm_masking import MlmMasking, for_tokenizer
 from encoder_compression.errors import UserError
 
-AUTO_CLASS = "AutoModelForMaskedLM"
 HUB_NAME = "fill-mask"
 UNIT = "block"
 SHOWN = ("masked_accuracy",)

@@ -16,7 +16,6 @@ from encoder_compression.data.spool import Faults, Rows
 from encoder_compression.data.tasks import sentences, spans, squad, windows
 from encoder_compression.errors import UserError
 
-AUTO_CLASS = "AutoModelForQuestionAnswering"
 HUB_NAME = "question-answering"
 UNIT = "question"
 SHOWN = ("f1", "exact_match")

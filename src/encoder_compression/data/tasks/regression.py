@@ -12,7 +12,6 @@ from encoder_compression.data.spool import Faults, Rows
 from encoder_compression.data.tasks import sentences
 from encoder_compression.data.tasks.labels import as_text as labels_as_text
 
-AUTO_CLASS = "AutoModelForSequenceClassification"
 HUB_NAME = "text-classification"  # so the hub calls it; a head of one output
 UNIT = "sentence"
 SHOWN = ("pearson", "spearman")
