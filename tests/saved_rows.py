@@ -13,6 +13,7 @@ from conftest import load_tiny
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summarize import summarize
 from encoder_compression.reporting.summary import Table
+from encoder_compression.statistics.loss_budget import Decision
 from encoder_compression.study.chain import Chain, place_of
 from encoder_compression.study.study import Study
 
@@ -157,7 +158,7 @@ def sample(**changes) -> dict:
     row |= {"score": 0.9, "score_sd": None, "score_ci_low": 0.86, "score_ci_high": 0.94, "retained": 1.0}
     row |= {"constant_score": 0.5, "constant": "always predicting 'bad'", "excluded_kinds": "", "excluded": "", "why_excluded": ""}
     row |= {"seeds_of_one_class": 0, "can_win": True, "agreement": 0.98, "lost": 0.01, "gained": 0.01}
-    row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0}
+    row |= change(0.0, -0.005, 0.005, 1.0) | {"speedup_p_holm": 1.0, "allowed_points": 1.0, "settled_by": None, "settled_times": None}
     row |= dict.fromkeys(("against_control", "against_control_ci_low", "against_control_ci_high", "against_control_p_holm"))
     for name in ("speedup", "speedup_runtime", "speedup_compression"):
         row |= ratio(name, 1.0, 1.0, 1.0)
@@ -188,8 +189,9 @@ def ratio(name: str, value: float, low: float, high: float) -> dict:
 
 
 def change(value: float, low: float, high: float, p: float) -> dict:
-    """Return a difference of the score with its interval and p-value, as changes of a `sample`."""
-    return {"difference": value, "difference_ci_low": low, "difference_ci_high": high, "p_holm": p}
+    """Return a difference of the score with its interval and p-value, as changes of a `sample`; the interval's ends are its bounds, too."""
+    bounds = {"difference": value, "difference_ci_low": low, "difference_ci_high": high, "change_above": low, "change_below": high}
+    return bounds | {"p_holm": p, "budget": None if low is None else Decision(0.01, low, high).verdict}
 
 
 def _write_provenance(folder: Path, *, git: dict, facts: dict) -> None:

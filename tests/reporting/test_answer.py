@@ -4,23 +4,26 @@ import pandas as pd
 
 from encoder_compression.reporting.answer import answers
 from encoder_compression.reporting.findings import Finding
-from encoder_compression.reporting.standing import Limits, exclusions
+from encoder_compression.reporting.standing import exclusions
+from encoder_compression.statistics.loss_budget import Decision
 from saved_rows import change, ratio, sample
 
 BASELINE = sample(variant="teacher", is_baseline=True, agreement=1.0, size_mb=100.0, **ratio("speedup", 1.0, None, None))
 BASELINE |= change(None, None, None, None)
 SMALL = sample(variant="small", size_mb=10.0, **ratio("speedup", 1.2, 1.1, 1.3), **change(-0.004, -0.009, 0.001, 0.3))
-FAST = sample(variant="fast", size_mb=50.0, **ratio("speedup", 4.0, 3.8, 4.2), **change(-0.008, -0.02, 0.004, 0.3))
+FAST = sample(variant="fast", size_mb=50.0, **ratio("speedup", 4.0, 3.8, 4.2), **change(-0.003, -0.008, 0.004, 0.3))
+OPEN = change(-0.008, -0.02, 0.004, 0.3)
 
 
 def ask(*rows: dict, points: float = 1, cautions: dict[str, Finding] | None = None) -> dict:
-    return answers(judged(rows, points), Limits(points=points, retained=None), cautions or {})[0]
+    return answers(judged(rows, points), cautions or {})[0]
 
 
 def judged(rows, points: float) -> pd.DataFrame:
     """Return a table whose rows can win as the budget and their own "can_win" say."""
-    reasons = [exclusions(row, Limits(points=points, retained=None)) for row in rows]
-    return pd.DataFrame(rows).assign(can_win=[row["can_win"] and not each for row, each in zip(rows, reasons, strict=True)])
+    rows = [row | {"allowed_points": points} for row in rows]
+    decided = [None if row["is_baseline"] else Decision(points / 100, row["change_above"], row["change_below"]).verdict for row in rows]
+    return pd.DataFrame(rows).assign(can_win=[row["can_win"] and not exclusions(row) for row in rows], budget=decided)
 
 
 def winner(finding: Finding) -> tuple:
@@ -32,19 +35,30 @@ def test_the_smallest_and_the_fastest_row_are_named_with_their_figures():
     answer = ask(BASELINE, SMALL, FAST)
     assert winner(answer["smallest"]) == ("variant_wins", "small", [])
     assert winner(answer["fastest"]) == ("variant_wins", "fast", [])
-    assert all(figure in answer["smallest"].text for figure in ("10 MB", "-0.4 points (-0.9 to +0.1)"))
-    assert all(figure in answer["fastest"].text for figure in ("4.00x (3.80–4.20)", "-0.8 points (-2.0 to +0.4)"))
+    assert all(figure in answer["smallest"].text for figure in ("10 MB", "-0.4 points (-0.9 to +0.1)", "budget kept"))
+    assert all(figure in answer["fastest"].text for figure in ("4.00x (3.80–4.20)", "-0.3 points (-0.8 to +0.4)", "budget kept"))
+    assert answer["smallest"].also == answer["fastest"].also == ("kept",)
 
 
-def test_an_interval_beyond_the_budget_is_said():
-    answer = ask(BASELINE, SMALL, FAST)
-    assert answer["fastest"].also == ("interval_beyond_budget",)
-    assert answer["smallest"].also == ()
-    assert ask(BASELINE, SMALL, FAST, points=3)["fastest"].also == ()
+def test_a_row_that_kept_the_budget_comes_before_a_faster_one_that_leaves_it_open():
+    answer = ask(BASELINE, SMALL, FAST | OPEN)["fastest"]
+    assert (winner(answer), answer.also) == (("variant_wins", "small", []), ("kept", "open_rival"))
+    assert answer.facts["open"] == "fast"
+    assert all(
+        figure in answer.text for figure in ("1.20x", "budget kept", "4.00x (3.80–4.20)", "-0.8 points (-2.0 to +0.4)", "budget open")
+    )
+
+
+def test_where_none_has_kept_the_budget_one_that_leaves_it_open_is_taken_and_called_so():
+    answer = ask(BASELINE, SMALL | OPEN, FAST | OPEN)
+    assert winner(answer["smallest"]) == ("variant_wins", "small", [])
+    assert winner(answer["fastest"]) == ("variant_wins", "fast", [])
+    assert answer["fastest"].also == ("open",) and "budget open" in answer["fastest"].text
+    assert ask(BASELINE, SMALL | OPEN, FAST | OPEN, points=3)["fastest"].also == ("kept",)
 
 
 def test_a_row_beyond_the_budget_wins_nothing():
-    assert ask(BASELINE, SMALL, FAST, points=0.5)["fastest"].facts["variant"] == "small"
+    assert ask(BASELINE, SMALL, FAST | OPEN, points=0.5)["fastest"].facts["variant"] == "small"
 
 
 def test_a_row_that_cannot_win_does_not():
@@ -57,7 +71,7 @@ def test_of_rows_equally_fast_the_best_is_taken_and_the_others_are_named():
     twin = FAST | {"variant": "better", "score": 0.91} | ratio("speedup", 3.9, 3.7, 4.1)
     answer = ask(BASELINE, SMALL, FAST, twin)["fastest"]
     assert winner(answer) == ("variant_wins", "better", ["fast"])
-    assert answer.also == ("interval_beyond_budget", "tied")
+    assert answer.also == ("kept", "tied")
     assert "3.90x (3.70–4.10)" in answer.text
     slower = ask(BASELINE, SMALL, FAST, twin | ratio("speedup", 3.0, 2.9, 3.1))["fastest"]
     assert winner(slower) == ("variant_wins", "fast", []) and "tied" not in slower.also
@@ -67,7 +81,7 @@ def test_of_files_equally_large_the_best_is_taken_and_the_others_are_named():
     twin = SMALL | {"variant": "better", "score": 0.91, "size_mb": 10.05}
     answer = ask(BASELINE, SMALL, FAST, twin)["smallest"]
     assert winner(answer) == ("variant_wins", "better", ["small"])
-    assert answer.also == ("tied",)
+    assert answer.also == ("kept", "tied")
     assert "10.1 MB" in answer.text
     assert winner(ask(BASELINE, SMALL, FAST, twin | {"size_mb": 10.5})["smallest"]) == ("variant_wins", "small", [])
 
@@ -80,7 +94,7 @@ def test_a_row_with_an_interval_that_holds_1_is_not_surely_faster():
 
 def test_a_row_with_the_baselines_predictions_loses_nothing():
     answer = ask(BASELINE, FAST | {"agreement": 1.0})["fastest"]
-    assert (winner(answer), answer.also) == (("variant_wins", "fast", []), ("same_predictions",))
+    assert (winner(answer), answer.also) == (("variant_wins", "fast", []), ("same_predictions", "kept"))
 
 
 def test_when_nothing_fits_it_says_so():
@@ -106,7 +120,7 @@ def test_a_baseline_no_better_than_a_constant_leaves_no_answer_but_a_caution():
 
 def test_every_device_has_an_answer_of_its_own():
     there = [row | {"device": "cuda-pytorch"} for row in (BASELINE, SMALL)]
-    by_device = answers(judged([BASELINE, FAST, *there], 1), Limits(points=1, retained=None), {})
+    by_device = answers(judged([BASELINE, FAST, *there], 1), {})
     fastest = [(answer["device"], answer["fastest"].facts["variant"]) for answer in by_device]
     assert fastest == [("cpu-pytorch", "fast"), ("cuda-pytorch", "small")]
 

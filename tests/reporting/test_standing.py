@@ -1,4 +1,4 @@
-"""One rule says which rows can win: the budget decides, a quality gate only where one is set, and what has learnt nothing never wins."""
+"""One rule says which rows can win: the budget decides, narrowed by a quality gate, and what has learnt nothing never wins."""
 
 import math
 
@@ -12,24 +12,37 @@ from encoder_compression.statistics import quality
 from saved_rows import DEVICES, LABELS, ONNX, TORCH, SavedStudy, change, sample
 
 
-def why(row: dict, points: float = 1, retained: float | None = None) -> dict[str, str]:
+def why(row: dict, points: float = 1) -> dict[str, str]:
     """Return the reasons why a row cannot win, by their codes."""
-    return {reason.kind: reason.text for reason in exclusions(row, Limits(points=points, retained=retained))}
+    return {reason.kind: reason.text for reason in exclusions(row | {"allowed_points": points})}
 
 
-def test_without_a_gate_the_budget_alone_decides():
-    """At a score of 90 % a gate of 99 % would allow 0.90 points, so that two rules answered at once."""
-    row = sample(retained=0.8904 / 0.9, **change(-0.0096, -0.02, 0.001, 0.2))
+def test_a_drop_beyond_the_budget_excludes_a_row():
+    row = sample(**change(-0.0096, -0.02, 0.001, 0.2))
     assert why(row) == {}
-    assert list(why(row, retained=0.99)) == ["below_gate"]
     assert list(why(row, points=0.9)) == ["beyond_budget"]
-    assert list(why(row, points=0.9, retained=0.99)) == ["beyond_budget", "below_gate"]
+
+
+@pytest.mark.parametrize(
+    ("points", "retained", "baseline", "allowed"),
+    [
+        (1, None, 0.9, 1),
+        (1, 0.99, 0.9, 0.9),
+        (0.5, 0.99, 0.9, 0.5),
+        (1, 0.9, 0.9, 1),
+        (1, 0.99, 0.0, 0),
+        (1, 0.99, -0.2, 0),
+        (1, 1, 0.9, 0),
+    ],
+)
+def test_a_quality_gate_narrows_the_budget_and_is_no_second_rule(points, retained, baseline, allowed):
+    """At a score of 90 % a gate of 99 % leaves 0.9 points; where a baseline has nothing to retain, nothing may be lost."""
+    assert 100 * Limits(points=points, retained=retained).allowed(baseline) == pytest.approx(allowed)
 
 
 def test_the_reason_says_by_how_much():
-    row = sample(score=0.8, retained=0.8 / 0.9, **change(-0.1, -0.12, -0.08, 0.001))
+    row = sample(score=0.8, **change(-0.1, -0.12, -0.08, 0.001))
     assert all(figure in why(row)["beyond_budget"] for figure in ("10.00 points", "1 point"))
-    assert all(figure in why(row, retained=0.9)["below_gate"] for figure in ("88.89%", "90%"))
 
 
 def test_a_reason_never_rounds_a_figure_to_its_limit():
@@ -39,14 +52,6 @@ def test_a_reason_never_rounds_a_figure_to_its_limit():
 
 def test_a_row_that_uses_up_the_whole_budget_can_win():
     assert why(sample(**change(178 / 200 - 180 / 200, -0.02, 0.0, 0.5))) == {}
-
-
-@pytest.mark.parametrize("retained", [None, math.nan])
-def test_nothing_passes_a_gate_where_the_baseline_has_nothing_to_retain(retained):
-    row = sample(retained=retained)
-    assert why(row) == {}
-    assert list(why(row, retained=0.9)) == ["below_gate"]
-    assert why(row | {"is_baseline": True}, retained=0.9) == {}
 
 
 @pytest.mark.parametrize("score", [0.5, 0.4])
@@ -63,11 +68,11 @@ def test_a_row_with_one_answer_cannot_win_and_says_with_how_many_seeds():
 
 
 def test_what_excludes_a_row_is_told_in_codes_in_tags_and_in_words():
-    row = sample(retained=0.7, **change(-0.2, -0.3, -0.1, 0.001))
-    shown = columns([exclusions(row, Limits(points=1, retained=0.9)), []])
+    row = sample(score=0.4, **change(-0.2, -0.3, -0.1, 0.001))
+    shown = columns([exclusions(row), []])
     assert shown["can_win"] == [False, True]
-    assert shown["excluded_kinds"] == ["beyond_budget below_gate", ""]
-    assert shown["excluded"] == ["beyond the budget, below the gate", ""]
+    assert shown["excluded_kinds"] == ["no_better_than_constant beyond_budget", ""]
+    assert shown["excluded"] == ["no better than a constant, beyond the budget", ""]
     assert [text.count("; ") for text in shown["why_excluded"]] == [1, 0]
 
 

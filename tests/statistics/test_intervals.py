@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats import contingency_tables
 
 from encoder_compression.data.tasks import classification
 from encoder_compression.statistics import intervals
@@ -17,20 +16,6 @@ def predictions_of(seed: int, right: float, examples: int = 400):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, examples)
     return labels, np.where(generator.random(examples) < right, labels, 1 - labels)
-
-
-@pytest.mark.parametrize(("only_one", "only_other"), [(2, 10), (14, 9), (1, 0)])
-def test_mcnemar_is_statsmodels_exact_test(only_one, only_other):
-    labels, one, other = np.ones(100), np.ones(100), np.ones(100)
-    other[:only_one] = one[50 : 50 + only_other] = one[90:] = other[90:] = 0
-    crossed = [[90 - only_one - only_other, only_one], [only_other, 10]]
-    assert intervals.mcnemar(labels, one, other) == pytest.approx(contingency_tables.mcnemar(crossed, exact=True).pvalue)
-
-
-def test_classifiers_with_equal_predictions_are_not_distinguishable():
-    labels, one = predictions_of(1, right=0.85)
-    assert intervals.mcnemar(labels, one, one) == 1
-    assert intervals.bootstrap_p_value(np.zeros(1000)) == 1
 
 
 def test_the_interval_of_one_score_is_scipys_percentile_bootstrap():
@@ -51,17 +36,6 @@ def test_the_interval_of_a_difference_is_scipys_paired_bootstrap():
     assert found == pytest.approx(tuple(expected), abs=0.003)
 
 
-def test_the_bootstraps_p_value_is_about_that_of_the_paired_t_test():
-    generator = np.random.default_rng(5)
-    differences = generator.normal(0.02, 0.2, 400)
-    replicates = differences[generator.integers(0, 400, (5000, 400))].mean(axis=1)
-    assert intervals.bootstrap_p_value(replicates) == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
-
-
-def test_a_bootstrap_never_shows_a_p_value_of_zero():
-    assert intervals.bootstrap_p_value(np.full(1000, 0.1)) == pytest.approx(2 / 1001)
-
-
 def test_holm_multiplies_the_smallest_by_all_and_never_lets_the_order_change():
     # 0.005 × 4, 0.01 × 3, 0.03 × 2, and 0.04 × 1 raised to the one before it
     assert intervals.holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -71,6 +45,24 @@ def test_rows_without_a_test_do_not_count_for_holm():
     corrected = intervals.holm(np.array([np.nan, 0.01, np.nan, 0.04]))
     assert corrected == pytest.approx([np.nan, 0.02, np.nan, 0.04], nan_ok=True)
     assert np.isnan(intervals.holm(np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize("p_values", [[0.01, 0.04, 0.03, 0.005], [0.2, 0.02, 0.9], [0.04], [0.026, 0.026], [0.001, 0.03, 0.049, 0.0001]])
+def test_holms_levels_decide_as_the_corrected_p_values_do(p_values):
+    below = np.array(p_values) < intervals.holm_levels(np.array(p_values))
+    assert below.tolist() == (intervals.holm(np.array(p_values)) < 0.05).tolist()
+
+
+def test_holm_tests_the_smallest_at_a_share_of_the_level_and_stops_where_one_fails():
+    assert intervals.holm_levels(np.array([0.04, 0.001, 0.5])) == pytest.approx([0.05 / 2, 0.05 / 3, 0.05 / 2])
+    assert intervals.holm_levels(np.array([0.01, 0.001])) == pytest.approx([0.05, 0.025])
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.1])
+def test_an_interval_holds_0_exactly_where_the_p_value_is_no_less_than_its_level(alpha):
+    for mean in np.linspace(0, 4, 41):
+        estimate = Estimate(mean, 1.0, 7)
+        assert (estimate.interval(alpha)[0] <= 0) == (estimate.p_value() >= alpha)
 
 
 def test_an_estimate_from_a_sample_is_scipys_t_test():
@@ -110,40 +102,9 @@ def test_two_starts_that_agree_by_luck_take_the_spread_of_all_rows():
     assert intervals.of_repeats(np.array([0.0, 1.0]), (0.04, 20)).variance == pytest.approx(0.25)
 
 
-def test_equal_seeds_leave_the_interval_of_the_examples():
-    labels, one = predictions_of(8, right=0.9)
-    replicates = np.array([score_replicates(classification, "accuracy", labels, one)] * 3)
-    found = intervals.over_seeds(np.full(3, np.mean(one == labels)), replicates)
-    assert found.interval() == pytest.approx(stats.norm.interval(0.95, found.mean, replicates[0].std(ddof=1)))
-
-
-def test_examples_only_add_to_the_doubt_that_seeds_leave():
-    labels, one = predictions_of(8, right=0.9)
-    replicates = np.array([score_replicates(classification, "accuracy", labels, one)] * 3)
-    scores = np.mean(one == labels) + np.array([-0.03, 0.0, 0.03])
-    low, high = intervals.over_seeds(scores, replicates).interval()
-    alone = stats.ttest_1samp(scores, 0).confidence_interval()
-    assert high - low >= alone.high - alone.low
-
-
 def share_that_holds(truth: float, estimates) -> float:
     bounds = [estimate.interval() for estimate in estimates]
     return np.mean([low <= truth <= high for low, high in bounds])
-
-
-@pytest.mark.parametrize("of_seed", [0.02, 0.1])
-def test_intervals_over_three_seeds_hold_the_true_score_as_often_as_they_say(of_seed):
-    """An example is right where ability + its ease + the seed's luck + the luck of the two together is above 0."""
-    generator = np.random.default_rng(9)
-    truth = stats.norm.cdf(1.5 / np.sqrt(1 + of_seed**2 + 0.3**2))
-
-    def draw() -> Estimate:
-        ease, luck, both = generator.normal(size=(1, 200)), generator.normal(0, of_seed, (3, 1)), generator.normal(0, 0.3, (3, 200))
-        right = (1.5 + ease + luck + both > 0).astype(int)
-        replicates = np.array([score_replicates(classification, "accuracy", np.ones(200, int), one, resamples=200) for one in right])
-        return intervals.over_seeds(right.mean(axis=1), replicates)
-
-    assert 0.92 <= share_that_holds(truth, [draw() for _ in range(DRAWS)]) <= 0.99
 
 
 @pytest.mark.parametrize("starts", [2, 3])

@@ -5,71 +5,89 @@ from collections.abc import Callable
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
-from encoder_compression.reporting.standing import Limits, is_better_than_constant
+from encoder_compression.reporting.standing import is_better_than_constant
 from encoder_compression.reporting.text import points as in_words
 from encoder_compression.reporting.text import short
 from encoder_compression.reporting.verdicts import ratio_in_words
+from encoder_compression.statistics.loss_budget import KEPT
 
 SAME_SIZE = 1.01  # files nearer than that differ in headers, not in weights
 NO_BASELINE = ("baseline_no_better_than_constant", "the baseline is no better than a constant")
 
 
-def answers(table: pd.DataFrame, limits: Limits, cautions: dict[str, Finding]) -> list[dict]:
+def answers(table: pd.DataFrame, cautions: dict[str, Finding]) -> list[dict]:
     """Return per device {"device", "smallest", "fastest", "caution"}: findings from a `summary.Table.over_seeds`.
 
-    Rows that `standing.exclusions` leaves out are no answer. Of rows whose sizes or speeds do not differ beyond noise, the one with
+    Rows that `standing.exclusions` leaves out are no answer. Rows that have kept the budget come first; where none is better than the
+    baseline, one that leaves it open is named. Of rows whose sizes or speeds do not differ beyond noise, the one with
     the best score is taken. ``cautions`` are those of `study_warnings.cautions`, by device, and None stands for the others: without a
     baseline that is better than a constant there is no answer. The facts of a finding name the ``variant`` and those ``tied`` with it.
     """
     return [
-        {"device": device, **_answer(rows, limits, device in cautions), "caution": cautions.get(device)}
+        {"device": device, **_answer(rows, device in cautions), "caution": cautions.get(device)}
         for device, rows in table.groupby("device", sort=False)
     ]
 
 
-def _answer(rows: pd.DataFrame, limits: Limits, lacks_baseline: bool) -> dict[str, Finding]:
+def _answer(rows: pd.DataFrame, lacks_baseline: bool) -> dict[str, Finding]:
     fitting = rows[rows["can_win"]]
     if fitting.empty or lacks_baseline:
-        return dict.fromkeys(("smallest", "fastest"), _no_winner(rows, fitting, limits))
-    small = fitting[fitting["size_mb"] <= SAME_SIZE * fitting["size_mb"].min()]
-    fast = fitting[_fastest_end(fitting) >= fitting["speedup_ci_low"].fillna(fitting["speedup"]).max()]
+        return dict.fromkeys(("smallest", "fastest"), _no_winner(rows, fitting))
     return {
-        "smallest": _winner(small, "size", limits.points, lambda row: f"{short(row['size_mb'])} MB"),
-        "fastest": _winner(fast, "speed", limits.points, _speed),
+        "smallest": _winner(fitting, _smallest, "size", lambda row: f"{short(row['size_mb'])} MB"),
+        "fastest": _winner(fitting, _fastest, "speed", _speed),
     }
 
 
-def _no_winner(rows: pd.DataFrame, fitting: pd.DataFrame, limits: Limits) -> Finding:
-    reason, text = _why_none(rows, limits) if fitting.empty else NO_BASELINE
+def _smallest(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["size_mb"] <= SAME_SIZE * rows["size_mb"].min()]
+
+
+def _fastest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that no other is surely faster than."""
+    return rows[rows["speedup_ci_high"].fillna(rows["speedup"]) >= rows["speedup_ci_low"].fillna(rows["speedup"]).max()]
+
+
+def _no_winner(rows: pd.DataFrame, fitting: pd.DataFrame) -> Finding:
+    reason, text = _why_none(rows) if fitting.empty else NO_BASELINE
     return Finding("no_winner", f"none: {text}", also=(reason,))
 
 
-def _winner(tied: pd.DataFrame, what: str, points: float, show: Callable[[pd.Series], str]) -> Finding:
-    """Return the best of rows that do not differ in ``what`` beyond noise; ``show`` words what it won by."""
-    winner = tied.loc[tied["score"].idxmax()]
-    tied_variants = tied.loc[tied.index != winner.name, "variant"].tolist()
-    change, codes = _change(winner, points)
+def _winner(fitting: pd.DataFrame, choose: Callable[[pd.DataFrame], pd.DataFrame], what: str, show: Callable[[pd.Series], str]) -> Finding:
+    """Return the best of rows that ``choose`` leaves, which do not differ in ``what`` beyond noise; ``show`` words what it won by."""
+    sure = fitting[fitting["is_baseline"] | (fitting["budget"] == KEPT)]
+    best, best_sure = _best(choose(fitting)), _best(choose(sure)) if len(sure) else None
+    winner = best if best_sure is None or best_sure["is_baseline"] else best_sure
+    tied = choose(fitting if winner is best else sure)["variant"]
+    tied_variants = tied[tied != winner["variant"]].tolist()
+    change, codes = _change(winner)
     ties = f" (not distinguishable in {what}: {', '.join(tied_variants)})" if tied_variants else ""
+    rival = None if winner["variant"] in choose(fitting)["variant"].tolist() else best
     return Finding(
         "baseline_wins" if winner["is_baseline"] else "variant_wins",
-        f"{winner['variant']}, {show(winner)}, {change}{ties}",
-        also=(*codes, "tied") if tied_variants else codes,
-        facts={"variant": winner["variant"], "tied": tied_variants},
+        f"{winner['variant']}, {show(winner)}, {change}{ties}{_open_rival(rival, show)}",
+        also=(*codes, *(["tied"] if tied_variants else []), *(["open_rival"] if rival is not None else [])),
+        facts={"variant": winner["variant"], "tied": tied_variants, "open": None if rival is None else rival["variant"]},
     )
 
 
-def _why_none(rows: pd.DataFrame, limits: Limits) -> tuple[str, str]:
+def _best(rows: pd.DataFrame) -> pd.Series:
+    return rows.loc[rows["score"].idxmax()]
+
+
+def _open_rival(rival: pd.Series | None, show: Callable[[pd.Series], str]) -> str:
+    """Name the row that would win if the test split could tell that it keeps the budget."""
+    return "" if rival is None else f"; open is {rival['variant']}, {show(rival)}, {_change(rival)[0]}"
+
+
+def _why_none(rows: pd.DataFrame) -> tuple[str, str]:
     """Return why no row can win, as a code and in words."""
     if (rows["seeds_of_one_class"] > 0).all():
         return "all_of_one_answer", f"every variant predicts the same for every {rows['unit'].iloc[0]}"
     if not any(map(is_better_than_constant, rows.to_dict("records"))):
         return "none_better_than_constant", f"no variant scores better than {rows['constant'].iloc[0]}"
-    gate = "" if limits.retained is None else f" and retains {100 * limits.retained:g}%"
-    return "none_within_limits", f"no variant that has learnt something loses at most {in_words(limits.points)}{gate}"
-
-
-def _fastest_end(rows: pd.DataFrame) -> pd.Series:
-    return rows["speedup_ci_high"].fillna(rows["speedup"])
+    allowed = in_words(rows["allowed_points"].iloc[0])
+    return "none_within_limits", f"no variant that has learnt something loses at most {allowed}"
 
 
 def _speed(row: pd.Series) -> str:
@@ -78,14 +96,12 @@ def _speed(row: pd.Series) -> str:
     return ratio_in_words(row, "speedup")
 
 
-def _change(row: pd.Series, points: float) -> tuple[str, tuple[str, ...]]:
+def _change(row: pd.Series) -> tuple[str, tuple[str, ...]]:
     """Return what a row loses, in words and as codes."""
     if row["is_baseline"]:
         return "the baseline itself", ()
     if row["agreement"] == 1:
-        return "with the baseline's predictions", ("same_predictions",)
+        return "with the baseline's predictions", ("same_predictions", row["budget"])
     low, high = (row[f"difference_ci_{end}"] * 100 for end in ("low", "high"))
-    change = f"{row['metric']} {row['difference'] * 100:+.1f} points ({low:+.1f} to {high:+.1f})"
-    if low < -points:
-        return f"{change}; the interval reaches beyond the budget", ("interval_beyond_budget",)
-    return change, ()
+    change = f"{row['metric'].replace('_', ' ')} {row['difference'] * 100:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"{change}, budget {row['budget']}", (row["budget"],)

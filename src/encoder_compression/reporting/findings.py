@@ -5,22 +5,20 @@ from dataclasses import dataclass, field
 
 OF_ROWS = {  # of a row against the baseline; of a pair the first variant against the other one
     "baseline": "the row that all others are compared with",
-    "gain": "the score is higher: p < 0.05 after Holm",
-    "drop": "the score is lower: p < 0.05 after Holm",
-    "possible_gain": "the 95 % interval of the change lies above 0, but p ≥ 0.05 after Holm",
-    "possible_drop": "the 95 % interval of the change lies below 0, but p ≥ 0.05 after Holm",
-    "not_significant": "the change of the score is not significant",
+    "gain": "the score is higher: the interval of the change lies above 0, and p < 0.05",
+    "drop": "the score is lower: the interval of the change lies below 0, and p < 0.05",
+    "not_significant": "the interval of the change holds 0, and p ≥ 0.05",
     "same_predictions": "every prediction is the baseline's",
     "against_control_gain": "`gain`, over the control",
     "against_control_drop": "`drop`, from the control",
-    "against_control_possible_gain": "`possible_gain`, over the control",
-    "against_control_possible_drop": "`possible_drop`, from the control",
     "against_control_not_significant": "`not_significant`, against the control",
     "cannot_win": "excluded from the answer and the Pareto front, for the reasons whose codes follow",
     "one_answer": "the same prediction for every example, with one seed or more",
     "no_better_than_constant": "the score is no better than that of the best constant prediction",
-    "beyond_budget": "the score drops by more than `budget.points`",
-    "below_gate": "less of the baseline's score is retained than `quality_gate` asks for",
+    "beyond_budget": "the score drops by more than `budget.points`, or than `quality_gate` leaves",
+    "kept": "the budget is kept: the one-sided 95 % bound of the drop is within it",
+    "exceeded": "the budget is exceeded: the opposite bound is beyond it",
+    "open": "the test split cannot tell whether the budget is kept",
     "faster": "a speed-up: p < 0.05 after Holm and above 3 %; of a pair, intervals that do not meet",
     "slower": "the same for a slow-down",
     "speed_not_significant": "the difference in speed is not significant; of a pair, the intervals meet",
@@ -35,15 +33,15 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
     "noisy": "other programs took more than 10 % of the processors while the row was measured",
     "training_costs": "what both variants of a pair cost to train",
 }
-OF_ANSWERS = {  # `same_predictions` stands here too
+OF_ANSWERS = {  # `same_predictions`, `kept` and `open` stand here too
     "variant_wins": "a variant is the smallest or the fastest",
     "baseline_wins": "nothing is smaller, or surely faster, than the baseline",
     "no_winner": "no row can win, for the reason whose code follows",
-    "interval_beyond_budget": "the interval of the winner's change reaches beyond the budget",
+    "open_rival": "a variant that leaves the budget open would win if it were kept",
     "tied": "sizes or speeds of other rows do not differ beyond noise; the best score wins",
     "all_of_one_answer": "every row is `one_answer`",
     "none_better_than_constant": "every row is `no_better_than_constant`",
-    "none_within_limits": "no row that has learnt something is within the budget and above the gate",
+    "none_within_limits": "no row that has learnt something is within the budget",
     "baseline_no_better_than_constant": "there is nothing to compare with",
 }
 OF_WARNINGS = {

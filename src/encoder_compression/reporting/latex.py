@@ -15,12 +15,9 @@ SCORES = (
     "Scores are means over the training seeds with $\\pm$ the standard deviation between them, where there are several, "
     "and the 95\\,\\% confidence interval in brackets. Retained is the score over the baseline's"
 )
-TESTS = "$p$ is that the {} is 0, corrected for all {} of the study (Holm)"
+TESTS = "$p$ is that the {} is 0, corrected for all {} (Holm)"
 SPEED = "speed-up is over the baseline, with its 95\\,\\% confidence interval; latency is the median of single {}s"
-LEGEND = (
-    "$\\times$: cannot win (beyond the budget, below a quality gate, or no better than a constant); "
-    "$\\sim$: other programs kept the machine busy"
-)
+LEGEND = "$\\times$: cannot win (beyond the budget, or no better than a constant); $\\sim$: other programs kept the machine busy"
 
 
 def latex(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
@@ -42,7 +39,7 @@ def _of_device(device: str, rows: pd.DataFrame) -> str:
         "Size (MB)": [short(row.size_mb) for row in rows.itertuples()],
     }
     unit = rows["unit"].iloc[0]
-    notes = f"{SCORES}; {TESTS.format('difference from the baseline', 'rows')}; {SPEED.format(unit)}. {LEGEND}."
+    notes = f"{SCORES}; {TESTS.format('difference from the baseline', 'devices of the variant')}; {SPEED.format(unit)}. {LEGEND}."
     return _table(columns, caption=f"{_escape(rows['experiment'].iloc[0])} on {_escape(device)}. {notes}", left=2)
 
 
@@ -59,7 +56,9 @@ def _of_pairs(pairs: pd.DataFrame) -> str:
         "Size (MB)": [f"{short(row.size_mb)} / {short(row.other_size_mb)}" for row in rows],
     }
     difference = "Difference of the scores, first variant minus second, with its 95\\,\\% confidence interval in brackets"
-    return _table(columns, caption=f"Variants compared with each other. {difference}; {TESTS.format('difference', 'pairs')}.", left=3)
+    return _table(
+        columns, caption=f"Variants compared with each other. {difference}; {TESTS.format('difference', 'pairs of the study')}.", left=3
+    )
 
 
 def _table(columns: dict, *, caption: str, left: int) -> str:

@@ -9,36 +9,39 @@ from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import short
 from encoder_compression.reporting.verdicts import change_in_points, change_in_words, kind_of_change, p_in_words, ratio_in_words
-from encoder_compression.statistics import intervals
 
 COSTS = [
     "is_baseline", "training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "speedup", "speedup_ci_low",
     "speedup_ci_high", "size_mb",
 ]  # fmt: skip
-TESTED = ["difference", "difference_ci_low", "difference_ci_high", "p_value"]
 
 
 def pairs(table: Table, aggregate: pd.DataFrame, groups: list[list[str]]) -> pd.DataFrame:
     """Return a row for every two variants of a group: the first one's score minus the other's, and the costs of both.
 
-    They are compared on the first device that has rows of both. ``p_holm`` is corrected for all pairs; costs are columns
+    They are compared on the first device that has rows of both. All pairs are one family; costs are columns
     of ``aggregate``, a `summary.Table.over_seeds`, those of the second variant with ``other_`` before their name.
     """
     named = dict.fromkeys(pair for group in groups for pair in combinations(group, 2))
-    compared = pd.DataFrame([_pair(table, aggregate, *pair) for pair in named], columns=_columns())
-    return compared.assign(p_holm=intervals.holm(compared["p_value"].to_numpy(dtype=float)))
+    devices = {pair: _device(table, *pair) for pair in named}
+    rows = {pair: tuple(table.saved(table.groups[name, device]) for name in pair) for pair, device in devices.items()}
+    tested = comparison.differences(table.metric, rows, family=lambda pair: "pairs")
+    described = [_pair(aggregate, *pair, devices[pair]) | {"metric": table.metric} | tested[pair].columns() for pair in named]
+    return pd.DataFrame(described, columns=_columns())
 
 
 def _columns() -> list[str]:
-    return ["variant", "other", "device", "metric", *TESTED, *COSTS, *(f"other_{name}" for name in COSTS)]
+    return ["variant", "other", "device", "metric", *comparison.NO_DIFFERENCE, *COSTS, *(f"other_{name}" for name in COSTS)]
 
 
-def _pair(table: Table, aggregate: pd.DataFrame, variant: str, other: str) -> dict:
-    device = next(device for name, device in table.groups if name == variant and (other, device) in table.groups)
+def _device(table: Table, variant: str, other: str) -> str:
+    return next(device for name, device in table.groups if name == variant and (other, device) in table.groups)
+
+
+def _pair(aggregate: pd.DataFrame, variant: str, other: str, device: str) -> dict:
     rows = aggregate[aggregate["device"] == device].set_index("variant")
-    tested = comparison.difference(table.metric, *(table.saved(table.groups[name, device]) for name in (variant, other)))
     costs = {name: rows.loc[variant, name] for name in COSTS} | {f"other_{name}": rows.loc[other, name] for name in COSTS}
-    return {"variant": variant, "other": other, "device": device, "metric": table.metric} | tested | costs
+    return {"variant": variant, "other": other, "device": device} | costs
 
 
 def verdicts(frame: pd.DataFrame) -> list[list[Finding]]:

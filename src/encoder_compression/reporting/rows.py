@@ -37,6 +37,11 @@ class Row:
         parts = [hardware["processor"], f"{hardware['cores']} cores", f"{hardware['memory_gb']} GB", *hardware["gpus"], *hardware["isa"]]
         return ", ".join(parts)
 
+    @property
+    def units(self) -> int:
+        """How many are resampled: examples, or groups of those that belong together."""
+        return len(self.labels) if self.groups is None else self.group_count
+
     def score(self, metric: str) -> float:
         """Return the score of the saved predictions on the test split."""
         return quality.score(self.task, metric, self.labels, self.predictions)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding, kinds
+from encoder_compression.reporting.text import beside
 from encoder_compression.reporting.text import points as in_words
 
 ROUNDING = 1e-9  # differences of scores are not exact
@@ -12,25 +13,29 @@ TAGS = {  # what a mark in a table says of each exclusion
     "one_answer": "one answer only",
     "no_better_than_constant": "no better than a constant",
     "beyond_budget": "beyond the budget",
-    "below_gate": "below the gate",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a row may lose: ``points`` (hundredths) of the score; and the share of it that must be ``retained``, None without a gate."""
+    """What a row may lose: ``points`` (hundredths) of the score, and no more than leaves the share ``retained`` of the baseline's."""
 
     points: float
     retained: float | None
 
+    def allowed(self, baseline_score: float) -> float:
+        """Return the largest drop of the score that is within the budget, a share of 1; none where there is nothing to retain."""
+        points = self.points / 100
+        return points if self.retained is None else min(points, max(0.0, (1 - self.retained) * baseline_score))
 
-def exclusions(row: dict, limits: Limits) -> list[Finding]:
+
+def exclusions(row: dict) -> list[Finding]:
     """Return why a row of `summary.Table.over_seeds` cannot be called best, as parts of a sentence; empty where it can.
 
-    The budget decides by the point estimate. A model that answers as any constant would has learnt nothing, whatever the budget.
+    A row whose score drops by more than the budget cannot, whatever its interval; of the others, tests say whether they kept it. A model
+    that answers as any constant would has learnt nothing, whatever the budget.
     """
-    rules = (_one_answer(row), _no_better_than_constant(row), _beyond_budget(row, limits.points), _below_gate(row, limits.retained))
-    return [reason for reason in rules if reason]
+    return [reason for reason in (_one_answer(row), _no_better_than_constant(row), _beyond_budget(row)) if reason]
 
 
 def columns(reasons: list[list[Finding]]) -> dict[str, list]:
@@ -75,27 +80,10 @@ def is_below_constant(row: dict) -> bool:
     return row["score"] < row["constant_score"] - ROUNDING
 
 
-def _beyond_budget(row: dict, points: float) -> Finding | None:
+def _beyond_budget(row: dict) -> Finding | None:
     lost = 0.0 if pd.isna(row["difference"]) else -100 * row["difference"]
-    if lost <= points + ROUNDING:
+    if lost <= row["allowed_points"] + ROUNDING:
         return None
     metric = row["metric"].replace("_", " ")
-    text = f"its {metric} drops by {_beyond(lost, points, 2)} points, beyond the budget of {in_words(points)}"
+    text = f"its {metric} drops by {beside(lost, row['allowed_points'], 2)} points, beyond the budget of {in_words(row['allowed_points'])}"
     return Finding("beyond_budget", text)
-
-
-def _below_gate(row: dict, share: float | None) -> Finding | None:
-    """Compare with the quality gate; where no share is defined, only the baseline itself is not held to it."""
-    if share is None or row["is_baseline"] or (pd.notna(row["retained"]) and row["retained"] >= share - ROUNDING):
-        return None
-    if pd.isna(row["retained"]):
-        return Finding("below_gate", f"nothing can pass the quality gate of {100 * share:g}%, since the baseline's score is not above 0")
-    metric = row["metric"].replace("_", " ")
-    kept = _beyond(100 * row["retained"], 100 * share, 2)
-    return Finding("below_gate", f"it retains {kept}% of the baseline's {metric}, below the quality gate of {100 * share:g}%")
-
-
-def _beyond(value: float, limit: float, digits: int) -> str:
-    """Return a number with as many digits, 2 or more, as show on which side of the limit it lies."""
-    shown = (f"{value:.{places}f}" for places in range(digits, 12))
-    return next((text for text in shown if (float(text) - limit) * (value - limit) > 0), str(value))

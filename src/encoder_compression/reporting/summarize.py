@@ -40,7 +40,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
     conclusions = {
         "machine": _machines(table),
         "warnings": warnings(table, aggregate) + of_encoder(base),
-        "answers": answer.answers(aggregate, limits, cautions(table)),
+        "answers": answer.answers(aggregate, cautions(table)),
         "comparisons": comparisons,
     }
     data = text.splits(description)

@@ -9,11 +9,12 @@ import pandas as pd
 
 from encoder_compression.data import tasks
 from encoder_compression.reporting import comparison, standing
+from encoder_compression.reporting.comparison import Difference
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.run import provenance
-from encoder_compression.statistics import intervals, quality
+from encoder_compression.statistics import intervals, loss_budget, quality
 from encoder_compression.study.chain import Chain, place_of
 
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
@@ -49,13 +50,12 @@ class Table:
     @cached_property
     def over_seeds(self) -> pd.DataFrame:
         """A row per variant and device: means over seeds, 95 % intervals, tests against the baseline; NaN where there is no figure."""
-        groups = [self._group(rows) for rows in self.groups.values()]
+        groups = [self._group(key) for key in self.groups]
         table = pd.DataFrame([{name: math.nan if value is None else value for name, value in row.items()} for row in groups])
-        for name in ("p_value", "speedup_p_value", "against_control_p_value"):
-            table[name.replace("value", "holm")] = intervals.holm(table[name].to_numpy(dtype=float))
+        table["speedup_p_holm"] = intervals.holm(table["speedup_p_value"].to_numpy(dtype=float))
         constant_score, constant = self.best_constant
         table = table.assign(constant_score=constant_score, constant=constant)
-        reasons = [standing.exclusions(row, self.limits) for row in table.to_dict("records")]
+        reasons = [standing.exclusions(row) for row in table.to_dict("records")]
         return table.assign(**standing.columns(reasons))
 
     @cached_property
@@ -69,6 +69,24 @@ class Table:
         """The baseline's score by device, the mean over seeds; the baseline need not be a row."""
         scores = {device: [row.score(self.metric) for row in self.saved(rows, "baseline")] for (_, device), rows in self.groups.items()}
         return {device: float(np.mean(each)) for device, each in scores.items()}
+
+    @cached_property
+    def score_intervals(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """The interval of the mean score, by variant and device."""
+        return comparison.score_intervals(self.metric, {key: self.saved(rows) for key, rows in self.groups.items()})
+
+    @cached_property
+    def from_baseline(self) -> dict[tuple[str, str], Difference]:
+        """The differences from the baseline. The question is whether a variant loses, so its devices are one family."""
+        pairs = {key: (self.saved(rows), self.saved(rows, "baseline")) for key, rows in self.groups.items() if not _is_baseline(rows)}
+        return comparison.differences(self.metric, pairs, family=lambda key: key[0])
+
+    @cached_property
+    def from_control(self) -> dict[tuple[str, str], Difference]:
+        """The differences of rows from their controls, which are one family."""
+        controls = {key: self.groups.get((rows[0]["control"], rows[0]["device"])) for key, rows in self.groups.items()}
+        pairs = {key: (self.saved(self.groups[key]), self.saved(control)) for key, control in controls.items() if control}
+        return comparison.differences(self.metric, pairs, family=lambda key: "controls")
 
     @cached_property
     def trained_models(self) -> list[str]:
@@ -92,7 +110,7 @@ class Table:
     def _row(self, row: dict) -> dict:
         (this,), (baseline,) = self.saved([row]), self.saved([row], "baseline")
         percentiles = np.percentile(this.latencies_ms, [50, 90, 99])
-        low, high = comparison.score_interval(self.metric, [this])
+        ((low, high),) = comparison.score_intervals(self.metric, {"": [this]}).values()
         return {
             "experiment": self.experiment,
             "variant": row["variant"],
@@ -120,22 +138,23 @@ class Table:
             "modified": this.revision["modified"],
         }
 
-    def _group(self, rows: list[dict]) -> dict:
-        variant, device, is_baseline = rows[0]["variant"], rows[0]["device"], rows[0]["folder"] == rows[0]["baseline"]
+    def _group(self, key: tuple[str, str]) -> dict:
+        rows, (variant, device) = self.groups[key], key
         each = self.by_seed.query("variant == @variant and device == @device").reset_index(drop=True)
         means = [*MEANS, *(name for name in each if name in (*self.task.SHOWN, "calibration_error") or name.startswith("recall_"))]
         return {
             **{name: each[name][0] for name in ("experiment", "variant", "device", "runtime", "metric")},
             "unit": self.task.UNIT,
             "seeds": len(rows),
-            "is_baseline": is_baseline,
+            "is_baseline": _is_baseline(rows),
             "is_control": Chain(variant).has_control,
             "runtime_alone": rows[0]["folder"] == rows[0]["same_runtime"],
             **{name: each[name].mean() if each[name].notna().all() else None for name in means},
             "score_sd": each["score"].std() if len(rows) > 1 else None,
-            **self._quality(rows, is_baseline),
+            **self._quality(key),
+            **self._within_budget(key),
             "technique": rows[0]["chain"][variant],
-            **self._against_control(rows),
+            **self._against_control(key),
             **self.speed.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
             "speedup_length": length_factor(self.saved_rows[rows[0]["folder"]]),
@@ -147,21 +166,33 @@ class Table:
             "seeds_of_one_class": sum(self.task.is_constant(row.labels, row.predictions) for row in self.saved(rows)),
         }
 
-    def _quality(self, rows: list[dict], is_baseline: bool) -> dict:
-        """Return the interval of the score, and the difference from the baseline with interval and p-value."""
-        low, high = comparison.score_interval(self.metric, self.saved(rows))
-        result = {"score_ci_low": low, "score_ci_high": high}
-        if is_baseline:
-            return result | dict.fromkeys(("difference", "difference_ci_low", "difference_ci_high", "p_value"))
-        return result | comparison.difference(self.metric, self.saved(rows), self.saved(rows, "baseline"))
+    def _quality(self, key: tuple[str, str]) -> dict:
+        """Return the interval of the score, and the difference from the baseline with interval and p-values."""
+        low, high = self.score_intervals[key]
+        difference = self.from_baseline.get(key)
+        return {"score_ci_low": low, "score_ci_high": high} | (difference.columns() if difference else comparison.NO_DIFFERENCE)
 
-    def _against_control(self, rows: list[dict]) -> dict:
-        """Return the score minus that of the control, with interval and p-value; None where there is no control."""
-        control = self.groups.get((rows[0]["control"], rows[0]["device"]))
-        if not control:
-            return dict.fromkeys(f"against_control{part}" for part in ("", "_ci_low", "_ci_high", "_p_value"))
-        difference = comparison.difference(self.metric, self.saved(rows), self.saved(control))
-        return {f"against_control_{name}".replace("_difference", ""): value for name, value in difference.items()}
+    def _within_budget(self, key: tuple[str, str]) -> dict:
+        """Return what the difference from the baseline may be, and what the tests say of that; nothing of the baseline itself."""
+        allowed = self.limits.allowed(self.baseline_scores[key[1]])
+        columns = {"allowed_points": 100 * allowed, "change_above": None, "change_below": None, "budget": None}
+        difference = self.from_baseline.get(key)
+        if difference is None:
+            return columns | {"settled_by": None, "settled_times": None}
+        decision = loss_budget.decide(difference.mean, allowed)
+        settled = loss_budget.settling(difference.mean, allowed) if decision.verdict == loss_budget.OPEN else None
+        columns |= {"change_above": decision.low, "change_below": decision.high, "budget": decision.verdict}
+        return columns | dict(zip(("settled_by", "settled_times"), settled or (None, None), strict=True))
+
+    def _against_control(self, key: tuple[str, str]) -> dict:
+        """Return the score minus that of the control, with interval and p-values; None where there is no control."""
+        difference = self.from_control.get(key)
+        columns = difference.columns() if difference else comparison.NO_DIFFERENCE
+        return {f"against_control_{name}".replace("_difference", ""): value for name, value in columns.items()}
+
+
+def _is_baseline(rows: list[dict]) -> bool:
+    return rows[0]["folder"] == rows[0]["baseline"]
 
 
 def _share(part: float, whole: float) -> float:

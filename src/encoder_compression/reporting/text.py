@@ -15,9 +15,11 @@ from alternating rounds of freshly started processes on the same {unit}s, and is
 compression bring. The p50 of
 different rows were taken at different moments: compare rows by speed-up. Throughput uses length-sorted batches. Memory is the peak
 while running above the imported runtime; size is weights and graph on disk, and after zstd. Training counts every step of the chain.
-✗ cannot win, and its verdict says why: beyond the budget, below the quality gate where one is set, or no better than a constant prediction.
+✗ cannot win, and its verdict says why: beyond the budget, which a quality gate may narrow, or no better than a constant prediction.
 ~ was measured while other programs kept the machine busy.
-p-values are corrected for the rows of the table (Holm)."""
+The budget is *kept* where the one-sided 95 % bound of the drop is within it, *exceeded* where even the opposite bound is beyond it, and
+else *open*: the test split cannot tell. Scores are tested variant by variant: of twenty variants that lose nothing, one is called a loss
+or a gain by chance."""
 
 
 def notes(table: pd.DataFrame) -> str:
@@ -118,8 +120,14 @@ def short(value: float) -> str:
 
 
 def points(number: float) -> str:
-    """Return so many points in words."""
-    return f"{number:g} point" if number == 1 else f"{number:g} points"
+    """Return so many points in words, with three digits at most."""
+    return f"{number:.3g} point" if number == 1 else f"{number:.3g} points"
+
+
+def beside(value: float, limit: float, digits: int) -> str:
+    """Return a number with as many digits, ``digits`` or more, as show on which side of the limit it lies."""
+    shown = (f"{value:.{places}f}" for places in range(digits, 12))
+    return next((text for text in shown if (float(text) - limit) * (value - limit) > 0), f"{value:.{digits}f}")
 
 
 def _score(row) -> str:

@@ -1,12 +1,14 @@
 """What a row shows, as codes and sentences: one rule each, from measured facts alone."""
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
-from encoder_compression.reporting.text import interval
+from encoder_compression.reporting.text import beside, interval, points
 from encoder_compression.statistics.intervals import ALPHA
+from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, OPEN
 from encoder_compression.study.techniques import TECHNIQUES
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
@@ -20,7 +22,7 @@ def verdicts(table: pd.DataFrame) -> list[list[Finding]]:
 
 
 def is_different(p: float) -> bool:
-    """Say whether a p-value, corrected for the rows of the table, shows a difference."""
+    """Say whether a p-value, corrected for its family, shows a difference."""
     return p < ALPHA
 
 
@@ -55,23 +57,38 @@ def against_control(row: dict, rows: list[dict]) -> Finding | None:
 
 
 def kind_of_change(row: dict, name: str, p: float) -> str:
-    """Return the code of a change: by its p-value corrected for all rows, or ``possible_…`` where its own interval alone shows it."""
-    direction = "gain" if row[name] > 0 else "drop"
-    if is_different(p):
-        return direction
-    if row[f"{name}_ci_low"] > 0 or row[f"{name}_ci_high"] < 0:
-        return f"possible_{direction}"
-    return "not_significant"
+    """Return the code of a change by its corrected p-value, which is below 0.05 where its interval leaves 0 out."""
+    if not is_different(p):
+        return "not_significant"
+    return "gain" if row[name] > 0 else "drop"
 
 
 def change_in_words(kind: str, gain: str, drop: str, reference: str = "") -> str:
     """Return what a code of `kind_of_change` says, with the words for a gain and for a drop."""
-    if kind == "not_significant":
-        return f"not distinguishable{reference}"
-    direction = gain if kind.endswith("gain") else drop
-    if kind.startswith("possible"):
-        return f"{direction} by itself, but not beyond chance among so many rows; more seeds can tell"
-    return direction
+    return {"gain": gain, "drop": drop, "not_significant": f"not distinguishable{reference}"}[kind]
+
+
+def budget(row: dict, rows: list[dict]) -> Finding | None:
+    """Say whether the budget is kept, and what would settle it where the test split cannot tell."""
+    if row["is_baseline"]:
+        return None
+    allowed = row["allowed_points"]
+    most, least = (beside(-100 * row[bound], allowed, 1) for bound in ("change_above", "change_below"))
+    text = {
+        KEPT: f"Within the budget: it loses less than {most} points" if float(most) > 0 else "Within the budget: it loses nothing",
+        EXCEEDED: f"Beyond the budget: it loses more than {least} points",
+        OPEN: f"Open: it may lose up to {most} points",
+    }[row["budget"]]
+    settled = f" {_settling(row)}" if row["budget"] == OPEN else ""
+    return Finding(row["budget"], f"{text} (one-sided 95 %; the budget is {points(allowed)}).{settled}")
+
+
+def _settling(row: dict) -> str:
+    if pd.isna(row["settled_times"]):
+        return "It lies too near to the budget to be settled."
+    if row["settled_by"] == "seeds":
+        return f"About {math.ceil(row['settled_times'] * row['seeds'])} seeds would settle it, if the change stayed."
+    return f"A test split {row['settled_times']:.1f} times as large would settle it, if the change stayed."
 
 
 def standing(row: dict, rows: list[dict]) -> Finding | None:
@@ -177,7 +194,7 @@ def noise(row: dict, rows: list[dict]) -> Finding | None:
 
 
 Rule = Callable[[dict, list[dict]], Finding | None]
-RULES: tuple[Rule, ...] = (baseline, quality, against_control, standing, speed, runtime_factor, zeros, integer, dominated, noise)
+RULES: tuple[Rule, ...] = (baseline, quality, budget, against_control, standing, speed, runtime_factor, zeros, integer, dominated, noise)
 
 
 def _title(row: dict) -> str:

@@ -18,9 +18,9 @@ class Estimate:
     variance: float
     freedom: float
 
-    def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval by Student's t."""
-        half = stats.t.ppf(1 - ALPHA / 2, self.freedom) * np.sqrt(self.variance)
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """Return the interval by Student's t that misses the true mean with probability ``alpha``; it holds 0 where the p-value is more."""
+        half = stats.t.ppf(1 - alpha / 2, self.freedom) * np.sqrt(self.variance)
         return float(self.mean - half), float(self.mean + half)
 
     def p_value(self) -> float:
@@ -37,41 +37,10 @@ class Estimate:
         return Estimate(self.mean + other.mean, variance, variance**2 / doubt if doubt else np.inf)
 
 
-def over_seeds(values: np.ndarray, replicates: np.ndarray) -> Estimate:
-    """Return the estimate of the mean of ``values`` [seeds] whose bootstrap over examples is ``replicates`` [seeds, resamples].
-
-    Another training and another test split would both move the mean, so the two variances add up. Two or three seeds say
-    little about their own variance; the sum's degrees of freedom forget that where seeds differ most, so the wider of the
-    sum and the seeds alone is taken.
-    """
-    mean = float(np.mean(values))
-    of_seeds = Estimate(mean, float(np.var(values, ddof=1)) / len(values), len(values) - 1)
-    of_examples = Estimate(0.0, float(replicates.mean(axis=0).var(ddof=1)), np.inf)
-    return max(of_seeds + of_examples, of_seeds, key=lambda estimate: estimate.interval()[1])
-
-
 def percentiles(replicates: np.ndarray) -> tuple[float, float]:
     """Return the 95 % percentile interval of bootstrap replicates [resamples]."""
     low, high = np.quantile(replicates, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
-
-
-def mcnemar(labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray) -> float:
-    """Return the exact two-sided p-value of McNemar's test that two classifiers are right equally often.
-
-    Only examples on which exactly one of them is right count (McNemar 1947).
-    """
-    only_one = int(np.sum((predictions == labels) & (reference != labels)))
-    only_other = int(np.sum((predictions != labels) & (reference == labels)))
-    if only_one + only_other == 0:
-        return 1.0
-    return float(stats.binomtest(only_one, only_one + only_other, 0.5).pvalue)
-
-
-def bootstrap_p_value(differences: np.ndarray) -> float:
-    """Return the two-sided p-value that a paired difference with these bootstrap replicates [resamples] is 0."""
-    tail = min(np.mean(differences <= 0), np.mean(differences >= 0))
-    return float(min(1.0, 2 * (tail * len(differences) + 1) / (len(differences) + 1)))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -81,6 +50,19 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     if known.any():
         corrected[known] = multipletests(p_values[known], method="holm")[1]
     return corrected
+
+
+def holm_levels(p_values: np.ndarray) -> np.ndarray:
+    """Return the level at which Holm's procedure tests each p-value: one is below its own where the corrected one is below 0.05.
+
+    The smallest of n is tested at 0.05 / n, the next at 0.05 / (n - 1), up to the first that fails; all others fail at that one's level.
+    """
+    order = np.argsort(p_values, kind="stable")
+    levels = ALPHA / np.arange(len(p_values), 0, -1)
+    failed = np.nonzero(p_values[order] >= levels)[0]
+    if failed.size:
+        levels[failed[0] :] = levels[failed[0]]
+    return levels[np.argsort(order, kind="stable")]
 
 
 def pooled_variance(groups: list[np.ndarray]) -> tuple[float, int]:
