@@ -12,7 +12,6 @@ OPTIONS = {
     "calls": 40,
     "seconds": 0,
     "warmup_calls": 3,
-    "batch_size": 4,
     "throughput": {"batch_sizes": [2, 4], "examples": 8},
     "grid": {"batch_sizes": [1, 3], "lengths": [8, 16, 384], "calls": 2},
 }

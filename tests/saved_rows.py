@@ -173,6 +173,9 @@ def sample(**changes) -> dict:
     }
     row |= {
         "latency_ms_p50": 10.0,
+        "throughput_batch_size": 8,
+        "batched_score": 0.9,
+        "changed_by_batches": 0.0,
         "throughput_per_s": 80.0,
         "training_seconds": 60.0,
         "training_steps": 60,

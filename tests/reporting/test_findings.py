@@ -65,7 +65,7 @@ def test_tables_page_and_record_of_a_study_hold_the_codes(tmp_path):
     study.save("teacher+even1", TORCH, wrong=range(80), ratios=2.0, foreign=0.5)
     written = study.summarize(points=50)
     row = written.aggregate.set_index(["variant", "device"]).loc["teacher+even1", TORCH]
-    assert row["verdict_kinds"] == "drop faster by_compression noisy"
+    assert row["verdict_kinds"] == "drop kept faster by_compression noisy"
     assert written.pairs["verdict_kinds"].tolist() == ["gain training_costs slower"]
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', written.page, re.DOTALL)[1])
     assert {row["verdict_kinds"] for row in data["rows"]} == set(written.aggregate["verdict_kinds"])

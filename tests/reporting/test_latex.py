@@ -42,7 +42,7 @@ def test_figures_have_their_intervals_and_the_caption_says_what_they_are():
     for words in (
         r"$\pm$ the standard deviation",
         r"95\,\% confidence interval in brackets",
-        "corrected for all rows",
+        "corrected for all devices of the variant",
         r"$\times$: cannot",
     ):
         assert words in written

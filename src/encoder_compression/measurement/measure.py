@@ -16,6 +16,7 @@ from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
 from encoder_compression.run import progress
 
+ROUNDING = 1e-4  # of the largest logit: what another order of sums may change
 FLOATS = {"float32", "bfloat16", "float16"}
 
 
@@ -88,20 +89,34 @@ def _measure_once(workers: list[RemoteWorker], artifact: Path, dataset: Path, op
     facts = _measure_throughput(subject, **options["throughput"]) | subject.ask("facts")
     with ThreadPoolExecutor(1) as pool:
         described = pool.submit(contents.describe, artifact)  # predictions are not timed, so a neighbour does no harm
-        predicted, tuned = _predict(subject, dataset, options)
+        predicted, tuned = _predict(subject, dataset, options, _best_batch_size(facts["throughput"]))
         facts |= described.result() | tuned
     grid = _measure_grid(workers, options["grid"], tasks.describe(dataset)["max_length"])
     return predicted, facts | {"grid": grid, "proof": subject.ask("proof")}
 
 
-def _predict(subject: RemoteWorker, dataset: Path, options: dict) -> tuple[dict, dict]:
-    """Return the predictions on the test split, and the threshold that validation chose where the task has one."""
+def _best_batch_size(throughput: list[dict]) -> int:
+    """Return the batch size of most examples per second."""
+    return max(throughput, key=lambda at: at["examples"] / at["seconds"])["batch_size"]
+
+
+def _predict(subject: RemoteWorker, dataset: Path, options: dict, batch_size: int) -> tuple[dict, dict]:
+    """Return the predictions on the test split, one example at a time as latency is, and facts about them.
+
+    Where batches of the best throughput move no logit by more than rounding does, theirs are taken, as they are sooner made; else the
+    column "batched_prediction" holds theirs beside those of single examples. Facts are "batches_move_logits_by", and the
+    threshold that validation chose where the task has one.
+    """
     task = tasks.of_dataset(dataset)
-    predicted = subject.ask("predict", batch_size=options["batch_size"], split="test")
-    if not task.is_tuned(tasks.describe(dataset)):
-        return predicted, {}
-    validation = subject.ask("predict", batch_size=options["batch_size"], split="validation")
-    return task.tune(predicted, validation, options["metric"])
+    moved = subject.ask("batching", batch_size=batch_size)["moved"]
+    size = batch_size if moved <= ROUNDING else None
+    predicted, facts = subject.ask("predict", batch_size=size, split="test"), {"batches_move_logits_by": moved}
+    batched = predicted if size else subject.ask("predict", batch_size=batch_size, split="test")
+    if task.is_tuned(tasks.describe(dataset)):
+        validation = subject.ask("predict", batch_size=size, split="validation")
+        (predicted, tuned), (batched, _) = (task.tune(each, validation, options["metric"]) for each in (predicted, batched))
+        facts |= tuned
+    return predicted if size else predicted | {"batched_prediction": batched["prediction"]}, facts
 
 
 def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], examples: int) -> dict:

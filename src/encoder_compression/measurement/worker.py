@@ -21,6 +21,7 @@ from encoder_compression.run import environment, memory
 from encoder_compression.runtimes.workload import Batch, Workload
 from encoder_compression.statistics.finite import require_finite
 
+COMPARED = 64  # examples that tell whether batches change anything
 TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it
 
 
@@ -59,8 +60,8 @@ class Worker:
         batches = list(self.workload.batches(batch_size, np.concatenate(chosen), padded=padded))
         return {"examples": len(chosen), "seconds": sum(self._time_ms(batch) for _, batch in batches) / 1000}
 
-    def predict(self, *, batch_size: int, split: str) -> dict:
-        """Run a whole split in length-sorted batches, several side by side; returns the columns of its predictions.
+    def predict(self, *, batch_size: int | None, split: str) -> dict:
+        """Run a whole split, example by example or in length-sorted batches, several side by side; returns the columns of its predictions.
 
         It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches. UserError where a
         logit is not finite.
@@ -68,13 +69,38 @@ class Worker:
         os.sched_setaffinity(0, self.all_cores)
         workload, task = Workload(self.dataset, split), tasks.of_dataset(self.dataset)
         logits: list = [None] * len(workload.lengths)
-        batches = list(workload.batches(batch_size, np.arange(len(workload.lengths)), padded=False))
+        everything = np.arange(len(workload.lengths))
+        batches = list(workload.singles() if batch_size is None else workload.batches(batch_size, everything, padded=False))
         with ThreadPoolExecutor(len(self.all_cores)) as pool:
             for (chosen, _), rows in zip(batches, pool.map(lambda pair: task.reduce(self._logits(pair[1])), batches), strict=True):
                 for index, row in zip(chosen, rows, strict=True):
                     logits[index] = row
         os.sched_setaffinity(0, self.cores)
         return task.decode(self.dataset, split, logits)
+
+    def batching(self, *, batch_size: int) -> dict:
+        """Return how far batches move the logits of a few examples: the largest difference, over the largest logit.
+
+        Numbers in floating point are rounded otherwise, by a millionth. Dynamic INT8 scales activations by batch, and moves them by far more.
+        """
+        chosen = self.workload.sample(COMPARED)
+        alone, together = {}, {}
+        for batches, logits in (
+            (self.workload.singles(chosen), alone),
+            (self.workload.batches(batch_size, np.concatenate(chosen), padded=False), together),
+        ):
+            for inputs, batch in batches:
+                logits |= dict(zip(inputs.tolist(), self._at_tokens(batch), strict=True))
+        moved = max(float(np.abs(alone[index] - together[index]).max()) for index in alone)
+        return {"moved": moved / max(float(np.abs(row).max()) for row in alone.values())}
+
+    def _at_tokens(self, batch: Batch) -> list[np.ndarray]:
+        """Return the logits of each input of a batch, those at padding left out: of classes, [2, length] of spans or [length, words]."""
+        logits, lengths = self._logits(batch), batch["attention_mask"].sum(axis=1)
+        if logits.ndim == 2:
+            return list(logits)
+        of_spans = logits.shape[1:] == (2, batch["input_ids"].shape[1])
+        return [row[:, :length] if of_spans else row[:length] for row, length in zip(logits, lengths, strict=True)]
 
     def _logits(self, batch: Batch) -> np.ndarray:
         remedy = "give the device precision float32, or make the artifact anew from weights that trained with a lower learning_rate"

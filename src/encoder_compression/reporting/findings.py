@@ -29,6 +29,7 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
     "sparse": "at least 10 % of the weights of the layers are 0",
     "zeros_save_no_time": "nothing but these zeros could have saved time, and none is saved",
     "integer_matmuls": "matrix products that run in INT8",
+    "batches_change": "batches change predictions, so the score at the best throughput is another one",
     "dominated": "another row of the device is no worse in score, time and size, and better in time or size",
     "noisy": "other programs took more than 10 % of the processors while the row was measured",
     "training_costs": "what both variants of a pair cost to train",

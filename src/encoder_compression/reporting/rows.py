@@ -28,6 +28,8 @@ class Row:
         self.groups = table["group"].to_numpy() if "group" in table and table["group"].nunique() > 1 else None
         self.group_count = table["group"].nunique() if "group" in table else None
         self.logits = np.stack(table["logits"]) if "logits" in table else None
+        batched = "batched_prediction" if "batched_prediction" in table else "prediction"
+        self.batched_predictions = table[batched].to_numpy()
         self._replicates: dict[str, np.ndarray] = {}
 
     @property
@@ -45,6 +47,16 @@ class Row:
     def score(self, metric: str) -> float:
         """Return the score of the saved predictions on the test split."""
         return quality.score(self.task, metric, self.labels, self.predictions)
+
+    def batched_score(self, metric: str) -> float:
+        """Return the score of the predictions in batches of the best throughput."""
+        return quality.score(self.task, metric, self.labels, self.batched_predictions)
+
+    @cached_property
+    def changed_by_batches(self) -> int:
+        """How many examples get another prediction in those batches than alone."""
+        pairs = zip(self.predictions, self.batched_predictions, strict=True)
+        return sum(not np.array_equal(alone, batched) for alone, batched in pairs)
 
     @cached_property
     def right(self) -> np.ndarray | None:

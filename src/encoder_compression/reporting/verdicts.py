@@ -168,6 +168,15 @@ def integer(row: dict, rows: list[dict]) -> Finding | None:
     return Finding("integer_matmuls", f"{share:.0%} of its matrix products run in INT8.") if share > 0 else None
 
 
+def batches(row: dict, rows: list[dict]) -> Finding | None:
+    """Say how many predictions batches change, and the score there."""
+    if not row["changed_by_batches"] > 0:
+        return None
+    changed = f"{row['changed_by_batches']:.3g}{' on average' if row['seeds'] > 1 else ''}"
+    where = f"In batches of {row['throughput_batch_size']:.0f}, predictions that differ are {changed}"
+    return Finding("batches_change", f"{where}; {row['metric'].replace('_', ' ')} is {row['batched_score']:.1%} there.")
+
+
 def dominated(row: dict, rows: list[dict]) -> Finding | None:
     """Name a row of the same device that is better or equal in everything and surely smaller or faster."""
     better = [rival for rival in rows if rival is not row and rival["device"] == row["device"] and _beats(rival, row)]
@@ -194,7 +203,20 @@ def noise(row: dict, rows: list[dict]) -> Finding | None:
 
 
 Rule = Callable[[dict, list[dict]], Finding | None]
-RULES: tuple[Rule, ...] = (baseline, quality, budget, against_control, standing, speed, runtime_factor, zeros, integer, dominated, noise)
+RULES: tuple[Rule, ...] = (
+    baseline,
+    quality,
+    budget,
+    against_control,
+    standing,
+    speed,
+    runtime_factor,
+    zeros,
+    integer,
+    batches,
+    dominated,
+    noise,
+)
 
 
 def _title(row: dict) -> str:

@@ -57,6 +57,11 @@ class Workload:
             chosen = by_length[start : start + size]
             yield chosen, self._pad(chosen, self.max_length if padded else 0)
 
+    def singles(self, inputs: list[np.ndarray] | None = None) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield (inputs, batch [its inputs, length]) of examples one by one, as a service gets them; of all, or of those given."""
+        for chosen in map(self._inputs_of, range(len(self))) if inputs is None else inputs:
+            yield chosen, self._pad(chosen, 0)
+
     def block(self, size: int, length: int) -> Batch:
         """Return a batch [size, length] without padding, filled with the tokens of the split one after another."""
         enough = max(1, size * length // int(self.lengths.mean()) + 1)
