@@ -49,6 +49,12 @@ def test_a_row_that_kept_the_budget_comes_before_a_faster_one_that_leaves_it_ope
     )
 
 
+def test_a_row_that_kept_the_budget_but_is_no_smaller_than_the_baseline_does_not_hide_an_open_one():
+    sparse = SMALL | {"variant": "sparse", "size_mb": 100.0, "score": 0.91}
+    assert winner(ask(BASELINE, sparse, SMALL | OPEN)["smallest"]) == ("variant_wins", "small", [])
+    assert winner(ask(BASELINE, sparse)["smallest"]) == ("variant_wins", "sparse", ["teacher"])
+
+
 def test_where_none_has_kept_the_budget_one_that_leaves_it_open_is_taken_and_called_so():
     answer = ask(BASELINE, SMALL | OPEN, FAST | OPEN)
     assert winner(answer["smallest"]) == ("variant_wins", "small", [])

@@ -81,7 +81,7 @@ class Worker:
     def batching(self, *, batch_size: int) -> dict:
         """Return how far batches move the logits of a few examples: the largest difference, over the largest logit.
 
-        Numbers in floating point are rounded otherwise, by a millionth. Dynamic INT8 scales activations by batch, and moves them by far more.
+        Floating point is rounded otherwise, by a millionth. Dynamic INT8 scales activations by batch, and moves logits by far more.
         """
         chosen = self.workload.sample(COMPARED)
         alone, together = {}, {}

@@ -55,11 +55,11 @@ def _no_winner(rows: pd.DataFrame, fitting: pd.DataFrame) -> Finding:
 
 def _winner(fitting: pd.DataFrame, choose: Callable[[pd.DataFrame], pd.DataFrame], what: str, show: Callable[[pd.Series], str]) -> Finding:
     """Return the best of rows that ``choose`` leaves, which do not differ in ``what`` beyond noise; ``show`` words what it won by."""
-    sure = fitting[fitting["is_baseline"] | (fitting["budget"] == KEPT)]
-    best, best_sure = _best(choose(fitting)), _best(choose(sure)) if len(sure) else None
-    winner = best if best_sure is None or best_sure["is_baseline"] else best_sure
-    tied = choose(fitting if winner is best else sure)["variant"]
-    tied_variants = tied[tied != winner["variant"]].tolist()
+    sure = choose(fitting[fitting["is_baseline"] | (fitting["budget"] == KEPT)])
+    best = _best(choose(fitting))
+    chosen = choose(fitting) if sure.empty or sure["is_baseline"].any() else sure
+    winner = _best(chosen)
+    tied_variants = chosen.loc[chosen["variant"] != winner["variant"], "variant"].tolist()
     change, codes = _change(winner)
     ties = f" (not distinguishable in {what}: {', '.join(tied_variants)})" if tied_variants else ""
     rival = None if winner["variant"] in choose(fitting)["variant"].tolist() else best

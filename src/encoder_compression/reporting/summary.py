@@ -20,9 +20,9 @@ from encoder_compression.study.chain import Chain, place_of
 NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
-    "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
-    "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds", "search_seconds", "training_steps",
-    "trained_parameters", "training_memory_mb", "adapter_mb",
+    "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb",
+    "size_mb", "compressed_mb", "parameters", "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
+    "search_seconds", "training_steps", "trained_parameters", "training_memory_mb", "adapter_mb",
 ]  # fmt: skip
 
 
