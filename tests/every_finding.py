@@ -56,7 +56,13 @@ def _verdicts() -> list[Finding]:
     excluded = {name: column[0] for name, column in columns([exclusions(poor)]).items()}
     better = sample(variant="teacher+even1", size_mb=20.0, **ratio("speedup", 1.5, 1.4, 1.6))
     tables = [[row] for row in (BASELINE, *_qualities(), *_against_controls(), *_speeds())]
-    tables += [[poor | excluded], [sample(), better], [sample(integer_products_share=0.75)], [sample(noisy=True, foreign_cpu_share=0.31)]]
+    tables += [
+        [poor | excluded],
+        [sample(), better],
+        [sample(integer_products_share=0.75)],
+        [sample(noisy=True, foreign_cpu_share=0.31)],
+        [sample(noisy=True, clock_gap=0.12)],
+    ]
     tables += [[sample(changed_by_batches=13.0, batched_score=0.848)], [sample(changed_by_batches=13.333, batched_score=0.848, seeds=3)]]
     tables += [[sample(matrix_zeros_share=0.9, compressed_mb=12.5, **changes)] for changes in ({}, FASTER)]
     return [finding for rows in tables for finding in verdicts(pd.DataFrame(rows))[0]]

@@ -46,10 +46,11 @@ MEASURED = {
 }
 
 
-def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.0, ratios=None, foreign=0.0, git=COMMIT, **more):
+def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.0, ratios=None, foreign=0.0, gap=None, git=COMMIT, **more):
     """Save a row that errs on the examples ``wrong`` and is ``ratios[i]`` times as fast as its partner at start i.
 
-    One number instead of three ratios: around it, 0.1 % apart. None: the row is timed alone.
+    One number instead of three ratios: around it, 0.1 % apart. None: the row is timed alone. ``gap`` is by how much the wall clock
+    flatters it beside the processor's, on a device of one thread; None: the device has two, which the wall clock times alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = np.where(np.isin(np.arange(len(labels)), list(wrong)), 1 - labels, labels)
@@ -59,12 +60,18 @@ def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.
     pd.DataFrame(columns).to_parquet(folder / "predictions.parquet")
     ratios = ratios * np.exp([-0.001, 0, 0.001]) if isinstance(ratios, (int, float)) else ratios
     partners = [None] * 3 if ratios is None else [[ms * ratio] * 20 for ratio in ratios]
-    rounds = [[{"latencies_ms": [ms] * 20, "partner_latencies_ms": partner}] * 3 for partner in partners]
+    rounds = [[_timed([ms] * 20, partner, gap)] * 3 for partner in partners]
     launches = [{"rounds": each, "foreign_cpu_share": foreign} for each in rounds]
-    (folder / "measurement.json").write_text(
-        json.dumps(MEASURED | {"device": {"runtime": runtime}, "launches": launches} | more), encoding="utf-8"
-    )
+    device = {"runtime": runtime, "hardware": "cpu", "threads": 2 if gap is None else 1}
+    (folder / "measurement.json").write_text(json.dumps(MEASURED | {"device": device, "launches": launches} | more), encoding="utf-8")
     _write_provenance(folder, git=git, facts={})
+
+
+def _timed(own_ms: list[float], partner_ms: list[float] | None, gap: float | None) -> dict:
+    """Return a round whose partner waited for the processor while the clock on the wall went on."""
+    waited = None if partner_ms is None else [ms * (1 + (gap or 0)) for ms in partner_ms]
+    by_wall = {"latencies_ms": own_ms, "partner_latencies_ms": waited}
+    return by_wall | {"processor_ms": own_ms, "partner_processor_ms": partner_ms}
 
 
 class Rooted(Study):
@@ -169,6 +176,7 @@ def sample(**changes) -> dict:
         "speedup_weights": 1.0,
         "noisy": False,
         "foreign_cpu_share": 0.0,
+        "clock_gap": None,
         "padding": "none",
     }
     row |= {

@@ -61,6 +61,8 @@ def test_raw_samples_of_both_sides_are_kept_for_every_start(artifacts, dataset, 
         for one in launch["rounds"]:
             assert len(one["latencies_ms"]) == len(one["partner_latencies_ms"]) == 5
             assert min(one["latencies_ms"]) > 0
+            computed = np.array([one["processor_ms"], one["partner_processor_ms"]])
+            assert (computed > 0).all() and (computed < 1.05 * np.array([one["latencies_ms"], one["partner_latencies_ms"]]) + 0.05).all()
 
 
 def test_every_start_is_a_fresh_process(artifacts, dataset, monkeypatch, tmp_path):
@@ -73,7 +75,11 @@ def test_every_start_is_a_fresh_process(artifacts, dataset, monkeypatch, tmp_pat
 
 def test_a_baseline_has_no_partner(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=PYTORCH)
-    assert {one["partner_latencies_ms"] for one in rounds_of(measured)} == {None}
+    assert (
+        {one["partner_latencies_ms"] for one in rounds_of(measured)}
+        == {one["partner_processor_ms"] for one in rounds_of(measured)}
+        == {None}
+    )
     assert measured["ran_on"] == "cpu"
     assert measured["threads"] == 1
 

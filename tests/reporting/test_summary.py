@@ -69,6 +69,23 @@ def test_rounds_on_a_busy_machine_do_not_move_the_ratio_of_a_start(tmp_path):
     assert study.aggregate().loc[("teacher+even1", TORCH), "speedup"] == pytest.approx(1)
 
 
+def test_one_thread_is_timed_by_the_processors_clock_and_marked_where_the_wall_clock_says_otherwise(tmp_path):
+    """Under other load the partner, which takes longer, waits more often for the processor: 22x by the wall clock and 11x by its own."""
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", "teacher+magnitude60")
+    study.save("teacher+even1", TORCH, ratios=11.0, gap=1.0, foreign=0.5)
+    study.save("teacher+magnitude60", TORCH, ratios=1.0, gap=0.04, foreign=0.5)
+    rows = study.aggregate()
+    disturbed, quiet = rows.loc["teacher+even1", TORCH], rows.loc["teacher+magnitude60", TORCH]
+    assert disturbed["speedup"] == pytest.approx(11, rel=0.01)
+    assert (disturbed["clock_gap"], quiet["clock_gap"]) == pytest.approx((1.0, 0.04))
+    assert (disturbed["noisy"], quiet["noisy"]) == (True, False)
+
+
+def test_several_threads_are_timed_by_the_wall_clock(tmp_path):
+    row = SavedStudy(tmp_path, "teacher").aggregate().loc["teacher", ONNX]
+    assert np.isnan(row["clock_gap"])
+
+
 def test_the_same_artifact_under_two_names_is_not_distinguishable(tmp_path):
     study = SavedStudy(tmp_path, "teacher", "twin", seeds=(1, 2, 3), finetune=("teacher", "twin"))
     noise = np.exp(np.random.default_rng(1).normal(0, 0.05, (3, 2, 3)))

@@ -230,3 +230,4 @@ def test_nothing_dominates_the_baseline_as_a_reference():
 def test_noise_is_said():
     assert "31%" in judge(sample(noisy=True, foreign_cpu_share=0.31))["noisy"].text
     assert "noisy" not in judge(sample(foreign_cpu_share=0.05))
+    assert "off" in (text := judge(sample(noisy=True, clock_gap=0.12))["noisy"].text) and "12%" in text

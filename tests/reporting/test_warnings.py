@@ -87,9 +87,9 @@ def test_what_the_preparation_of_the_data_set_warned_of_is_passed_on(study):
 
 def test_all_disturbed_rows_share_one_line(study):
     study.save("teacher+even1", TORCH, foreign=0.25)
-    assert only(study) == (("noisy_rows",), {"rows": 1, "share": 0.25})
+    assert only(study) == (("noisy_rows",), {"rows": 1})
     study.save("teacher+even1", ONNX, foreign=0.4)
-    assert only(study) == (("noisy_rows",), {"rows": 2, "share": 0.4})
+    assert only(study) == (("noisy_rows",), {"rows": 2})
 
 
 def test_a_little_load_is_no_disturbance(study):

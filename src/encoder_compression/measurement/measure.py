@@ -76,11 +76,12 @@ def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) ->
 
 
 def _ask_in_turn(workers: list[RemoteWorker], number: int, command: str, **arguments) -> dict:
-    """Return the latencies of the variant and of its partner (None where it has none), the first one by turns."""
+    """Return what a command timed of the variant, and of its partner as "partner_…" (None where it has none), the first one by turns."""
     turn = workers if number % 2 else workers[::-1]
-    latencies = {id(worker): worker.ask(command, **arguments)["latencies_ms"] for worker in turn}
-    subject_ms, *partners = (latencies[id(worker)] for worker in workers)
-    return {"latencies_ms": subject_ms, "partner_latencies_ms": partners[0] if partners else None}
+    answers = {id(worker): worker.ask(command, **arguments) for worker in turn}
+    subject, *partners = (answers[id(worker)] for worker in workers)
+    partner = partners[0] if partners else dict.fromkeys(subject)
+    return subject | {f"partner_{name}": values for name, values in partner.items()}
 
 
 def _measure_once(workers: list[RemoteWorker], artifact: Path, dataset: Path, options: dict) -> tuple[dict, dict]:

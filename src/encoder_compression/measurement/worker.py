@@ -45,9 +45,10 @@ class Worker:
         self.cores = _pin(device["threads"])
 
     def latency(self, *, first: int, calls: int) -> dict:
-        """Time single examples at positions first … first + calls - 1 of the fixed order."""
+        """Time single examples at positions first … first + calls - 1 of the fixed order, by the wall and by the processor's clock."""
         positions = (self.order[position % len(self.order)] for position in range(first, first + calls))
-        return {"latencies_ms": [self._time_ms(self.workload.single(index)) for index in positions]}
+        timed = [self._time(self.workload.single(index)) for index in positions]
+        return {name: [call[name] for call in timed] for name in ("latencies_ms", "processor_ms")}
 
     def block(self, *, batch_size: int, length: int, calls: int) -> dict:
         """Time calls with a full batch of one length, without padding."""
@@ -122,10 +123,15 @@ class Worker:
         """Return which operators ran where, by the runtime's own account; the last command, as it loads things anew."""
         return self.runtime.proof(self.workload.single(0))
 
-    def _time_ms(self, batch: Batch) -> float:
-        start = time.perf_counter()
+    def _time(self, batch: Batch) -> dict[str, float]:
+        """Run a batch; returns the milliseconds that passed, and those that this process's threads computed."""
+        used, start = time.process_time(), time.perf_counter()
         self.runtime(batch)
-        return (time.perf_counter() - start) * 1000
+        end = time.perf_counter()
+        return {"latencies_ms": (end - start) * 1000, "processor_ms": (time.process_time() - used) * 1000}
+
+    def _time_ms(self, batch: Batch) -> float:
+        return self._time(batch)["latencies_ms"]
 
     def _memory_mb(self) -> float:
         """Return the peak since the last reset, above the imported runtime; on a card, its allocator's."""

@@ -31,7 +31,7 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
     "integer_matmuls": "matrix products that run in INT8",
     "batches_change": "batches change predictions, so the score at the best throughput is another one",
     "dominated": "another row of the device is no worse in score, time and size, and better in time or size",
-    "noisy": "other programs took more than 10 % of the processors while the row was measured",
+    "noisy": "other programs disturbed the row: both clocks differ by more than 5 %, or they took more than 10 % of the processors",
     "training_costs": "what both variants of a pair cost to train",
 }
 OF_ANSWERS = {  # `same_predictions`, `kept` and `open` stand here too

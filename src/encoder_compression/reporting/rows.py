@@ -81,8 +81,30 @@ class Row:
 
     @cached_property
     def log_ratios(self) -> np.ndarray:
-        """Per start, the median over its calls of log(partner's time / this row's time) on the same example; 0 if alone."""
-        return np.array([_median_log_ratio(launch["rounds"]) for launch in self.measurement["launches"]])
+        """Per start, the median over its calls of log(partner's time / this row's time) on the same example; 0 if alone.
+
+        One thread of a CPU is timed by the processor's clock, which stands still while another program runs there.
+        """
+        return self._log_ratios("processor_ms" if self.is_of_one_thread else "latencies_ms")
+
+    def _log_ratios(self, clock: str) -> np.ndarray:
+        return np.array([_median_log_ratio(launch["rounds"], clock) for launch in self.measurement["launches"]])
+
+    @property
+    def is_of_one_thread(self) -> bool:
+        """Whether the processor's clock tells the time of a call."""
+        device = self.measurement["device"]
+        return device["hardware"] == "cpu" and device["threads"] == 1
+
+    @property
+    def clock_gap(self) -> float:
+        """How far the ratios by the wall clock lie from those by the processor's, as a share; NaN where the latter tells no ratio.
+
+        A slow call is preempted more often than a fast one, so other programs flatter whatever is faster.
+        """
+        if not (self.is_of_one_thread and self.has_partner):
+            return math.nan
+        return float(np.expm1(np.abs(np.median(self._log_ratios("latencies_ms") - self.log_ratios))))
 
     @property
     def has_partner(self) -> bool:
@@ -112,10 +134,8 @@ class Row:
         return self.measurement["padded_seconds"] / self.measurement["throughput"][0]["seconds"]
 
 
-def _median_log_ratio(rounds: list[dict]) -> float:
-    if rounds[0]["partner_latencies_ms"] is None:
+def _median_log_ratio(rounds: list[dict], clock: str) -> float:
+    if rounds[0][f"partner_{clock}"] is None:
         return 0.0
-    row_ms, partner = (
-        np.concatenate([round_of_calls[side] for round_of_calls in rounds]) for side in ("latencies_ms", "partner_latencies_ms")
-    )
-    return float(np.median(np.log(partner / row_ms)))
+    row_ms, partner_ms = (np.concatenate([round_of_calls[side] for round_of_calls in rounds]) for side in (clock, f"partner_{clock}"))
+    return float(np.median(np.log(partner_ms / row_ms)))

@@ -124,10 +124,9 @@ def _disturbed(aggregate: pd.DataFrame) -> Finding | None:
     noisy = aggregate[aggregate["noisy"]]
     if noisy.empty:
         return None
-    share = float(noisy["foreign_cpu_share"].max())
-    rows = "1 row (marked ~) was" if len(noisy) == 1 else f"{len(noisy)} rows (marked ~) were"
-    text = f"Other programs took up to {share:.0%} of the processors while {rows} measured: do not rely on the times."
-    return Finding("noisy_rows", text, facts={"rows": len(noisy), "share": share})
+    rows = "1 row (marked ~)" if len(noisy) == 1 else f"{len(noisy)} rows (marked ~)"
+    text = f"Other programs disturbed {rows}: do not rely on the latencies, nor, on devices of several threads or a GPU, on the speed-ups."
+    return Finding("noisy_rows", text, facts={"rows": len(noisy)})
 
 
 def _one_answer(aggregate: pd.DataFrame) -> Finding | None:
@@ -139,7 +138,7 @@ def _one_answer(aggregate: pd.DataFrame) -> Finding | None:
 
 
 def _too_short(aggregate: pd.DataFrame) -> Finding | None:
-    count = int(aggregate["foreign_cpu_share"].isna().sum())
+    count = int((aggregate["foreign_cpu_share"].isna() & aggregate["clock_gap"].isna()).sum())
     if not count:
         return None
     text = f"Rows whose timed calls took less than a second, so that nobody can tell whether other programs disturbed them: {count}."

@@ -198,6 +198,9 @@ def noise(row: dict, rows: list[dict]) -> Finding | None:
     """Flag a row during whose measurement other programs kept the machine busy."""
     if not row["noisy"]:
         return None
+    if pd.notna(row["clock_gap"]):
+        gap = f"by the wall clock its speed-up is {row['clock_gap']:.0%} off that by processor time, which is shown"
+        return Finding("noisy", f"Other programs disturbed it: {gap}; do not rely on its latencies.")
     share = f"{row['foreign_cpu_share']:.0%}"
     return Finding("noisy", f"Other programs took up to {share} of the processors while it was measured: do not rely on its times.")
 
