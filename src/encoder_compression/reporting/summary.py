@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.data import tasks
-from encoder_compression.reporting import comparison, standing
+from encoder_compression.reporting import comparison, curves, standing
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
@@ -21,7 +21,7 @@ MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "throughput_per_s", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters",
     "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds", "search_seconds", "training_steps",
-    "trained_parameters", "training_memory_mb", "adapter_mb",
+    "trained_parameters", "training_memory_mb", "adapter_mb", *curves.KEPT,
 ]  # fmt: skip
 
 
@@ -115,6 +115,7 @@ class Table:
             "padding": this.measurement["padding"],
             **_contents(this.measurement),
             **_training(row),
+            **(curves.kept_epoch(curves.read(row["fitted"])) if row["fitted"] else dict.fromkeys(curves.KEPT)),
             "foreign_cpu_share": this.foreign_cpu_share,
             "commit": this.revision["commit"],
             "modified": this.revision["modified"],

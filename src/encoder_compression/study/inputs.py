@@ -51,9 +51,30 @@ class Experiment:
         return sorted({model for row in self.study.table_rows() for model in row["trained"]})
 
     @property
+    def pretrained_models(self) -> list[str]:
+        """The models of other experiments that those of this one start from, and all that their own chains trained."""
+        chains = {chain for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes}
+        named = [self.study.options["encoder"].get("variant"), *(self.study.step_options(chain).get("start") for chain in chains)]
+        references = [reference for reference in named if isinstance(reference, dict)]
+        behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in references)
+        return sorted({model for models in behind for model in models})
+
+    @property
     def compressed_models(self) -> list[str]:
         """The compressed weights that belong to every run of the experiment."""
         return [artifact["folder"] for artifact in self.study.artifacts() if artifact["form"] == "compressed"]
+
+    @property
+    def processes_times(self) -> str | list:
+        """What a training takes in one process and in several, where the experiment asks."""
+        return f"results/{self.name}/processes/times.csv" if "processes" in self.study.options else []
+
+    @property
+    def processes_options(self) -> dict:
+        """In which numbers of processes to time which training: that of the baseline's first step."""
+        first = Chain(Chain(self.study.options["baseline"]["variant"]).first)
+        training, metric = self.study.step_options(first)["training"], self.study.options["metric"]
+        return {"numbers": self.study.options["processes"], "training": training, "metric": metric}
 
     @property
     def summary_options(self) -> dict:

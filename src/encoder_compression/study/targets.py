@@ -34,6 +34,11 @@ def searched_pattern(studies: dict[str, Study]) -> str:
     return "|".join(map(re.escape, steps)) or r"(?!)"
 
 
+def processes_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the experiments that time a training in several processes."""
+    return "|".join(re.escape(name) for name, study in studies.items() if "processes" in study.options) or r"(?!)"
+
+
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)

@@ -59,6 +59,7 @@ class EncoderTrainer(Trainer):
         self.guard = DivergenceGuard()
         super().__init__(compute_metrics=self._score, **options)
         self.add_callback(self.guard)
+        self.add_callback(EpochLog())
         self.objective = objective
         self.lengths = lengths
         self.score = score
@@ -175,6 +176,14 @@ class EncoderTrainer(Trainer):
             logs["eval_perplexity"] = math.exp(logs["eval_loss"])
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)
+
+
+class EpochLog(TrainerCallback):
+    """Ends an interval of the log with each epoch, so that the losses logged in an epoch are those of its own steps."""
+
+    def on_epoch_end(self, args, state, control, **_):
+        """Ask for an entry of what is not yet logged."""
+        control.should_log = True
 
 
 class Stopwatch:
