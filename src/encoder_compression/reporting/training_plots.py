@@ -90,9 +90,12 @@ def _plot_terms(trainings: list[Training], path: Path) -> None:
 
 
 def _draw_terms(axes, curve: pd.DataFrame, alpha: float) -> None:
-    for number, (term, label) in enumerate(TERMS.items()):
-        if curve[term].notna().any():
-            _draw(axes, curve, term, label=label, alpha=alpha, **picture.line_style(number))
+    """Draw what the loss is made of, on a logarithmic axis, since terms differ by orders of magnitude; a single term is the loss itself."""
+    known = [term for term in TERMS if curve[term].notna().any()]
+    apart = known if len(known) > len(("loss", "the term", "eval_loss")) else [term for term in known if term in MEASURES]
+    for term in apart:
+        _draw(axes, curve, term, label=TERMS[term], alpha=alpha, **picture.line_style(list(TERMS).index(term)))
+    axes.set_yscale("log" if apart == known else "linear")
 
 
 def _draw(axes, curve: pd.DataFrame, column: str, **style) -> None:
@@ -109,7 +112,9 @@ def _label(axes, label: str) -> None:
 
 
 def _legend(figure, *panels, columns: int) -> None:
-    """Write one entry per label of the panels, below them."""
-    entries = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    """Write an entry per label of the panels, below them, with the first of its lines."""
+    drawn = [pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    entries = {label: line for line, label in reversed(drawn)}
+    entries = {label: entries[label] for label in dict.fromkeys(label for _, label in drawn)}
     if entries:
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=columns, fontsize=9)

@@ -193,10 +193,14 @@ function curveLine(curve, measure, panel, variants) {
   };
 }
 
-/** The height of a legend above the panels: plotly gives every name the width of the longest. */
+/** The height of a legend whose names follow each other in rows of this width. */
 function legendHeight(variants, width) {
-  const longest = Math.max(...variants.map((variant) => variant.length)) * 6.8 + 50;
-  return Math.ceil(variants.length / Math.max(Math.floor(width / longest), 1)) * 19 + 10;
+  let [rows, used] = [1, 0];
+  for (const variant of variants) {
+    const needed = variant.length * 7 + 50; // with the line before it
+    [rows, used] = used + needed > width ? [rows + 1, needed] : [rows, used + needed];
+  }
+  return rows * 19 + 10;
 }
 
 /** Draw one panel for each measure that some curve has, side by side where there is room, under one legend. */
@@ -212,9 +216,9 @@ async function drawCurves() {
   const xaxes = measures.map((_, panel) => [`xaxis${panel + 1}`, axis("epoch")]);
   const yaxes = measures.map((measure, panel) => [`yaxis${panel + 1}`, axis(MEASURES[measure], { exponentformat: "power" })]);
   const grid = { rows, columns: measures.length / rows, pattern: "independent", xgap: 0.2, ygap: 0.3 };
-  const top = 32 + legendHeight(variants, node.clientWidth); // the mode bar, then the legend
+  const top = 32 + legendHeight(variants, node.clientWidth - 62); // the mode bar, then the legend between the margins
   const height = top + rows * (rows > 1 ? 215 : 270) + 50;
   const size = { width: node.clientWidth, height, margin: { l: 50, r: 12, t: top, b: 50 } };
-  const legend = { orientation: "h", yref: "container", y: 1 - 28 / height, yanchor: "top" };
+  const legend = { orientation: "h", yref: "container", y: 1 - 28 / height, yanchor: "top", tracegroupgap: 0 };
   await Plotly.react(node, traces, look({ ...Object.fromEntries([...xaxes, ...yaxes]), grid, legend, ...size }), CONFIG);
 }
