@@ -55,8 +55,7 @@ class Experiment:
         """The models of other experiments that those of this one start from, and all that their own chains trained."""
         chains = {chain for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes}
         named = [self.study.options["encoder"].get("variant"), *(self.study.step_options(chain).get("start") for chain in chains)]
-        references = [reference for reference in named if isinstance(reference, dict)]
-        behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in references)
+        behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in named if isinstance(each, dict))
         return sorted({model for models in behind for model in models})
 
     @property
@@ -72,9 +71,8 @@ class Experiment:
     @property
     def processes_options(self) -> dict:
         """In which numbers of processes to time which training: that of the baseline's first step."""
-        first = Chain(Chain(self.study.options["baseline"]["variant"]).first)
-        training, metric = self.study.step_options(first)["training"], self.study.options["metric"]
-        return {"numbers": self.study.options["processes"], "training": training, "metric": metric}
+        first = self.study.step_options(Chain(self.study.options["baseline"]["variant"]).first)
+        return {"numbers": self.study.options["processes"], "training": first["training"], "metric": self.study.options["metric"]}
 
     @property
     def summary_options(self) -> dict:
@@ -279,10 +277,7 @@ class Inputs:
 
     def of_step(self, name: str) -> Callable:
         """Return a function that gives a property of the `Step`: the variant's last one, for the seed."""
-        return lambda wildcards: getattr(
-            Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)),
-            name,
-        )
+        return lambda wildcards: getattr(Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)), name)
 
     def of_row(self, name: str) -> Callable:
         """Return a function that gives a property of the `Row`: the variant on the device, for the seed."""
