@@ -44,7 +44,7 @@ def plot_trainings(*, models: list[Path], pretrained: list[Path], folder: Path) 
     trainings = [_read(model, prefix="") for model in models]
     _plot_over_each_other(_with_epochs(trainings), Path(folder) / "training")
     before = [_read(model, prefix=f"{Path(model).parts[-4]}: ") for model in pretrained]
-    if with_terms := _with_epochs([*before, *trainings]):
+    if with_terms := [*_with_epochs(before), *_with_epochs(trainings)]:
         _plot_terms(with_terms, Path(folder) / "training_terms")
 
 
@@ -54,8 +54,9 @@ def _read(model: Path, prefix: str) -> Training:
 
 
 def _with_epochs(trainings: list[Training]) -> list[Training]:
-    """Return the trainings that had a step; a model that was only validated has no curve."""
-    return [training for training in trainings if training.curve["loss"].notna().any()]
+    """Return the trainings that had a step, by name and seed; a model that was only validated has no curve."""
+    trained = [training for training in trainings if training.curve["loss"].notna().any()]
+    return sorted(trained, key=lambda training: (training.name, training.seed))
 
 
 def _plot_over_each_other(trainings: list[Training], path: Path) -> None:

@@ -47,6 +47,8 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     experiment, variant, device = match.groups()
     if experiment not in studies:
         raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
+    if re.match(r"results/[^/]+/processes/", target) and "processes" not in studies[experiment].options:
+        raise UserError(f"target '{target}': the experiment names no 'processes'; give it a list such as [1, 2]")
     searched = re.match(r"results/[^/]+/search/([^/]+)/(?:best.json|trials.csv|search.png|search.svg)$", target)
     if searched and searched[1] not in studies[experiment].options["search"]:
         known = studies[experiment].options["search"]
