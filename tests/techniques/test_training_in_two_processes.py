@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import make_encoder
+from conftest import ROOT, make_encoder
+from encoder_compression.config import schema as schemas
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.run import provenance
+from encoder_compression.study.techniques import TECHNIQUES
 from encoder_compression.techniques.distill import distill
 from encoder_compression.techniques.finetune import finetune
 from encoder_compression.techniques.lora import lora
@@ -111,11 +113,15 @@ def require_equal(technique, inputs: dict, options: dict, folder: Path) -> None:
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, rtol=0, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
     assert facts_of_two.get("processes") == (2 if facts["steps"] else None)
-    assert {name: facts_of_two[name] for name in EXACT & facts.keys()} == json.loads(
-        json.dumps({name: facts[name] for name in EXACT & facts.keys()})
-    )
+    assert {name: facts_of_two[name] for name in EXACT & facts.keys()} == {name: facts[name] for name in EXACT & facts.keys()}
     assert facts_of_two["validation_loss"] == pytest.approx(facts["validation_loss"], rel=1e-4)
     assert {path.name for path in (folder / "one").iterdir()} == {path.name for path in (folder / "two").iterdir()}
+
+
+def test_every_technique_that_trains_is_among_them():
+    schema = schemas.read(ROOT / "workflow" / "schemas" / "experiment.schema.yaml")
+    trained = {name for name in TECHNIQUES if "training" in schema["$defs"][name]["properties"]}
+    assert {technique.__name__ for technique, _ in (CALLS | FURTHER_CALLS).values()} == trained
 
 
 @pytest.mark.slow
