@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results tiny plan test test-long test-slurm slurm slurm-check slurm-clean lint benchmark utilisation parallelism publish lock clean
+.PHONY: run results tiny plan test test-long test-slurm slurm slurm-check slurm-clean lint benchmark utilisation publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -64,9 +64,6 @@ benchmark: $(READY)  ## training throughput against a plain Trainer
 
 utilisation: $(READY)  ## the share of the machine's peak in matrix products that a distillation on a corpus uses
 	$(BIN)/python benchmarks/flops_utilisation.py
-
-parallelism: $(READY)  ## how much faster two processes train than one
-	$(BIN)/python benchmarks/data_parallelism.py
 
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py

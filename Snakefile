@@ -19,6 +19,7 @@ for technique in TECHNIQUES:
 
 
 include: "workflow/rules/time_structures.smk"
+include: "workflow/rules/time_processes.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/export.smk"

@@ -84,7 +84,8 @@ def sample_curve(variant: str, seed: int) -> dict:
         score = CHAINS[variant][0] - 0.3 * math.exp(-step / (9 + seed)) if step % 10 == 0 else None
         losses = {"loss": loss, "loss_hard": soft, "loss_soft": soft, "loss_hidden": None}
         speed = {"learning_rate": 5e-5 * (1 - step / 41), "tokens_per_second": 9000 / CHAINS[variant][1] + 9 * seed}
-        points.append({"epoch": step / 10, "step": step * 30, "eval_score": score} | losses | speed)
+        validated = {"eval_score": score, "eval_loss": score and 1.2 - score}
+        points.append({"epoch": step / 10, "step": step * 30} | validated | losses | speed)
     return {"variant": variant, "seed": str(seed), "points": points}
 
 
@@ -140,6 +141,7 @@ def sample() -> dict:
         "gate": {"retained": 0.98}, "budget_points": 1.0,
         "answers": [{"device": device, "smallest": smallest, "fastest": fastest, "caution": None} for device in DEVICES],
         "data": [{"split": "train", "rows": 7940, "left_out": "2 (repeated text)"}, {"split": "test", "rows": 1600, "left_out": ""}],
+        "processes": {"heads": ["processes", "tokens/s (range)"], "rows": [["1", "900 (890–910)"], ["2", "1,700 (1,690–1,720)"]]},
         "comparisons": [[sample_finding("not_significant", pair)]],
         "columns": [sample_column(*facts) for facts in COLUMNS], "rows": rows, "baseline_score": dict.fromkeys(DEVICES, 0.861),
         "slices": sample_slices(rows), "grid": sample_grid(rows),

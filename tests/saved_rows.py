@@ -16,6 +16,7 @@ from encoder_compression.reporting.summary import Table
 from encoder_compression.statistics.loss_budget import Decision
 from encoder_compression.study.chain import Chain, place_of
 from encoder_compression.study.study import Study
+from encoder_compression.training.artifacts import write_curve
 
 LABELS = np.arange(200) % 2
 DESCRIPTION = {"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}
@@ -44,6 +45,15 @@ MEASURED = {
     "proof": {"nodes": {"cpu": 5}, "matmuls": {"float32": 4}},
     "cores": [0],
 }
+
+CURVE = [  # of two epochs of three steps, the first of which was kept
+    {"step": 1, "epoch": 1 / 3, "loss": 0.9, "loss_hard": 0.9},
+    {"step": 3, "epoch": 1.0, "loss": 0.6, "loss_hard": 0.6},
+    {"step": 3, "epoch": 1.0, "eval_loss": 0.5, "eval_score": 0.8},
+    {"step": 4, "epoch": 4 / 3, "loss": 0.5, "loss_hard": 0.5},
+    {"step": 6, "epoch": 2.0, "loss": 0.4, "loss_hard": 0.4},
+    {"step": 6, "epoch": 2.0, "eval_loss": 0.6, "eval_score": 0.8},
+]
 
 
 def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.0, ratios=None, foreign=0.0, gap=None, git=COMMIT, **more):
@@ -119,7 +129,7 @@ class SavedStudy:
         adapter = {"adapter_mb": 0.5} if "adapter" in self.study.forms(variant) else {}
         facts = {"training_seconds": 60 / part, "steps": 60 // part, "trained_parameters": 6000 // part, "training_memory_mb": 600 / part}
         _write_provenance(folder, git=git, facts=facts | adapter | more)
-        (folder.parent / "training.csv").write_text("step,epoch,seconds,loss\n1,0.5,0.1,0.7\n", encoding="utf-8")
+        write_curve(CURVE, folder.parent / "training.csv")
 
     def save(self, variant: str, device: str, *, seed: int = 1, **figures) -> None:
         """Save a row with other figures; those of `save_row`."""
@@ -144,7 +154,7 @@ class SavedStudy:
         options = self.study.options | rest | {"artifacts": self.study.artifacts()}
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
         output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
-        facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, output=output)
+        facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, processes=None, output=output)
         texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page")}
         read = {name: pd.read_csv(output[name]) for name in tables} | texts
         return SimpleNamespace(facts=facts, **read)

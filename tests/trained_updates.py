@@ -8,14 +8,14 @@ from encoder_compression.techniques.lora import lora
 from encoder_compression.training.train import Goal
 
 
-def run_lora(encoder, dataset, folder, options, *, parent=None):
+def run_lora(encoder, dataset, folder, options, *, parent=None, seed=1):
     folder.mkdir(exist_ok=True)
     facts = lora(
         parent=parent,
         encoder=encoder,
         teacher=None,
         soft_targets=None,
-        goal=Goal(dataset=dataset, metric="accuracy", seed=1, name="test"),
+        goal=Goal(dataset=dataset, metric="accuracy", seed=seed, name="test"),
         options=options,
         model=folder / "model",
         adapter=folder / "adapter",

@@ -52,6 +52,7 @@ def requests(tmp_path_factory) -> dict[str, tuple]:
     workspace.edit(PROFILE, "set-threads:\n", "set-threads:\n  prune: 16\n")
     workspace.edit(PROFILE, "  export_openvino: *short\n", "  export_openvino: *short\n  lora: {<<: *plain, gpu: 1}\n")
     workspace.edit("Snakefile", "\n\nrule all:", f"{INVENTED}\n\nrule all:")
+    workspace.edit("config/experiments/tiny.yaml", "measure:", "processes: [1, 2]\nmeasure:")
     command = [sys.executable, "-c", LIST, "all", "invented", "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json"]
     done = subprocess.run(command, cwd=workspace.folder, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -82,7 +83,7 @@ def test_a_short_job_has_nothing_of_training(requests, rule):
     assert requests[rule] == SHORT
 
 
-@pytest.mark.parametrize("rule", ["measure", "time_structures"])
+@pytest.mark.parametrize("rule", ["measure", "time_structures", "time_processes"])
 def test_measuring_has_a_node_to_itself_and_on_a_processor_no_gpu(requests, rule):
     assert requests[rule] == MEASURING
 

@@ -27,6 +27,12 @@ from own_experiments import TINY, load, mistakes
             {"search": {"even1": {"parent": "teacher", "space": {"gate": {"choices": [0, 70]}}}}},
             "search.even1.space: gate: distill.even1.gate: 70",
         ),
+        ({"processes": [1, 3]}, "processes: 3 processes do not divide batch_size 8 of 'teacher'; change one"),
+        (
+            {"processes": [4], "finetune": {"teacher": {"training": {"accumulation": 4}}}},
+            "processes: 4 processes times accumulation 4 do not divide batch_size 8 of 'teacher'",
+        ),
+        ({"processes": [0]}, "processes.0: 0 is less than the minimum of 1"),
         ({"encoder": {"random": {"heads": 3}}}, "encoder.random: 3 heads do not divide hidden_size 32; change one"),
         ({"budget": {"points": 101}}, "budget.points: 101 is greater than the maximum of 100; give at least 0 and at most 100"),
         ({"quantize": {"mixed": {"drop": {"points": 101}}}}, "quantize.mixed.drop.points: 101 is greater than the maximum of 100"),

@@ -19,6 +19,7 @@ UNREAD = {
     "*.package*": "it needs the network, as tests/data/test_sources.py has it",
     "dataset.files.*": "all splits that are named are read",
     "unlabelled.files.*": "all splits that are named are read",
+    "processes": RULES,
     "distill.unlabelled": RULES,
     "distill.start.seed": RULES,
     "encoder.variant.seed": RULES,

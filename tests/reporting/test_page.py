@@ -126,7 +126,7 @@ def test_empty_parts_are_left_out_and_nan_is_refused(tmp_path):
     data = (
         sample()
         | dict.fromkeys(("warnings", "answers", "comparisons", "data", "slices", "grid", "curves", "proofs", "provenance"), [])
-        | {"gate": None}
+        | {"gate": None, "processes": {"heads": [], "rows": []}}
     )
     headings = re.findall("<h2>(.*?)</h2>", write(data, tmp_path))
     assert headings == ["All variants", "How each figure is measured"]
@@ -159,6 +159,7 @@ function look(frame) {
     overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth, count: page.querySelector("#count").textContent,
     heads: all(page, "th[data-key]").filter((head) => !head.hidden).map((head) => head.dataset.key),
     verdicts: all(page, ".verdict").filter((row) => !row.hidden).length,
+    curves_height: page.querySelector("#curves")?.clientHeight,
     buttons: all(page, ".modebar-btn").map((button) => button.dataset.title), curves: all(page, "#curves .scatterlayer .trace").length,
     ink: page.querySelector("#tradeoff .xtitle").style.fill,
     closed: all(page, "details:not([open])").length,
@@ -268,7 +269,14 @@ def test_views_open_columns_and_verdicts_and_bear_what_is_unknown(seen):
 @needs_browser
 def test_plots_offer_no_upload(seen):
     assert not [title for title in seen["plain"]["buttons"] if re.search("share|cloud|edit", title, re.IGNORECASE)]
-    assert seen["plain"]["curves"] == 6 * len(sample()["curves"]) - 2 * 3  # the teacher, of three seeds, has no parts of its loss
+
+
+@needs_browser
+def test_curves_are_one_figure_of_three_panels_that_is_not_high(seen):
+    for view in ("plain", "phone"):
+        assert seen[view]["curves"] == 3 * len(sample()["curves"])
+    assert seen["plain"]["curves_height"] < 400
+    assert seen["phone"]["curves_height"] < 900
 
 
 @needs_browser

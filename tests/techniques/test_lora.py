@@ -198,6 +198,19 @@ def test_a_pretrained_start_takes_nothing_of_its_parent_but_soft_targets(encoder
     assert not all(torch.equal(first[name], on_top[name]) for name in first)
 
 
+def test_updates_on_a_parent_start_from_matrices_of_their_own_seed(encoder, dataset, trained, tmp_path, options):
+    still = options | {"training": options["training"] | {"learning_rate": 1e-12, "weight_decay": 0.0}}
+    started = {}
+    for name, seed in (("first", 1), ("again", 1), ("second", 2)):
+        torch.rand(seed)  # what a job draws before is not to matter
+        run_lora(encoder, dataset, tmp_path / name, still, parent=trained[0] / "model", seed=seed)
+        started[name] = load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
+    drawn = [name for name in started["first"] if "lora_A" in name]
+    assert len(drawn) == len(pretrained.linears_by_role(pretrained.load_model(trained[0] / "model"), "all"))
+    assert all(torch.equal(started["again"][name], started["first"][name]) for name in drawn)
+    assert not any(torch.equal(started["second"][name], started["first"][name]) for name in drawn)
+
+
 def test_before_and_after_other_steps(encoder, dataset, trained, tiny, tmp_path, options):
     """lora -> shrink -> lora -> prune -> graph -> INT8: each reads what the one before wrote, and the zeros are there."""
     goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="test")

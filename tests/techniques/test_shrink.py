@@ -20,6 +20,7 @@ from encoder_compression.pruning.correction import DAMPING, correct
 from encoder_compression.pruning.gates import Importance
 from encoder_compression.pruning.structure import Structure
 from encoder_compression.techniques.shrink import shrink
+from encoder_compression.training import processes
 from encoder_compression.training.train import Goal
 
 SHAPE = {"layers": 3, "heads": 4, "intermediate_size": 64}
@@ -217,3 +218,19 @@ def test_a_step_with_a_target_takes_out_what_its_table_of_times_demands(tmp_path
     facts = run_step(tmp_path, encoder, dataset, epochs=0, amount=target, times=tmp_path / "times.json")
     assert facts["kept"] == {"heads": [2, 2], "neurons": [40, 40]}
     assert facts["predicted_speedup"] == pytest.approx(8 / 5)
+
+
+def test_the_first_process_chooses_the_structure_for_all(tmp_path, encoder, dataset, monkeypatch):
+    """Another process waits for it and computes no importance, which on unlike machines need not be the same."""
+    memory = tmp_path / "checkpoints" / "structure.json"
+    heads, neurons = [[0.0, 1.0], [1.0, 1.0]], [[1.0] * 24 + [0.0] * 40] * 2
+
+    def first_process_is_done() -> None:
+        if memory.parent.exists() and not memory.exists():
+            memory.write_text(json.dumps([heads, neurons]), encoding="utf-8")
+
+    memory.parent.mkdir()
+    monkeypatch.setattr(processes, "rank", lambda: 1)
+    monkeypatch.setattr(processes, "wait", first_process_is_done)
+    facts = run_step(tmp_path, encoder, dataset, epochs=0, amount={"remove": 0.4})
+    assert facts["kept"] == {"heads": [1, 2], "neurons": [24, 24]}

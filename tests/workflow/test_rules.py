@@ -12,7 +12,7 @@ from conftest import ROOT
 from encoder_compression.run import locks
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal
-from job_frames import imported_in_a_training, printed_in_a_job
+from job_frames import imported_in_a_training, printed_in_a_job, threads_in_a_training
 
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 FRAMES = ("run.environment", "run.jobs", "training.jobs")  # what scripts import before the frame of a job is there
@@ -71,3 +71,12 @@ def test_a_training_in_several_processes_keeps_it_out_too(tmp_path, monkeypatch)
     goal = Goal(dataset=tmp_path, metric="accuracy", seed=1, name="")
     facts = launch(imported_in_a_training, nodes=1, processes=1, threads=1, goal=goal, model=str(tmp_path / "model"))
     assert facts == {"bitsandbytes": False, "openvino_telemetry": False}
+
+
+def test_several_processes_share_the_threads_that_snakemake_gives_their_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT / "tests")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as Snakemake sets them for a job
+        monkeypatch.setenv(name, "4")
+    goal = Goal(dataset=tmp_path, metric="accuracy", seed=1, name="")
+    facts = launch(threads_in_a_training, nodes=1, processes=2, threads=4, goal=goal, model=str(tmp_path / "model"))
+    assert facts == {"threads": 2}

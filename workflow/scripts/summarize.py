@@ -10,5 +10,6 @@ with job(snakemake) as facts:
         options=snakemake.params.options,
         dataset=snakemake.input.dataset,
         encoder=snakemake.input.encoder,
+        processes=snakemake.input.processes,
         output=dict(snakemake.output.items()),
     )

@@ -24,6 +24,7 @@ def find_mistakes(options: dict) -> Iterator[Mistake]:
     yield from _check_shares(options["dataset"])
     yield from _check_heads(options["encoder"].get("random", {"hidden_size": 0, "heads": 1}))
     yield from _check_trainings(options)
+    yield from _check_processes(options)
     yield from _check_teaching(options)
     yield from _check_unlabelled(options)
     for name, device in options["devices"].items():
@@ -60,6 +61,18 @@ def _check_trainings(options: dict) -> Iterator[Mistake]:
         if training["batch_size"] % training["accumulation"]:
             message = f"accumulation {training['accumulation']} does not divide batch_size {training['batch_size']}; change one"
             yield Mistake((section, step, "training"), message, "accumulation")
+
+
+def _check_processes(options: dict) -> Iterator[Mistake]:
+    """Yield numbers of processes that cannot share the batches of the training that is to be timed in them."""
+    first = options["baseline"]["variant"].split("+")[0]
+    trainings = [part["training"] for _, step, part in _steps_of(options) if step == first and "training" in part]
+    for index, number in enumerate(options.get("processes", [])):
+        for training in trainings:
+            if training["batch_size"] % (training["accumulation"] * number):
+                parts = f"{number} processes" + (f" times accumulation {training['accumulation']}" if training["accumulation"] > 1 else "")
+                message = f"{parts} do not divide batch_size {training['batch_size']} of '{first}'; change one"
+                yield Mistake(("processes",), message, str(index))
 
 
 def _check_teaching(options: dict) -> Iterator[Mistake]:

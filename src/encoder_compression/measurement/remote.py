@@ -9,9 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from encoder_compression.errors import UserError
-from encoder_compression.run.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+from encoder_compression.run.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS, THREAD_VARIABLES
 
 
 class RemoteWorker:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from encoder_compression.reporting.page_content import Column, PageContent, Row
+from encoder_compression.reporting.processes import NOTE as PROCESSES_NOTE
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("table.js", "plots.js", "report.js")
@@ -46,6 +47,7 @@ def render(data: PageContent, output: Path) -> None:
             axes=_axes(data),
             slice_tables=[(kind, *_pivot(rows, ("slice",))) for kind, rows in _by(data["slices"], "kind")],
             grid_table=_pivot(data["grid"], ("batch_size", "length")),
+            processes_note=PROCESSES_NOTE,
             embedded={key: data[key] for key in EMBEDDED},
             policy=_policy(plotly, code),
             style=Markup((PARTS / "report.css").read_text(encoding="utf-8")),

@@ -100,6 +100,13 @@ class Curve(TypedDict):
     points: list[dict[str, float | None]]
 
 
+class TextTable(TypedDict):
+    """A table whose cells are texts already."""
+
+    heads: list[str]
+    rows: list[list[str]]
+
+
 class Proof(TypedDict):
     """What ran where when a row was measured."""
 
@@ -159,6 +166,7 @@ class Collected(TypedDict):
 
 
 class PageContent(Collected, Conclusions):
-    """All that `html_report.render` shows."""
+    """All that `html_report.render` shows; ``processes`` is a training in one process and in several."""
 
     data: list[Split]
+    processes: TextTable

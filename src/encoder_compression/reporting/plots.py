@@ -1,53 +1,38 @@
-"""Pictures of an experiment, drawn from its tables and its training curves; each as PNG and as SVG."""
+"""Pictures of an experiment and of a search, drawn from their tables; each as PNG and as SVG."""
 
 from collections import Counter
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from adjustText import adjust_text
+from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullLocator
 
+from encoder_compression.reporting.picture import COLORS, save
+from encoder_compression.reporting.training_plots import plot_trainings
 from encoder_compression.statistics.pareto import pareto_front
-from encoder_compression.study.chain import Chain, controlled, place_of
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
-from matplotlib.ticker import LogLocator, NullLocator  # noqa: E402
+from encoder_compression.study.chain import Chain, controlled
 
 MARKERS = "osD^vP*X"
-LINES = ["-", "--", ":", "-."]
-COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
 FAILED = "0.7"
 TICKS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # in a decade: close enough that every picture has some, far enough to be read
 IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under the picture, not drawn: it would flatten all others
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
-CURVES = {
-    "loss": "training loss (weighted: compare within a step)",
-    "eval_score": "validation score",
-    "learning_rate": "learning rate",
-    "tokens_per_second": "tokens per second",
-}
-# The last one on validation, and of the labels alone.
-TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "eval_loss")
 
 
-def plot(*, aggregate: Path, models: list[Path], folder: Path) -> dict:
+def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], folder: Path) -> dict:
     """Draw quality against latency and against size, and the training curves that lie beside ``models``; returns facts.
 
-    ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that cannot win are grey. Curves are
-    drawn for each step alone, in training_{variant}_{seed}, and over each other, in training.
+    ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that cannot win are grey. ``pretrained`` are models of other
+    experiments that some of ``models`` start from.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.read_csv(aggregate)
     _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", folder / "quality_latency")
     _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", folder / "quality_size")
-    curves = {(place_of(model).chain, f"seed{place_of(model).seed}"): pd.read_csv(Path(model).parent / "training.csv") for model in models}
-    curves = dict(sorted(curves.items()))
-    _plot_curves(curves, folder / "training")
-    for (variant, seed), curve in curves.items():
-        _plot_step(f"{variant}, {seed}", curve, folder / f"training_{variant}_{seed}")
+    plot_trainings(models=models, pretrained=pretrained, folder=folder)
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 
@@ -71,7 +56,7 @@ def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], titl
     axes.set(xlabel=across if across == "trial" else f"{across} per token", ylabel="score on validation (%)", title=title)
     axes.grid(color="0.92")
     axes.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> None:
@@ -96,7 +81,7 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     figure.legend(loc="outside lower center", ncols=4)
     figure.draw_without_rendering()  # names are placed in the final layout
     _name_points(axes, table, cost)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _names_below(rows: pd.DataFrame) -> str:
@@ -152,50 +137,3 @@ def _short_names(variants: list[str]) -> dict[str, str]:
 
 def _short(name: str) -> str:
     return f"control of {Chain.of(map(controlled, Chain(name).steps))}" if Chain(name).has_control else name
-
-
-def _plot_curves(curves: dict[tuple[str, str], pd.DataFrame], path: Path) -> None:
-    """Draw all curves over each other: a colour and dash per variant, a line per seed."""
-    figure, panels = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    variants = list(dict.fromkeys(variant for variant, _ in curves))
-    for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
-        for (variant, _), curve in curves.items():
-            number = variants.index(variant)
-            color, line = COLORS[number % len(COLORS)], LINES[number // len(COLORS) % len(LINES)]
-            _draw(axes, curve, column, color=color, linestyle=line, label=variant)
-        _label(axes, label)
-    entries = dict(zip(*reversed(panels[0, 0].get_legend_handles_labels()), strict=True))  # one for all seeds of a variant
-    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, fontsize=8)
-    _save(figure, path)
-
-
-def _plot_step(name: str, curve: pd.DataFrame, path: Path) -> None:
-    figure, panels = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for axes, (column, label) in zip(panels.flat, CURVES.items(), strict=True):
-        terms = [term for term in TERMS if column == "loss" and term in curve and curve[term].notna().any()] or [column]
-        for number, term in enumerate(terms):
-            name = term.replace("eval", "validation").replace("_", " ")
-            _draw(axes, curve, term, color=COLORS[number], linestyle=LINES[number % len(LINES)], label=name)
-        if len(terms) > 1:
-            axes.legend(fontsize=8)
-        _label(axes, label)
-    figure.suptitle(name)
-    _save(figure, path)
-
-
-def _draw(axes, curve: pd.DataFrame, column: str, **style) -> None:
-    known = curve.dropna(subset=[column])
-    axes.plot(known["epoch"], known[column], marker="o", markersize=3, **style)
-
-
-def _label(axes, label: str) -> None:
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlim(left=0)
-    axes.grid(color="0.92")
-    axes.set(xlabel="epoch", ylabel=label)
-
-
-def _save(figure, path: Path) -> None:
-    figure.savefig(f"{path}.png", dpi=130)
-    figure.savefig(f"{path}.svg")
-    plt.close(figure)

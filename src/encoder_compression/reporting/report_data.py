@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import columns, details
+from encoder_compression.reporting import columns, curves, details
 from encoder_compression.reporting.page_content import Collected, Curve, Origin
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import notes
@@ -33,7 +33,7 @@ def collect(*, table: Table, aggregate: pd.DataFrame, slices: pd.DataFrame, grid
             "baseline_score": table.baseline_scores,
             "slices": slices.to_dict("records"),
             "grid": grid.to_dict("records"),
-            "curves": [_curve(Path(model)) for model in models],
+            "curves": sorted(map(_curve, map(Path, models)), key=lambda curve: (curve["variant"], int(curve["seed"]))),
             "proofs": details.proofs(table),
             "provenance": [_origin(Path(folder)) for folder in sorted({*models, *_artifacts(table)})],
             "method": [["how to read it", " ".join(notes(aggregate).replace("*", "").removeprefix("How to read it: ").split())]],
@@ -48,8 +48,7 @@ def _artifacts(table: Table) -> set[str]:
 
 
 def _curve(model: Path) -> Curve:
-    points = pd.read_csv(model.parent / "training.csv").to_dict("records")
-    return {"variant": place_of(model).chain, "seed": str(place_of(model).seed), "points": points}
+    return {"variant": place_of(model).chain, "seed": str(place_of(model).seed), "points": curves.read(model).to_dict("records")}
 
 
 def _origin(folder: Path) -> Origin:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
+from encoder_compression.reporting import processes as several
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
 from encoder_compression.reporting.page_content import Conclusions, PageContent
@@ -19,9 +20,10 @@ from encoder_compression.study.nested import put
 from encoder_compression.study.techniques import TECHNIQUES
 
 
-def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
+def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, processes: Path | None, output: dict[str, Path]) -> dict:
     """Write the tables, the report and a card beside each artifact; returns facts.
 
+    ``processes`` is what a training took in one process and in several, where the experiment asks.
     ``options`` holds task, metric, budget, quality_gate if one is set, compare, encoder and dataset of the experiment, its "rows"
     and "artifacts" (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
     """
@@ -43,13 +45,14 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         "answers": answer.answers(aggregate, cautions(table)),
         "comparisons": comparisons,
     }
-    data = text.splits(description)
+    shown = {"data": text.splits(description), "processes": several.read(processes)}
+    shown_in_words = shown | {"processes": several.markdown(shown["processes"])}
     Path(output["markdown"]).write_text(
-        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, data=data, **conclusions), encoding="utf-8"
+        text.markdown(experiment=experiment, budget=limits.points, table=aggregate, **shown_in_words, **conclusions), encoding="utf-8"
     )
     Path(output["latex"]).write_text(latex(aggregate, compared), encoding="utf-8")
     plain: Conclusions = findings.as_json(conclusions)
-    html_report.render(PageContent(**report_data.collect(table=table, **frames), **plain, data=data), output["page"])
+    html_report.render(PageContent(**report_data.collect(table=table, **frames), **plain, **shown), output["page"])
     cards = write_cards(
         experiment=experiment,
         options=options,

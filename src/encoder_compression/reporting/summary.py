@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.data import tasks
-from encoder_compression.reporting import comparison, standing
+from encoder_compression.reporting import comparison, curves, standing
 from encoder_compression.reporting.comparison import Difference
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
@@ -23,7 +23,7 @@ MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb",
     "size_mb", "compressed_mb", "parameters", "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
-    "search_seconds", "training_steps", "trained_parameters", "training_memory_mb", "adapter_mb",
+    "search_seconds", "training_steps", "trained_parameters", "training_memory_mb", "adapter_mb", *curves.KEPT,
 ]  # fmt: skip
 
 
@@ -136,6 +136,7 @@ class Table:
             "padding": this.measurement["padding"],
             **_contents(this.measurement),
             **_training(row),
+            **(curves.kept_epoch(curves.read(row["fitted"])) if row["fitted"] else dict.fromkeys(curves.KEPT)),
             "foreign_cpu_share": this.foreign_cpu_share,
             "clock_gap": this.clock_gap,
             "commit": this.revision["commit"],

@@ -43,6 +43,7 @@ def markdown(
     answers: list[dict],
     comparisons: list[list[Finding]],
     data: list[dict],
+    processes: str,
     budget: float,
     table: pd.DataFrame,
 ) -> str:
@@ -55,6 +56,7 @@ def markdown(
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
     parts += ["## Compared with each other", "\n".join(f"- {sentences(pair)}" for pair in comparisons)] if comparisons else []
     parts += ["## What it shows", "\n".join(verdicts)]
+    parts += ["## Training in several processes", processes] if processes else []
     parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
 

@@ -38,6 +38,9 @@ PROCESS_SETTINGS = ALLOCATOR_SETTINGS | {
     "PYTHONUTF8": "1",
 }
 
+# What says how many threads a process computes with. Snakemake sets them all for a job, and torch believes MKL's before OpenMP's.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 # Where libraries keep downloads and what they compiled, if the home directory cannot hold a cache: an absolute path, as jobs pass it on.
 CACHE = Path(".snakemake/cache")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")

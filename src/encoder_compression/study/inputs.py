@@ -51,9 +51,28 @@ class Experiment:
         return sorted({model for row in self.study.table_rows() for model in row["trained"]})
 
     @property
+    def pretrained_models(self) -> list[str]:
+        """The models of other experiments that those of this one start from, and all that their own chains trained."""
+        chains = {chain for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes}
+        named = [self.study.options["encoder"].get("variant"), *(self.study.step_options(chain).get("start") for chain in chains)]
+        behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in named if isinstance(each, dict))
+        return sorted({model for models in behind for model in models})
+
+    @property
     def compressed_models(self) -> list[str]:
         """The compressed weights that belong to every run of the experiment."""
         return [artifact["folder"] for artifact in self.study.artifacts() if artifact["form"] == "compressed"]
+
+    @property
+    def processes_times(self) -> str | list:
+        """What a training takes in one process and in several, where the experiment asks."""
+        return f"results/{self.name}/processes/times.csv" if "processes" in self.study.options else []
+
+    @property
+    def processes_options(self) -> dict:
+        """In which numbers of processes to time which training: that of the baseline's first step."""
+        first = self.study.step_options(Chain(self.study.options["baseline"]["variant"]).first)
+        return {"numbers": self.study.options["processes"], "training": first["training"], "metric": self.study.options["metric"]}
 
     @property
     def summary_options(self) -> dict:
@@ -258,10 +277,7 @@ class Inputs:
 
     def of_step(self, name: str) -> Callable:
         """Return a function that gives a property of the `Step`: the variant's last one, for the seed."""
-        return lambda wildcards: getattr(
-            Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)),
-            name,
-        )
+        return lambda wildcards: getattr(Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)), name)
 
     def of_row(self, name: str) -> Callable:
         """Return a function that gives a property of the `Row`: the variant on the device, for the seed."""

@@ -176,7 +176,7 @@ class Study:
         """Return per row its names, the folders of its results and of those it is compared with, and its trained models.
 
         "chain" maps every chain up to the variant to the technique of its last step, "folder_of" to its results; "control"
-        is the variant that the row is to beat, if it has one.
+        is the variant that the row is to beat, if it has one; "fitted" is the model that the last step left which fits weights.
         """
         return [self._table_row(*row) for row in self.rows()]
 
@@ -193,10 +193,16 @@ class Study:
             "control": self.control(variant),
             "baseline": self.folder(baseline, seed, self.baseline_device(device)),
             "same_runtime": self.folder(baseline, seed, device),
-            "trained": self._trained(variant, seed),
+            "trained": self.trained(variant, seed),
+            "fitted": self._fitted(variant, seed),
         }
 
-    def _trained(self, variant: str, seed: int) -> list[str]:
+    def _fitted(self, variant: str, seed: int) -> str | None:
+        """Return the model of the chain's last step that fits weights to data; steps behind it round them or leave some out."""
+        chains = [chain for chain in Chain(variant).prefixes if self.last_technique(chain).learns(self.step_options(chain))]
+        return self.folder(chains[-1], seed, "model") if chains else None
+
+    def trained(self, variant: str, seed: int) -> list[str]:
         """Return the models that were trained for the variant: those of the chains up to it, what they average and learn from."""
         models = []
         for chain in Chain(variant).prefixes:

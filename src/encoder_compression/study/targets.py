@@ -34,6 +34,11 @@ def searched_pattern(studies: dict[str, Study]) -> str:
     return "|".join(map(re.escape, steps)) or r"(?!)"
 
 
+def processes_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the experiments that time a training in several processes."""
+    return "|".join(re.escape(name) for name, study in studies.items() if "processes" in study.options) or r"(?!)"
+
+
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
@@ -42,6 +47,8 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
     experiment, variant, device = match.groups()
     if experiment not in studies:
         raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
+    if re.match(r"results/[^/]+/processes/", target) and "processes" not in studies[experiment].options:
+        raise UserError(f"target '{target}': the experiment names no 'processes'; give it a list such as [1, 2]")
     searched = re.match(r"results/[^/]+/search/([^/]+)/(?:best.json|trials.csv|search.png|search.svg)$", target)
     if searched and searched[1] not in studies[experiment].options["search"]:
         known = studies[experiment].options["search"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from encoder_compression.data import features
 from encoder_compression.encoders import encoder_facts, pretrained
@@ -45,6 +45,7 @@ def lora(
     inputs = [start, goal.dataset, *([teacher] if teacher else [])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoder_facts.load_tokenizer(start)
+    set_seed(goal.seed)  # the updates of each seed start from random matrices of their own
     network = new_model(encoder, goal) if start == encoder else pretrained.load_model(parent)
     if options["qlora"]:
         _four_bits().hold(network)

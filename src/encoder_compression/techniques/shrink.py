@@ -10,9 +10,10 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.budget import Budget, of_multiplications, of_time
 from encoder_compression.pruning.correction import correct
-from encoder_compression.pruning.gates import importance, open_gates
+from encoder_compression.pruning.gates import Batches, importance, open_gates
 from encoder_compression.pruning.structure import Structure, choose, remove
 from encoder_compression.teaching.retraining import Retraining
+from encoder_compression.training import processes, resume
 from encoder_compression.training.train import Goal
 
 
@@ -57,14 +58,19 @@ def _budget(network: PreTrainedModel, options: dict, times: Path | None) -> Budg
 def _cut(
     network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict, budget: Budget, memory: Path
 ) -> Structure:
-    """Take heads and neurons out of ``network`` and return what is left; a job that goes on takes the same ones."""
+    """Take heads and neurons out of ``network`` and return what is left."""
     batches = calibration.batches(goal.dataset, tokenizer, options["calibration"])
-    if memory.exists():
-        structure = Structure(*(torch.tensor(gates) for gates in json.loads(memory.read_text(encoding="utf-8"))))
-    else:
-        structure = choose(importance(network, batches, options["score"]), budget)
-        memory.write_text(json.dumps([structure.heads.tolist(), structure.neurons.tolist()]), encoding="utf-8")
+    structure = _choose_once(network, batches, options["score"], budget, memory)
     if options["correct"]:
         correct(network, structure, batches)
     remove(network, structure)
     return structure
+
+
+def _choose_once(network: PreTrainedModel, batches: Batches, score: str, budget: Budget, memory: Path) -> Structure:
+    """Return what the first of the job's processes chooses, for all of them; a resumed job keeps the structure in ``memory``."""
+    if processes.rank() == 0 and not memory.exists():
+        structure = choose(importance(network, batches, score), budget)
+        resume.remember(memory, [structure.heads.tolist(), structure.neurons.tolist()])
+    processes.wait()
+    return Structure(*(torch.tensor(gates) for gates in json.loads(memory.read_text(encoding="utf-8"))))

@@ -74,7 +74,7 @@ def join(folder: Path, nodes: int, processes: int) -> None:
 
 def _run(command: list[str], *, threads: int) -> int:
     """Run a command to its end and return its exit code; the SIGTERM that this process gets goes to it, too."""
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
+    process = subprocess.Popen(command, env=os.environ | dict.fromkeys(environment.THREAD_VARIABLES, str(threads)))
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         return process.wait()

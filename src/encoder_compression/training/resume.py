@@ -14,8 +14,8 @@ from encoder_compression.training import processes
 log = logging.getLogger(__name__)
 
 
-def remember(path: Path, record: dict) -> None:
-    """Write how a training ended, so that a job killed after it does not train on; all of it or nothing."""
+def remember(path: Path, record: dict | list) -> None:
+    """Write what a job must not compute anew after a kill, such as how its training ended; the first process, all of it or nothing."""
     if processes.rank():
         return
     part = path.with_suffix(".part")

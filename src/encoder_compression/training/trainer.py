@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PreTrainedTokenizerBase, Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.utils import ModelOutput
 
 from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
@@ -18,7 +19,7 @@ from encoder_compression.training import processes
 from encoder_compression.training.divergence import DivergenceGuard
 from encoder_compression.training.length import ENDLESS, TimeLimit
 from encoder_compression.training.mlm_masks import DynamicMlmMasks
-from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over
+from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over, unwrapped
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
 
 
@@ -58,6 +59,7 @@ class EncoderTrainer(Trainer):
         self.guard = DivergenceGuard()
         super().__init__(compute_metrics=self._score, **options)
         self.add_callback(self.guard)
+        self.add_callback(EpochLog())
         self.objective = objective
         self.lengths = lengths
         self.score = score
@@ -128,7 +130,7 @@ class EncoderTrainer(Trainer):
         """Return the sum of the objective's terms while training, the loss towards the labels while evaluating."""
         if return_outputs:
             out = answer(model, inputs)
-            loss = hard_loss(out, inputs)
+            loss = self._validation_loss(model, inputs, out)
             self.guard.watch_validation(pretrained.logits(out), loss)
             return loss, out
         weights = inputs.pop("weights")
@@ -138,6 +140,20 @@ class EncoderTrainer(Trainer):
         loss = sum(terms.values())
         self.guard.watch_loss(loss, self.state.global_step + 1)
         return loss
+
+    def _validation_loss(self, model, inputs: dict[str, torch.Tensor], out: ModelOutput) -> torch.Tensor:
+        """Return the loss of a batch of validation towards its labels.
+
+        Accelerate fills the last batches of several processes up with the first inputs once more. The Trainer drops them from the
+        predictions, but its mean is over batches: so the loss is that of the others, if this process has any.
+        """
+        state, rows = self.accelerator.gradient_state, len(inputs["attention_mask"])
+        before = processes.rank() * rows
+        count = state.remainder - before if state.end_of_dataloader and state.remainder > 0 else rows
+        if not 0 < count < rows:
+            return hard_loss(out, inputs)
+        first = {name: values[:count] for name, values in inputs.items()}
+        return hard_loss(answer(unwrapped(model), first), first)
 
     def _count(self, terms: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]) -> None:
         """Add up terms and tokens on their device, so that no step waits for it."""
@@ -160,6 +176,14 @@ class EncoderTrainer(Trainer):
             logs["eval_perplexity"] = math.exp(logs["eval_loss"])
         logs["seconds"] = self.elapsed.seconds(self.state.log_history)
         super().log(logs)
+
+
+class EpochLog(TrainerCallback):
+    """Ends an interval of the log with each epoch, so that the losses logged in an epoch are those of its own steps."""
+
+    def on_epoch_end(self, args, state, control, **_):
+        """Ask for an entry of what is not yet logged."""
+        control.should_log = True
 
 
 class Stopwatch:

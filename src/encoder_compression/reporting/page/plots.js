@@ -10,11 +10,7 @@ const CONFIG = {
   plotlyServerURL: "",
   toImageButtonOptions: { format: "svg" }, // a PNG would need an image address that the page's policy forbids
 };
-const MEASURES = {
-  loss: "training loss", eval_score: "validation score", learning_rate: "learning rate", tokens_per_second: "tokens per second",
-  loss_hard: "loss: labels", loss_soft: "loss: teacher's logits", loss_hidden: "loss: hidden states", loss_relation: "loss: relations",
-  eval_loss: "validation loss", eval_perplexity: "validation perplexity",
-};
+const MEASURES = { loss: "training loss", eval_loss: "validation loss", eval_score: "validation score" };
 const devices = [...new Set(data.rows.map((row) => row.device))];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;"); // plotly reads tags in its texts
@@ -192,26 +188,37 @@ function curveLine(curve, measure, panel, variants) {
     line: { color: COLORS[number % COLORS.length], dash, width: 1.8 }, xaxis: "x" + suffix, yaxis: "y" + suffix,
     x: known.map((point) => point.epoch), y: known.map((point) => point[measure]),
     name: plain(curve.variant), legendgroup: curve.variant,
-    showlegend: panel === 0 && data.curves.find((other) => other.variant === curve.variant) === curve,
+    showlegend: panel === 0 && data.curves.find(({ variant }) => variant === curve.variant) === curve,
     text: plain(`${curve.variant}, seed ${curve.seed}`), hovertemplate: "%{text}<br>epoch %{x:.2f}: %{y:.4~g}<extra></extra>",
   };
 }
 
-/** Draw one panel for each measure that some curve has, under one legend. */
+/** The height of a legend whose names follow each other in rows of this width. */
+function legendHeight(variants, width) {
+  let [rows, used] = [1, 0];
+  for (const variant of variants) {
+    const needed = variant.length * 7 + 50; // with the line before it
+    [rows, used] = used + needed > width ? [rows + 1, needed] : [rows, used + needed];
+  }
+  return rows * 19 + 10;
+}
+
+/** Draw one panel for each measure that some curve has, side by side where there is room, under one legend. */
 async function drawCurves() {
   const node = find("#curves");
   if (!node) return;
   const isKnown = (measure) => data.curves.some((curve) => curve.points.some((point) => point[measure] != null));
   const measures = Object.keys(MEASURES).filter(isKnown);
-  const variants = [...new Set(data.curves.map((curve) => curve.variant))];
-  const columns = Math.min(Math.floor(node.clientWidth / 320) || 1, measures.length > 4 ? 3 : 2);
-  const rows = Math.ceil(measures.length / columns);
-  const traces = measures.flatMap((measure, panel) => data.curves.map((curve) => curveLine(curve, measure, panel, variants)));
+  const trained = data.curves.filter((curve) => curve.points.some((point) => point.loss != null));
+  const variants = [...new Set(trained.map((curve) => curve.variant))];
+  const rows = isNarrow(node) ? measures.length : 1;
+  const traces = measures.flatMap((measure, panel) => trained.map((curve) => curveLine(curve, measure, panel, variants)));
   const xaxes = measures.map((_, panel) => [`xaxis${panel + 1}`, axis("epoch")]);
   const yaxes = measures.map((measure, panel) => [`yaxis${panel + 1}`, axis(MEASURES[measure], { exponentformat: "power" })]);
-  const grid = { rows, columns, pattern: "independent", xgap: 0.07 * columns, ygap: 0.24 };
-  const height = rows * 270 + 60 + variants.length * (columns === 1 ? 20 : 7);
-  const size = { width: node.clientWidth, height, margin: { l: 50, r: 12, t: 30, b: 50 } };
-  const layout = { ...Object.fromEntries([...xaxes, ...yaxes]), grid, ...size };
-  await Plotly.react(node, traces, look(layout), CONFIG);
+  const grid = { rows, columns: measures.length / rows, pattern: "independent", xgap: 0.2, ygap: 0.3 };
+  const top = 32 + legendHeight(variants, node.clientWidth - 62); // the mode bar, then the legend between the margins
+  const height = top + rows * (rows > 1 ? 215 : 270) + 50;
+  const size = { width: node.clientWidth, height, margin: { l: 50, r: 12, t: top, b: 50 } };
+  const legend = { orientation: "h", yref: "container", y: 1 - 28 / height, yanchor: "top", tracegroupgap: 0 };
+  await Plotly.react(node, traces, look({ ...Object.fromEntries([...xaxes, ...yaxes]), grid, legend, ...size }), CONFIG);
 }

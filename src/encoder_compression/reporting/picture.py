@@ -1,0 +1,23 @@
+"""What all pictures have in common: colours, lines, and how they are saved."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
+
+LINES = ["-", "--", ":", "-."]
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe & Ito (2008): readable in colour blindness
+
+
+def line_style(number: int) -> dict[str, str]:
+    """Return the colour and dash of the curve with this number; 24 differ."""
+    return {"color": COLORS[number % len(COLORS)], "linestyle": LINES[number // len(COLORS) % len(LINES)]}
+
+
+def save(figure, path: Path) -> None:
+    """Write a figure as PNG and as SVG; ``path`` lacks its ending."""
+    figure.savefig(f"{path}.png", dpi=130)
+    figure.savefig(f"{path}.svg")
+    plt.close(figure)
