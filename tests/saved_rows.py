@@ -136,7 +136,8 @@ class SavedStudy:
         options = self.study.options | rest | {"artifacts": self.study.artifacts()}
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
         output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
-        facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, output=output)
+        sources = {"dataset": self.root, "encoder": self.root, "profiled": self.study.profiles()}
+        facts = summarize(experiment="mine", options=options, **sources, output=output)
         texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page")}
         read = {name: pd.read_csv(output[name]) for name in tables} | texts
         return SimpleNamespace(facts=facts, **read)

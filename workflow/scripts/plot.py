@@ -8,5 +8,6 @@ with job(snakemake) as facts:
     facts |= plot(
         aggregate=snakemake.input.aggregate,
         models=snakemake.input.models,
+        profiles=snakemake.input.profiles,
         folder=snakemake.output[0],
     )

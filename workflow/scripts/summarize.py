@@ -10,5 +10,6 @@ with job(snakemake) as facts:
         options=snakemake.params.options,
         dataset=snakemake.input.dataset,
         encoder=snakemake.input.encoder,
+        profiled=snakemake.input.profiles,
         output=dict(snakemake.output.items()),
     )

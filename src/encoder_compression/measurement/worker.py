@@ -55,7 +55,7 @@ class Worker:
         return {"latencies_ms": [self._time_ms(batch) for _ in range(calls)]}
 
     def repeat(self, *, example: int, calls: int) -> dict:
-        """Time calls with one example; returns also the shape of its inputs, processor seconds, and peak memory above the imported runtime."""
+        """Time calls with one example; returns also their shape, processor seconds, and peak memory above the imported runtime."""
         batch = self.workload.single(example)
         memory.reset_peak()
         used = time.process_time()

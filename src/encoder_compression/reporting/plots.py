@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 
+from encoder_compression.reporting import profiles as profiled
 from encoder_compression.statistics.pareto import pareto_front
 from encoder_compression.study.chain import Chain, controlled, place_of
 
@@ -32,8 +33,8 @@ CURVES = {
 TERMS = ("loss", "loss_hard", "loss_soft", "loss_hidden", "loss_relation", "eval_loss")
 
 
-def plot(*, aggregate: Path, models: list[Path], folder: Path) -> dict:
-    """Draw quality against latency and against size, and the training curves that lie beside ``models``; returns facts.
+def plot(*, aggregate: Path, models: list[Path], profiles: list[Path], folder: Path) -> dict:
+    """Draw quality against latency and against size, the ``profiles``, and the training curves that lie beside ``models``; returns facts.
 
     ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that cannot win are grey. Curves are
     drawn for each step alone, in training_{variant}_{seed}, and over each other, in training.
@@ -48,6 +49,8 @@ def plot(*, aggregate: Path, models: list[Path], folder: Path) -> dict:
     _plot_curves(curves, folder / "training")
     for (variant, seed), curve in curves.items():
         _plot_step(f"{variant}, {seed}", curve, folder / f"training_{variant}_{seed}")
+    if profiles:
+        _plot_profiles([profiled.read(profile) for profile in profiles], folder / "profile")
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 
@@ -181,6 +184,27 @@ def _plot_step(name: str, curve: pd.DataFrame, path: Path) -> None:
         _label(axes, label)
     figure.suptitle(name)
     _save(figure, path)
+
+
+def _plot_profiles(bars: list[dict], path: Path) -> None:
+    """Draw a stacked bar per variant and device: the milliseconds of a call by kind of operator."""
+    figure, axes = plt.subplots(figsize=(10, 1.6 + 0.5 * len(bars)), layout="constrained")
+    names = [f"{bar['variant']}\n{bar['device']}" for bar in bars]
+    for kind, color in profiled.COLORS.items():
+        takes = [[(part["kind"], part["milliseconds"]) for part in bar["parts"]] for bar in bars]
+        widths = [dict(parts).get(kind, 0) for parts in takes]
+        starts = [sum(ms for before, ms in parts if _is_before(before, kind)) for parts in takes]
+        if any(widths):
+            axes.barh(names, widths, left=starts, color=color, label=kind)
+    axes.invert_yaxis()
+    axes.set(xlabel=f"milliseconds of a call with an input of {profiled.SHOWN} length", title="where a call's milliseconds go")
+    figure.legend(loc="outside lower center", ncols=5, fontsize=8)
+    _save(figure, path)
+
+
+def _is_before(kind: str, later: str) -> bool:
+    kinds = list(profiled.COLORS)
+    return kinds.index(kind) < kinds.index(later)
 
 
 def _draw(axes, curve: pd.DataFrame, column: str, **style) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
+from encoder_compression.reporting import answer, details, findings, html_report, pairs, profiles, report_data, text, verdicts
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
 from encoder_compression.reporting.page_content import Conclusions, PageContent
@@ -19,11 +19,12 @@ from encoder_compression.study.nested import put
 from encoder_compression.study.techniques import TECHNIQUES
 
 
-def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, output: dict[str, Path]) -> dict:
+def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, profiled: list[Path], output: dict[str, Path]) -> dict:
     """Write the tables, the report and a card beside each artifact; returns facts.
 
     ``options`` holds task, metric, budget, quality_gate if one is set, compare, encoder and dataset of the experiment, its "rows"
-    and "artifacts" (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
+    and "artifacts" (both of `study.Study`); ``profiled`` are the folders of profiles. ``output`` names the files: summary,
+    aggregate, pairs, slices, grid, markdown, latex, page.
     """
     limits = Limits(points=options["budget"]["points"], retained=options.get("quality_gate", {}).get("retained"))
     description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
@@ -42,6 +43,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, o
         "warnings": warnings(table, aggregate) + of_encoder(base),
         "answers": answer.answers(aggregate, limits, cautions(table)),
         "comparisons": comparisons,
+        "profiles": [profiles.read(folder) for folder in profiled],
     }
     data = text.splits(description)
     Path(output["markdown"]).write_text(
