@@ -7,7 +7,8 @@ QUANTIZE, ELEMENTWISE, COPIES, OVERHEAD, OTHER = "quantize/dequantize", "element
 KINDS = (MATMUL, ATTENTION, NORMALIZATION, EMBEDDING, ACTIVATION, QUANTIZE, ELEMENTWISE, COPIES, OVERHEAD, OTHER)
 # Of a fused operator the first kind of this list counts that any of its parts has.
 FUSED = (
-    (ATTENTION, r"/Softmax|/MatMul(_1)?(,|$)"),
+    (ATTENTION, r"/Softmax"),
+    (MATMUL, r"/(MatMul|Gemm)\b"),
     (QUANTIZE, r"/fq_|FakeQuantize|smooth_quant"),
     (NORMALIZATION, r"LayerNorm|norm/"),
     (ACTIVATION, r"act_fn|activation|Gelu|Tanh"),
@@ -74,4 +75,4 @@ def place_of(node: str) -> str:
     """
     path = next((part for part in node.removeprefix("fused ").split(",") if part.startswith("/")), "")
     parts = path.strip("/").split("/")[:-1]
-    return ".".join(parts[:-1] if parts and parts[-1] == "MatMul" else parts)
+    return ".".join(parts[:-1] if parts and parts[-1] in ("MatMul", "Gemm") else parts)

@@ -48,10 +48,16 @@ def _mean_since(mean_before: float, calls_before: int, mean: float, calls: int) 
 
 
 def operators(milliseconds: dict[str, float], graph: openvino.Model) -> list[dict]:
-    """Return an operator per node of ``milliseconds``, in the order of execution."""
+    """Return an operator per node of the graph as it ran, in the order of execution; one of no whole microsecond has none."""
     facts = {node: {key: value.astype(str) for key, value in node.get_rt_info().items()} for node in graph.get_ordered_ops()}
-    ran = sorted((node for node in facts if node.get_friendly_name() in milliseconds), key=lambda node: int(facts[node]["execOrder"]))
-    return [_describe(node, facts[node], milliseconds[node.get_friendly_name()]) for node in ran]
+    ran = [node for node in facts if node.get_friendly_name() in milliseconds or _computes(facts[node])]
+    ran.sort(key=lambda node: int(facts[node]["execOrder"]))
+    return [_describe(node, facts[node], milliseconds.get(node.get_friendly_name(), 0.0)) for node in ran]
+
+
+def _computes(facts: dict[str, str]) -> bool:
+    """Say whether a node has a kernel: inputs, constants and views have none."""
+    return not facts["primitiveType"].startswith(("unknown", "undef"))
 
 
 def _describe(node: openvino.Node, facts: dict[str, str], milliseconds: float) -> dict:

@@ -82,7 +82,7 @@ def _by_call(events: list[dict]) -> list[list[dict]]:
     timed = sorted((event for event in events if "cat" in event), key=lambda event: (event["ts"], -event.get("dur", 0)))
     ranges = [event for event in timed if (event["name"], event["cat"]) == (CALL, "user_annotation")]
     own = [[event for event in timed if _is_within(event, call) and event is not call] for call in ranges]
-    ids = {event["args"]["External id"]: number for number, call in enumerate(own) for event in call if event["cat"] == "cpu_op"}
+    ids = {event["args"].get("External id"): number for number, call in enumerate(own) for event in call if event["cat"] == "cpu_op"}
     for event in (event for event in timed if event["cat"] in ON_CARD):
         number = ids.get(event["args"].get("External id"))
         if number is not None:
