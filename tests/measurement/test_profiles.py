@@ -161,4 +161,5 @@ def test_an_interrupted_round_changes_nothing():
 
 
 def test_the_use_of_processors_is_a_share_of_all_threads():
-    assert combine([round_of(operator("a", 4.0))], threads=4)["facts"]["processor_use"] == pytest.approx(0.25)
+    facts = combine([round_of(operator("a", 4.0))], threads=4)["facts"]
+    assert (facts["processor_ms"], facts["processor_use"]) == (pytest.approx(10), pytest.approx(0.25))

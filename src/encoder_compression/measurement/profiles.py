@@ -19,7 +19,7 @@ from encoder_compression.runtimes.workload import Workload
 SPLIT = "test"
 INPUTS = {"short": 0.05, "median": 0.5, "long": 0.95}  # share of the examples that are no longer
 WARMUP = 2  # calls under the profiler, in a process that has had its warm-up already
-BETWEEN = "between operators"
+BETWEEN = {"name": "between operators", "node": "", "shapes": [], "formats": [], "bytes": None, "kind": OVERHEAD}
 GROUPED = ["input", "name", "kind", "shapes", "number format", "place"]
 
 
@@ -61,37 +61,40 @@ def _profile_example(worker: RemoteWorker, example: int, options: dict) -> dict:
 
 
 def combine(rounds: list[dict], *, threads: int) -> dict:
-    """Return the operators of a call, which add up to the median call without the profiler, and what else the rounds tell.
+    """Return the operators of a call, which add up to the median call without the profiler, and "facts" of all rounds.
 
-    An operator's time is the median over the rounds, less what recording the events within it took: as much for each as the fastest call
-    with the profiler is slower than the fastest without, by the number of events. What is left of the call is the runtime's overhead.
-    Operators that together take longer than the call are scaled down to it.
+    What the operators leave of the call is the runtime's overhead. Operators that together take longer than the call are scaled down to it.
     """
-    plain_ms = np.array([round_["latencies_ms"] for round_ in rounds])
-    profiled_ms = np.array([round_["profiled_ms"] for round_ in rounds])
-    usual = [round_["operators"] for round_ in rounds if len(round_["operators"]) == len(rounds[-1]["operators"])]
-    operators = [dict(operator) for operator in usual[-1]]
-    events = sum(1 + operator.get("events", 0) for operator in operators)
-    cost_ms = max(0.0, float(profiled_ms.min() - plain_ms.min())) / events
-    for operator, same in zip(operators, zip(*usual, strict=True), strict=True):
-        operator["ms"] = max(0.0, float(np.median([each["ms"] for each in same])) - cost_ms * operator.get("events", 0))
-    latency_ms, counted_ms = float(np.median(plain_ms)), sum(operator["ms"] for operator in operators)
-    for operator in operators:
-        operator["ms"] *= min(1.0, latency_ms / counted_ms)
-    between = {"name": BETWEEN, "node": "", "shapes": [], "formats": [], "bytes": None, "kind": OVERHEAD}
+    plain_ms, profiled_ms = (np.array([turn[name] for turn in rounds]) for name in ("latencies_ms", "profiled_ms"))
+    operators = _relieve(_medians(rounds), profiler_ms=max(0.0, float(profiled_ms.min() - plain_ms.min())))
+    latency_ms, operators_ms = float(np.median(plain_ms)), sum(operator["ms"] for operator in operators)
+    processor_ms = 1000 * sum(turn["processor_seconds"] for turn in rounds) / plain_ms.size
+    scaled = [operator | {"ms": operator["ms"] * min(1.0, latency_ms / operators_ms)} for operator in operators]
     facts = {
         "tokens": int(np.prod(rounds[-1]["shape"])),
         "calls": plain_ms.size,
         "latency_ms": latency_ms,
-        "operators_ms": counted_ms,
+        "operators_ms": operators_ms,
         "profiled_ms": float(np.median(profiled_ms)),
         "profiler_slowdown": float(np.median(profiled_ms)) / latency_ms,
-        "processor_use": sum(round_["processor_seconds"] for round_ in rounds) / (plain_ms.sum() / 1000 * threads),
-        "peak_mb": max(round_["peak_mb"] for round_ in rounds),
-        "allocated_peak_mb": rounds[-1]["allocated_peak_mb"],
-    } | ({"on_card": rounds[-1]["on_card"]} if "on_card" in rounds[-1] else {})
-    rest = between | {"ms": max(0.0, latency_ms - counted_ms)}
-    return {"facts": facts, "operators": [*operators, rest], "trace": rounds[-1]["trace"]}
+        "processor_ms": processor_ms,
+        "processor_use": processor_ms / (float(plain_ms.mean()) * threads),
+        "peak_mb": max(turn["peak_mb"] for turn in rounds),
+    } | {name: rounds[-1][name] for name in ("allocated_peak_mb", "on_card") if name in rounds[-1]}
+    return {"facts": facts, "operators": [*scaled, BETWEEN | {"ms": max(0.0, latency_ms - operators_ms)}], "trace": rounds[-1]["trace"]}
+
+
+def _medians(rounds: list[dict]) -> list[dict]:
+    """Return the operators of the last round with their median times over all rounds that ran as many."""
+    last = rounds[-1]["operators"]
+    alike = [turn["operators"] for turn in rounds if len(turn["operators"]) == len(last)]
+    return [operator | {"ms": float(np.median([each["ms"] for each in same]))} for operator, *same in zip(last, *alike, strict=True)]
+
+
+def _relieve(operators: list[dict], *, profiler_ms: float) -> list[dict]:
+    """Return the operators without what recording the events within them took, of the ``profiler_ms`` that all events took alike."""
+    cost_ms = profiler_ms / sum(1 + operator.get("events", 0) for operator in operators)
+    return [operator | {"ms": max(0.0, operator["ms"] - cost_ms * operator.get("events", 0))} for operator in operators]
 
 
 def _table(title: str, profiled: dict) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from encoder_compression.study.chain import place_of
 
 SHOWN = "median"  # of the profiled inputs
 PRODUCTS = ("matmul", "attention")
-COLORS = {  # kinds of operators in the order of the bars; Okabe & Ito (2008), greys for what computes nothing of the model's
+COLORS = {  # kinds of operators in the order of the bars; Okabe & Ito (2008), greys for what computes nothing, purple for the unknown
     "matmul": "#0072b2",
     "attention": "#56b4e9",
     "normalization": "#009e73",
@@ -22,7 +22,7 @@ COLORS = {  # kinds of operators in the order of the bars; Okabe & Ito (2008), g
     "elementwise": "#f0e442",
     "copies": "#8a949e",
     "runtime overhead": "#c3cad1",
-    "other": "#1b2026",
+    "other": "#7f3c8d",
 }
 IN_WORDS = {
     "quantize/dequantize": "quantizing and dequantizing",

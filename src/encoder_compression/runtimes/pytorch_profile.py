@@ -78,20 +78,25 @@ def _named_modules(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _by_call(events: list[dict]) -> list[list[dict]]:
-    """Return the events within each call, sorted so that what is around others comes before them; a card's events by their operator."""
+    """Return the events of each call, sorted so that what is around others comes before them; a card's are those of its operators."""
     timed = sorted((event for event in events if "cat" in event), key=lambda event: (event["ts"], -event.get("dur", 0)))
-    ranges = [event for event in timed if (event["name"], event["cat"]) == (CALL, "user_annotation")]
-    own = [[event for event in timed if _is_within(event, call) and event is not call] for call in ranges]
-    ids = {event["args"].get("External id"): number for number, call in enumerate(own) for event in call if event["cat"] == "cpu_op"}
-    for event in (event for event in timed if event["cat"] in ON_CARD):
-        number = ids.get(event["args"].get("External id"))
-        if number is not None:
-            own[number].append(event)
-    return own
+    of_processor = [event for event in timed if event["cat"] not in ON_CARD]
+    ranges = [event for event in of_processor if (event["name"], event["cat"]) == (CALL, "user_annotation")]
+    calls = [[event for event in of_processor if _is_within(event, call) and event is not call] for call in ranges]
+    call_of = {_number(event): call for call in calls for event in call if event["cat"] == "cpu_op"}
+    for event in timed:
+        if event["cat"] in ON_CARD and _number(event) in call_of:
+            call_of[_number(event)].append(event)
+    return calls
 
 
 def _is_within(event: dict, outer: dict) -> bool:
-    return outer["ts"] <= event["ts"] <= outer["ts"] + outer["dur"] and event["cat"] not in ON_CARD
+    return outer["ts"] <= event["ts"] <= outer["ts"] + outer["dur"]
+
+
+def _number(event: dict) -> int | None:
+    """Return the number of an operator, or of the one that started an event on a card."""
+    return event["args"].get("External id")
 
 
 def operators(timed: list[list[dict]], detailed: list[dict], *, on_card: bool) -> list[dict]:
@@ -100,43 +105,44 @@ def operators(timed: list[list[dict]], detailed: list[dict], *, on_card: bool) -
     ``timed`` has the events of each call, ``detailed`` those of one that knows shapes and modules. "events" is how many further events were
     recorded within the operator. On a card "ms" is the time of the kernels and copies that the operator started.
     """
-    roots = [_roots(call) for call in timed]
-    described = _roots(detailed)
-    counts = Counter(map(len, roots))
-    usual = [each for each in roots if len(each) == counts.most_common(1)[0][0]]
-    if len(described) != len(usual[0]):  # compiled code of another shape
-        described = usual[-1]
-    durations = np.array([[_milliseconds(root, on_card) for root in each] for each in usual])
-    columns = zip(described, usual[-1], np.median(durations, axis=0), strict=True)
-    return [_describe(detail, root, float(milliseconds)) for detail, root, milliseconds in columns]
+    calls = [_outermost(call) for call in timed]
+    usual = Counter(map(len, calls)).most_common(1)[0][0]
+    calls = [call for call in calls if len(call) == usual]
+    described = _outermost(detailed)
+    if len(described) != usual:
+        described = calls[-1]  # without shapes and modules
+    durations = np.array([[_milliseconds(operator, on_card) for operator in call] for call in calls])
+    columns = zip(described, calls[-1], np.median(durations, axis=0), strict=True)
+    return [_describe(detail, operator, float(milliseconds)) for detail, operator, milliseconds in columns]
 
 
-def _roots(call: list[dict]) -> list[dict]:
-    """Return the outermost operators of a call, each with the events "within" it, its "module" and the "cards" events that it started."""
-    roots: list[dict] = []
+def _outermost(call: list[dict]) -> list[dict]:
+    """Return the outermost operators of a call, each with the events "within" it, its "module", and those that it started "on_card"."""
+    outermost: list[dict] = []
     modules: list[dict] = []
     for event in call:
-        if event["cat"] == "user_annotation" and event["name"].startswith(MODULE):
+        if event["name"].startswith(MODULE):
             modules = [module for module in modules if _is_within(event, module)] + [event]
-        elif event["cat"] in ("cpu_op", "cpu_instant_event") and roots and _is_within(event, roots[-1]["event"]):
-            roots[-1]["within"].append(event)
+        elif outermost and _is_within(event, outermost[-1]["event"]):
+            outermost[-1]["within"].append(event)
         elif event["cat"] == "cpu_op" and not event["name"].startswith(CONTAINERS):
-            around = [module for module in modules if _is_within(event, module)]
-            roots.append({"event": event, "within": [], "module": around[-1]["name"].removeprefix(MODULE) if around else ""})
+            around = [module["name"].removeprefix(MODULE) for module in modules if _is_within(event, module)]
+            outermost.append({"event": event, "within": [], "module": around[-1] if around else ""})
     started = defaultdict(list)
     for event in (event for event in call if event["cat"] in ON_CARD):
-        started[event["args"].get("External id")].append(event)
-    for root in roots:
-        ids = {event["args"].get("External id") for event in (root["event"], *root["within"]) if event["cat"] == "cpu_op"}
-        root["card"] = [event for number in ids for event in started[number]]
-    return roots
+        started[_number(event)].append(event)
+    return [operator | {"on_card": [event for number in _numbers(operator) for event in started[number]]} for operator in outermost]
 
 
-def _milliseconds(root: dict, on_card: bool) -> float:
-    return sum(event["dur"] for event in (root["card"] if on_card else [root["event"]])) / 1000
+def _numbers(operator: dict) -> set[int | None]:
+    return {_number(event) for event in (operator["event"], *operator["within"]) if event["cat"] == "cpu_op"}
 
 
-def _describe(detail: dict, root: dict, milliseconds: float) -> dict:
+def _milliseconds(operator: dict, on_card: bool) -> float:
+    return sum(event["dur"] for event in (operator["on_card"] if on_card else [operator["event"]])) / 1000
+
+
+def _describe(detail: dict, operator: dict, milliseconds: float) -> dict:
     inputs = detail["event"].get("args", {})
     pairs = [
         (dims, name)
@@ -153,7 +159,7 @@ def _describe(detail: dict, root: dict, milliseconds: float) -> dict:
         "shapes": [dims for dims, _ in pairs],
         "formats": [name for _, name in pairs] + weights,
         "bytes": sum(size for size in memory if size > 0),
-        "events": sum(event["cat"] == "cpu_op" for event in root["within"]),
+        "events": sum(event["cat"] == "cpu_op" for event in operator["within"]),
     }
 
 
