@@ -43,9 +43,7 @@ def test_a_sentence_tells_the_largest_kind_beside_the_products(tmp_path):
 
 def test_a_call_of_products_alone_has_a_sentence_too(tmp_path):
     save_profile(folder_of(tmp_path), matmul=2.0)
-    assert profiles.read(folder_of(tmp_path))["finding"].text.endswith(
-        "0% of a call's time is the runtime's overhead, 100% matmul and attention."
-    )
+    assert profiles.read(folder_of(tmp_path))["finding"].text.endswith("0% of a call's time is normalization, 100% matmul and attention.")
 
 
 def test_a_profile_beside_other_programs_is_marked(tmp_path):

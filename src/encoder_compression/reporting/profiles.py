@@ -49,7 +49,7 @@ def read(folder: Path) -> dict:
 def _conclude(variant: str, device: str, parts: list[Part]) -> Finding:
     shares = {part["kind"]: part["share"] for part in parts}
     products = sum(shares.get(kind, 0) for kind in PRODUCTS)
-    rest = {kind: share for kind, share in shares.items() if kind not in PRODUCTS}
+    rest = {kind: shares.get(kind, 0) for kind in COLORS if kind not in PRODUCTS}
     largest = max(rest, key=rest.get)
     takes = f"{rest[largest]:.0%} of a call's time is {IN_WORDS.get(largest, largest)}, {products:.0%} matmul and attention"
     facts = {"variant": variant, "device": device, "largest": largest, "shares": shares}
