@@ -133,7 +133,7 @@ def operator(name: str, ms: float, **more) -> dict:
 
 def round_of(*operators: dict, latency_ms: float = 10.0, profiled_ms: float = 14.0) -> dict:
     timed = {"latencies_ms": [latency_ms] * 3, "profiled_ms": [profiled_ms] * 3, "processor_seconds": 3 * latency_ms / 1000}
-    return timed | {"operators": list(operators), "shape": [1, 7], "peak_mb": 50.0, "allocated_peak_mb": 0.5, "trace": []}
+    return timed | {"operators": list(operators), "shape": [1, 7], "allocated_peak_mb": 0.5, "trace": []}
 
 
 def milliseconds(combined: dict) -> list[float]:

@@ -32,10 +32,13 @@ def profile(*, artifact: Path, device: dict, dataset: Path, options: dict, outpu
     examples = _choose(Workload(Path(dataset), SPLIT))
     with started([(Path(artifact), device, Path(dataset))], split=SPLIT) as (worker,):
         load = ForeignLoad([worker])
+        # before any profiler, which leaves memory behind
+        peaks_mb = {title: _warm_up(worker, example, options)["peak_mb"] for title, example in examples.items()}
         profiles = {}
         with progress.bar(len(examples), description=name, unit="input") as bar:
             for title, example in examples.items():
                 profiles[title] = _profile_example(worker, example, options)
+                profiles[title]["facts"]["peak_mb"] = peaks_mb[title]
                 bar.update()
         facts = {"foreign_cpu_share": load.share()} | worker.ask("facts")
     table = pd.concat([_table(title, profiled) for title, profiled in profiles.items()], ignore_index=True)
@@ -51,13 +54,17 @@ def _choose(workload: Workload) -> dict[str, int]:
 
 def _profile_example(worker: RemoteWorker, example: int, options: dict) -> dict:
     """Return what `combine` makes of rounds of calls with the profiler and without."""
-    worker.ask("repeat", example=example, calls=options["warmup_calls"])
+    _warm_up(worker, example, options)
     calls = math.ceil(options["calls"] / options["launches"] / options["rounds"])
     rounds = [
         worker.ask("repeat", example=example, calls=calls) | worker.ask("profile", example=example, warmup=WARMUP, calls=calls)
         for _ in range(options["rounds"])
     ]
     return combine(rounds, threads=worker.load["device"]["threads"])
+
+
+def _warm_up(worker: RemoteWorker, example: int, options: dict) -> dict:
+    return worker.ask("repeat", example=example, calls=options["warmup_calls"])
 
 
 def combine(rounds: list[dict], *, threads: int) -> dict:
@@ -79,7 +86,6 @@ def combine(rounds: list[dict], *, threads: int) -> dict:
         "profiler_slowdown": float(np.median(profiled_ms)) / latency_ms,
         "processor_ms": processor_ms,
         "processor_use": processor_ms / (float(plain_ms.mean()) * threads),
-        "peak_mb": max(turn["peak_mb"] for turn in rounds),
     } | {name: rounds[-1][name] for name in ("allocated_peak_mb", "on_card") if name in rounds[-1]}
     return {"facts": facts, "operators": [*scaled, BETWEEN | {"ms": max(0.0, latency_ms - operators_ms)}], "trace": rounds[-1]["trace"]}
 
