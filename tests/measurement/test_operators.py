@@ -59,7 +59,7 @@ LAYER = "/bert/encoder/layer.0"
 @pytest.mark.parametrize(
     ("nodes", "expected"),
     [
-        (f"{LAYER}/attention/self/MatMul,{LAYER}/attention/self/Softmax,{LAYER}/attention/self/MatMul_1", "attention"),
+        (f"{LAYER}/attention/self/Transpose,Multiply_17899,Add_17901,Softmax_17902,{LAYER}/attention/self/MatMul_1", "attention"),
         ("/bert/pooler/dense/Gemm/WithoutBiases,/bert/pooler/activation/Tanh,/classifier/Gemm/WithoutBiases", "matmul"),
         (f"Multiply_40,{LAYER}/output/LayerNorm/LayerNormalization,{LAYER}/output/fq_output_0", "quantize/dequantize"),
         (f"Multiply_40,{LAYER}/output/LayerNorm/LayerNormalization", "normalization"),

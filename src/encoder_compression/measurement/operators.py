@@ -7,7 +7,7 @@ QUANTIZE, ELEMENTWISE, COPIES, OVERHEAD, OTHER = "quantize/dequantize", "element
 KINDS = (MATMUL, ATTENTION, NORMALIZATION, EMBEDDING, ACTIVATION, QUANTIZE, ELEMENTWISE, COPIES, OVERHEAD, OTHER)
 # Of a fused operator the first kind of this list counts that any of its parts has.
 FUSED = (
-    (ATTENTION, r"/Softmax"),
+    (ATTENTION, r"\bSoftmax"),
     (MATMUL, r"/(MatMul|Gemm)\b"),
     (QUANTIZE, r"/fq_|FakeQuantize|smooth_quant"),
     (NORMALIZATION, r"LayerNorm|norm/"),
