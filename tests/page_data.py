@@ -112,7 +112,7 @@ def sample_grid(rows: list[dict]) -> list[dict]:
 def sample_profiles(rows: list[dict]) -> list[dict]:
     shares = {"matmul": (0.62, "#0072b2"), "normalization": (0.11, "#009e73"), "runtime overhead": (0.27, "#c3cad1")}
     return [
-        {"variant": row["variant"], "device": row["device"], "tokens": 26, "milliseconds": row["latency_ms_p50"], "noisy": row["noisy"]}
+        {"variant": row["variant"], "device": row["device"], "tokens": 26, "milliseconds": row["latency_ms_p50"], "noisy": False}
         | {"finding": sample_finding("where_time_goes", f"{row['variant']} on {row['device']}: 27% of a call's time is overhead.")}
         | {
             "parts": [

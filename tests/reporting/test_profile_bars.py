@@ -60,7 +60,9 @@ def study(tmp_path) -> SavedStudy:
 
 
 def test_page_and_summary_have_a_bar_and_a_sentence_for_every_device_of_a_variant(study):
+    save_profile(Path(study.study.profiles()[0]), foreign=0.3, **INT8)
     written = study.summarize()
+    assert written.page.partition("<script")[0].count("⚠ noisy") == 1
     expected = [f"{variant} on {device}" for variant, device in (("teacher", TORCH), ("teacher", ONNX), ("teacher+int8", ONNX))]
     said = re.findall(r"^- (.+): 31% of a call's time is quantizing", written.markdown, re.MULTILINE)
     assert said == expected
