@@ -24,6 +24,7 @@ include: "workflow/rules/search.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/measure.smk"
+include: "workflow/rules/profile.smk"
 include: "workflow/rules/summarize.smk"
 
 

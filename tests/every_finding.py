@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression.reporting import pairs
+from encoder_compression.reporting import pairs, profiles
 from encoder_compression.reporting.answer import answers
 from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.standing import columns, exclusions
 from encoder_compression.reporting.study_warnings import of_encoder, warnings
 from encoder_compression.reporting.verdicts import verdicts
-from saved_rows import ONNX, TORCH, SavedStudy, change, ratio, sample
+from saved_rows import ONNX, TORCH, SavedStudy, change, ratio, sample, save_profile
 
 BASELINE = sample(
     variant="teacher", is_baseline=True, runtime_alone=True, agreement=1.0, size_mb=100.0, **ratio("speedup", 1.0, None, None)
@@ -38,6 +38,7 @@ def every_finding(folder: Path) -> dict[str, list[Finding]]:
         "reasons why a row cannot win": _exclusions(),
         "answers": _answers(),
         "pairs": _pairs(folder / "compared"),
+        "profiles": _profiles(folder / "profile"),
         "warnings": [*_warnings(folder), *of_encoder({"normalised": ["hidden_act: gelu_new", "dropout: 0.3"]})],
     }
 
@@ -124,6 +125,15 @@ def _pairs(folder: Path) -> list[Finding]:
     compared = pairs.pairs(table, table.over_seeds, [variants, variants[::-1]])
     old = compared.iloc[:1].assign(trained_parameters=np.nan)
     return [finding for frame in (compared, old) for row in pairs.verdicts(frame) for finding in row]
+
+
+def _profiles(folder: Path) -> list[Finding]:
+    profile = folder / "teacher+int8" / "seed1" / ONNX / "profile"
+    findings = []
+    for largest in ("quantize/dequantize", "normalization", "runtime overhead"):
+        save_profile(profile, **{"matmul": 2.0, "attention": 0.4, "copies": 0.36, largest: 1.24})
+        findings.append(profiles.read(profile)["finding"])
+    return findings
 
 
 def _warnings(folder: Path) -> list[Finding]:

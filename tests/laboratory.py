@@ -71,6 +71,7 @@ EXPERIMENT = merge(
         ],
         "runtimes": {"teacher+lora4": ["pytorch"]},
         "compare": [["teacher", "frozen"]],
+        "profile": ["teacher"],
         "seeds": [1, 2],
     },
 )

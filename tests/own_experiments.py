@@ -12,7 +12,7 @@ from encoder_compression.config.references import check_references
 from encoder_compression.errors import UserError
 from encoder_compression.study.study import Study
 
-TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8"))
+TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8")) | {"profile": []}
 
 
 def load_options(folder: Path, names: list[str], shared: dict | None = None, **experiments: dict) -> dict[str, dict]:

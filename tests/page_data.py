@@ -110,6 +110,21 @@ def sample_grid(rows: list[dict]) -> list[dict]:
     ]
 
 
+def sample_profiles(rows: list[dict]) -> list[dict]:
+    shares = {"matmul": (0.62, "#0072b2"), "normalization": (0.11, "#009e73"), "runtime overhead": (0.27, "#c3cad1")}
+    return [
+        {"variant": row["variant"], "device": row["device"], "tokens": 26, "milliseconds": row["latency_ms_p50"], "noisy": False}
+        | {"finding": sample_finding("where_time_goes", f"{row['variant']} on {row['device']}: 27% of a call's time is overhead.")}
+        | {
+            "parts": [
+                {"kind": kind, "milliseconds": share * row["latency_ms_p50"], "share": share, "color": color}
+                for kind, (share, color) in shares.items()
+            ]
+        }
+        for row in rows
+    ]
+
+
 def sample_finding(kind: str, text: str) -> dict:
     return {"kinds": [kind], "text": text, "facts": {}}
 
@@ -142,7 +157,7 @@ def sample() -> dict:
         "answers": [{"device": device, "smallest": smallest, "fastest": fastest, "caution": None} for device in DEVICES],
         "data": [{"split": "train", "rows": 7940, "left_out": "2 (repeated text)"}, {"split": "test", "rows": 1600, "left_out": ""}],
         "processes": {"heads": ["processes", "tokens/s (range)"], "rows": [["1", "900 (890–910)"], ["2", "1,700 (1,690–1,720)"]]},
-        "comparisons": [[sample_finding("not_significant", pair)]],
+        "comparisons": [[sample_finding("not_significant", pair)]], "profiles": sample_profiles(rows),
         "columns": [sample_column(*facts) for facts in COLUMNS], "rows": rows, "baseline_score": dict.fromkeys(DEVICES, 0.861),
         "slices": sample_slices(rows), "grid": sample_grid(rows),
         "curves": [sample_curve(variant, seed) for variant in list(CHAINS)[:4] for seed in (1, 2, 3)],

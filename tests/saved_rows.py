@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from conftest import load_tiny
+from encoder_compression.measurement.operators import KINDS
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.reporting.summarize import summarize
 from encoder_compression.reporting.summary import Table
@@ -18,6 +19,7 @@ from encoder_compression.study.chain import Chain, place_of
 from encoder_compression.study.study import Study
 from encoder_compression.training.artifacts import write_curve
 
+TIMES = {"short": 0.5, "median": 1, "long": 2}  # as long as the input of median length
 LABELS = np.arange(200) % 2
 DESCRIPTION = {"rows": {"train": 1, "validation": 1, "test": len(LABELS)}, "dropped": {}, "labels": ["bad", "good"]}
 COMMIT = {"commit": "a1b2c3d" + "0" * 33, "modified": False}
@@ -84,6 +86,21 @@ def _timed(own_ms: list[float], partner_ms: list[float] | None, gap: float | Non
     return by_wall | {"processor_ms": own_ms, "partner_processor_ms": partner_ms}
 
 
+def save_profile(folder: Path, *, foreign: float = 0.0, **milliseconds: float) -> None:
+    """Save a profile in which kinds of operators take so many ``milliseconds`` of a call, and of a long input twice as many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(milliseconds.values())
+    kinds = [(kind, milliseconds.get(kind, 0.0)) for kind in KINDS]
+    rows = [
+        {"input": title, "kind": kind, "milliseconds": ms * times, "share": ms / total}
+        for title, times in TIMES.items()
+        for kind, ms in kinds
+    ]
+    pd.DataFrame(rows).to_csv(folder / "kinds.csv", index=False)
+    inputs = {title: {"tokens": 26 * times, "latency_ms": total * times} for title, times in TIMES.items()}
+    (folder / "profile.json").write_text(json.dumps({"foreign_cpu_share": foreign, "inputs": inputs}), encoding="utf-8")
+
+
 class Rooted(Study):
     """A study whose results lie in the folder that its options name."""
 
@@ -97,7 +114,17 @@ class SavedStudy:
     With seed 1 all err on the first 20 of the 200 examples, with seed 2 on the first 21, and so on.
     """
 
-    def __init__(self, root: Path, *variants: str, seeds=(1,), metric="accuracy", finetune=("teacher",), compare=(), task="classification"):
+    def __init__(
+        self,
+        root: Path,
+        *variants: str,
+        seeds=(1,),
+        metric="accuracy",
+        finetune=("teacher",),
+        compare=(),
+        profile=(),
+        task="classification",
+    ):
         options = tiny_options()
         devices = {name: options["devices"][TORCH] | device for name, device in DEVICES.items()}
         steps = {name: options["finetune"]["teacher"] for name in finetune}
@@ -109,6 +136,7 @@ class SavedStudy:
             "devices": devices,
             "finetune": steps,
             "compare": list(compare),
+            "profile": list(profile),
         }
         self.root, self.study = root, Rooted("mine", options | changes | {"root": str(root)})
         for artifact in self.study.artifacts():
@@ -154,7 +182,8 @@ class SavedStudy:
         options = self.study.options | rest | {"artifacts": self.study.artifacts()}
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
         output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
-        facts = summarize(experiment="mine", options=options, dataset=self.root, encoder=self.root, processes=None, output=output)
+        sources = {"dataset": self.root, "encoder": self.root, "processes": None, "profiled": self.study.profiles()}
+        facts = summarize(experiment="mine", options=options, **sources, output=output)
         texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page")}
         read = {name: pd.read_csv(output[name]) for name in tables} | texts
         return SimpleNamespace(facts=facts, **read)

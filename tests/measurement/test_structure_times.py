@@ -161,7 +161,7 @@ def test_a_worker_runs_on_the_split_that_it_was_told(parent, dataset, monkeypatc
 
 def test_structures_are_timed_once_for_all_seeds_and_only_where_a_target_asks(workspace):
     workspace.experiment = "fast"
-    study = {"extends": "tiny", "seeds": [3, 4], "variants": ["teacher+width40", "teacher+fast"], "compare": []}
+    study = {"extends": "tiny", "seeds": [3, 4], "variants": ["teacher+width40", "teacher+fast"], "compare": [], "profile": []}
     study["shrink"] = {"fast": {"target": {"speedup": 1.2, "device": "cpu-onnxruntime"}, "gate": 0}}
     (workspace.folder / "config/experiments/fast.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
 

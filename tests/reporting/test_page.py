@@ -125,7 +125,7 @@ def test_figures_in_each_format():
 def test_empty_parts_are_left_out_and_nan_is_refused(tmp_path):
     data = (
         sample()
-        | dict.fromkeys(("warnings", "answers", "comparisons", "data", "slices", "grid", "curves", "proofs", "provenance"), [])
+        | dict.fromkeys(("warnings", "answers", "comparisons", "profiles", "data", "slices", "grid", "curves", "proofs", "provenance"), [])
         | {"gate": None, "processes": {"heads": [], "rows": []}}
     )
     headings = re.findall("<h2>(.*?)</h2>", write(data, tmp_path))

@@ -74,7 +74,7 @@ def test_retained_is_a_dash_where_the_baseline_scores_0_and_empty_in_csv(tmp_pat
     save(study, {"teacher": HALF, "teacher+even1": range(20)}, labels=LABELS)
     study.save("teacher", TORCH, wrong=HALF)
     written = study.summarize(gate=0.9)
-    assert plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], folder=tmp_path / "plots")["pictures"]
+    assert plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], profiles=[], folder=tmp_path / "plots")["pictures"]
     assert written.summary["retained"].isna().all() and written.aggregate["retained"].isna().all()
     line = next(line for line in written.markdown.splitlines() if line.startswith("| teacher+even1"))
     assert line.split(" | ")[3] == "–"
@@ -116,7 +116,7 @@ def test_plots_of_rows_far_below_a_baseline_that_is_no_row_still_show_them(tmp_p
     study = SavedStudy(tmp_path, "teacher+int8")
     study.save("teacher+int8", ONNX, wrong=range(120))
     study.summarize()
-    plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], folder=tmp_path / "plots")
+    plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], profiles=[], folder=tmp_path / "plots")
     assert "<!-- int8 -->" in (tmp_path / "plots/quality_latency.svg").read_text(encoding="utf-8")
 
 
@@ -125,7 +125,7 @@ def test_an_interval_that_does_not_hold_its_score_is_drawn(tmp_path):
     study.summarize()
     table = pd.read_csv(tmp_path / "aggregate.csv").assign(score_ci_low=0.95, score_ci_high=0.97)
     table.to_csv(tmp_path / "aggregate.csv", index=False)
-    assert plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], folder=tmp_path / "plots")["pictures"]
+    assert plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], profiles=[], folder=tmp_path / "plots")["pictures"]
 
 
 def test_what_the_preparation_dropped_and_warned_of_is_shown(tmp_path):

@@ -93,6 +93,12 @@ def test_the_last_step_decides_which_rule_makes_an_artifact(tiny):
         ("results/tiny/teacher/seed4294967296/model", "the largest seed is 4294967295; ask for a smaller one"),
         ("results/tyny/summary.csv", "did you mean 'tiny'"),
         ("results/tiny/teacher/seed1/adapter", "has no adapter; ask for that of a chain that ends in a lora step"),
+        (
+            "results/tiny/teacher+int8/seed1/cpu-pytorch/profile",
+            "cpu-pytorch reads model/, but 'teacher.int8' is quantized and has no weights",
+        ),
+        ("results/tiny/teacher+evn1/seed1/cpu-pytorch/profile", "did you mean 'even1'"),
+        ("results/tiny/teacher/seed1/cpu-pytrch/profile", "did you mean 'cpu-pytorch'"),
         ("results/tiny/teacher+int8/seed1/compressed", "is quantized and has no weights; ask for those of its parent 'teacher'"),
     ],
 )
@@ -114,6 +120,24 @@ def test_variants_that_cannot_be_compared_are_refused(compare, message):
         load_tiny(compare=compare)
 
 
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        (["teacher", "teacher+evn1"], "profile: 'teacher+evn1' is not among the variants; did you mean 'teacher+even1'?"),
+        (["teacher+magnitude60-control"], "profile: 'teacher+magnitude60-control' is no row, as its control is off; name it under"),
+    ],
+)
+def test_variants_that_cannot_be_profiled_are_refused(profile, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_tiny(profile=profile)
+
+
+def test_a_variant_is_profiled_for_the_first_seed_on_all_devices_that_measure_it():
+    study = load_tiny(profile=["teacher+int4", "teacher+even1"], runtimes={"teacher+even1": ["openvino", "pytorch"]}, seeds=[2, 3])
+    rows = [("teacher+even1", "cpu-pytorch"), ("teacher+even1", "cpu-openvino"), ("teacher+int4", "cpu-onnxruntime")]
+    assert study.profiles() == [f"results/tiny/{variant}/seed2/{device}/profile" for variant, device in rows]
+
+
 def test_good_targets_and_other_arguments_pass(tiny):
     for argument in (
         "--cores",
@@ -126,6 +150,7 @@ def test_good_targets_and_other_arguments_pass(tiny):
         "results/tiny/teacher/seed1/compressed/model.safetensors.zst",
         "results/tiny/teacher+openvino8/seed1/openvino",
         "results/tiny/teacher/seed1/structure_times/cpu-pytorch/times.json",
+        "results/tiny/teacher+even1/seed3/cpu-openvino/profile",
     ):
         check_target(argument, {"tiny": tiny})
 

@@ -34,7 +34,7 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     assert len(pd.read_csv(finished.folder / "results/tiny/pairs.csv")) == count_pairs(study)
     assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
-    names = ("quality_latency", "quality_size", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
+    names = ("quality_latency", "quality_size", "profile", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
 
 
@@ -96,6 +96,7 @@ def test_snakemakes_own_report_holds_the_tables_and_pictures(finished):
 def test_every_artifact_tells_where_it_comes_from(finished):
     study = finished.study()
     folders = [artifact["folder"] for artifact in study.artifacts()] + [study.folder(*row) for row in study.rows()]
+    folders += study.profiles()
     for folder in [*folders, "results/tiny", "results/tiny/base", "results/tiny/dataset"]:
         record = json.loads((finished.folder / folder / "provenance.json").read_text(encoding="utf-8"))
         assert record["packages"]["torch"].startswith("2.")
@@ -111,7 +112,7 @@ def test_every_job_leaves_a_log_and_no_checkpoints(finished):
     logs = {path.stem for path in (finished.folder / "logs").rglob("*.log")}
     techniques = {"finetune", "lora", "distill", "shrink", "prune", "trim", "quantize"}
     exports = {"export", "export_openvino", "quantize_openvino"}
-    assert techniques | exports | {"prepare_encoder", "compress", "measure_cpu-pytorch", "summarize", "plot"} <= logs
+    assert techniques | exports | {"prepare_encoder", "compress", "measure_cpu-pytorch", "profile_cpu-pytorch", "summarize", "plot"} <= logs
     assert not list((finished.folder / "results").rglob("checkpoints"))
 
 
@@ -155,10 +156,32 @@ INT8_ROW = "teacher+words100+int8"
             | {f"{rule} teacher+even1" for rule in ("distill", "measure")}
             | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
         ),
-        (TINY, "  - teacher+mixed\n", "", {"summarize", "plot", "collect_summaries"}),
-        (TINY, "measure: {calls: 20", "measure: {calls: 30", {"summarize", "plot", "collect_summaries"} | {"measure"}),
+        (TINY, "  - teacher+int4\n", "", {"summarize", "plot", "collect_summaries"}),
+        (
+            TINY,
+            "measure: {calls: 20",
+            "measure: {calls: 30",
+            {"summarize", "plot", "collect_summaries", "measure", "profile teacher", "profile teacher+mixed"},
+        ),
+        (
+            TINY,
+            "profile: [teacher, teacher+mixed]",
+            "profile: [teacher, teacher+int4]",
+            {"summarize", "plot", "collect_summaries", "profile teacher+int4"},
+        ),
     ],
-    ids=["comment", "key order", "unused step", "unused quantize", "quantize option", "prune option", "other texts", "row less", "measure"],
+    ids=[
+        "comment",
+        "key order",
+        "unused step",
+        "unused quantize",
+        "quantize option",
+        "prune option",
+        "other texts",
+        "row less",
+        "measure",
+        "profile",
+    ],
 )
 def test_an_edit_reruns_what_depends_on_it_and_nothing_else(finished, path, old, new, reruns):
     file = finished.folder / path

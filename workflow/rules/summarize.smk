@@ -1,7 +1,7 @@
 """
 Turn the measurements of an experiment into tables, pictures, one report, and a card in the folder of each artifact.
 
-IN   every measurement.json, predictions.parquet and training.csv of the experiment, the compressed/ of its pruned variants,
+IN   every measurement.json, predictions.parquet and training.csv of the experiment, the compressed/ of its pruned variants, its profiles,
      processes/times.csv where it names 'processes'
 OUT  results/{experiment}/summary.csv    a row per variant, seed and device
      results/{experiment}/aggregate.csv  a row per variant and device, with intervals, tests and verdicts
@@ -19,6 +19,7 @@ rule summarize:
         inputs.of_experiment("trained_models"),
         inputs.of_experiment("compressed_models"),
         processes=inputs.of_experiment("processes_times"),
+        profiles=inputs.of_experiment("profiles"),
         dataset="results/{experiment}/dataset",
         encoder="results/{experiment}/base",
     output:
@@ -43,6 +44,7 @@ rule plot:
     input:
         models=inputs.of_experiment("trained_models"),
         pretrained=inputs.of_experiment("pretrained_models"),
+        profiles=inputs.of_experiment("profiles"),
         aggregate="results/{experiment}/aggregate.csv",
     output:
         report(directory("results/{experiment}/plots"), patterns=["{name}.svg"], caption="../report/plots.rst", category="{experiment}"),

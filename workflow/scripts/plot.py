@@ -9,5 +9,6 @@ with job(snakemake) as facts:
         aggregate=snakemake.input.aggregate,
         models=snakemake.input.models,
         pretrained=snakemake.input.pretrained,
+        profiles=snakemake.input.profiles,
         folder=snakemake.output[0],
     )

@@ -11,5 +11,6 @@ with job(snakemake) as facts:
         dataset=snakemake.input.dataset,
         encoder=snakemake.input.encoder,
         processes=snakemake.input.processes,
+        profiled=snakemake.input.profiles,
         output=dict(snakemake.output.items()),
     )

@@ -32,7 +32,8 @@ class Worker:
         self.artifact, self.dataset = artifact, Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
-        module = importlib.import_module(f"encoder_compression.runtimes.{device['runtime']}_runtime")
+        self.runtime_name = device["runtime"]
+        module = importlib.import_module(f"encoder_compression.runtimes.{self.runtime_name}_runtime")
         lengths = Workload(self.dataset, TUNED_ON).single_lengths()
         names = set(self.workload.single(0))
         self.before_mb = memory.resident_mb()
@@ -54,6 +55,21 @@ class Worker:
         """Time calls with a full batch of one length, without padding."""
         batch = self.workload.block(batch_size, length)
         return {"latencies_ms": [self._time_ms(batch) for _ in range(calls)]}
+
+    def repeat(self, *, example: int, calls: int) -> dict:
+        """Time calls with one example; returns also their shape, processor seconds, and peak memory above the imported runtime."""
+        batch = self.workload.single(example)
+        memory.reset_peak()
+        used = time.process_time()
+        latencies_ms = [self._time_ms(batch) for _ in range(calls)]
+        processor_seconds = time.process_time() - used
+        shape = list(batch["input_ids"].shape)
+        return {"latencies_ms": latencies_ms, "shape": shape, "processor_seconds": processor_seconds, "peak_mb": self._memory_mb()}
+
+    def profile(self, *, example: int, warmup: int, calls: int) -> dict:
+        """Run calls with one example under the runtime's own profiler; returns what its profile module says."""
+        module = importlib.import_module(f"encoder_compression.runtimes.{self.runtime_name}_profile")
+        return module.profile(self.runtime, self.workload.single(example), warmup=warmup, calls=calls)
 
     def throughput(self, *, batch_size: int, examples: int, padded: bool) -> dict:
         """Time so many examples of all lengths in length-sorted batches of their inputs, padded to the longest of each or of the study."""

@@ -63,7 +63,10 @@ OF_WARNINGS = {
     "ranking_limit": "how close two rows of a device may be and still be ranked",
     "encoder_settings": "settings of the encoder's files were set to their defaults",
 }
-KINDS = OF_ROWS | OF_ANSWERS | OF_WARNINGS
+OF_PROFILES = {
+    "where_time_goes": "the share of a call's time that matmul and attention take, and the largest of the other kinds",
+}
+KINDS = OF_ROWS | OF_ANSWERS | OF_WARNINGS | OF_PROFILES
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from encoder_compression.reporting.processes import NOTE as PROCESSES_NOTE
 
 PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("table.js", "plots.js", "report.js")
-EMBEDDED = ("metric", "gate", "baseline_score", "columns", "rows", "curves", "warnings", "answers", "comparisons")  # for scripts
+FINDINGS = ("warnings", "answers", "comparisons", "profiles")
+EMBEDDED = ("metric", "gate", "baseline_score", "columns", "rows", "curves", *FINDINGS)  # for scripts
 NAMES = ("variant", "device")  # drawn by the template itself, before the columns
 AXES = {"latency_ms_p50": "p50 latency, ms", "size_mb": "size on disk, MB", "memory_run_mb": "run memory, MB"}
 UNITS = {"ms": "ms", "mb": "MB", "seconds": "s", "millions": "M"}

@@ -120,6 +120,27 @@ class Proof(TypedDict):
     dtypes: str
 
 
+class Part(TypedDict):
+    """What operators of a kind take of a call."""
+
+    kind: str
+    milliseconds: float
+    share: float
+    color: str
+
+
+class Bar(TypedDict):
+    """Where the milliseconds of a call of a variant on a device go."""
+
+    variant: str
+    device: str
+    tokens: int
+    milliseconds: float
+    noisy: bool
+    parts: list[Part]
+    finding: PlainFinding
+
+
 class Origin(TypedDict):
     """Where an artifact comes from."""
 
@@ -134,12 +155,13 @@ class Origin(TypedDict):
 
 
 class Conclusions(TypedDict):
-    """What is said of all rows; ``comparisons`` has the findings of each pair."""
+    """What is said of all rows; ``comparisons`` has the findings of each pair, ``profiles`` those of profiled calls."""
 
     machine: str
     warnings: list[PlainFinding]
     answers: list[Answer]
     comparisons: list[list[PlainFinding]]
+    profiles: list[Bar]
 
 
 class Collected(TypedDict):

@@ -10,6 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 
 from encoder_compression.reporting.picture import COLORS, save
+from encoder_compression.reporting.profile_plot import plot_profiles
+from encoder_compression.reporting.profiles import read as read_profile
 from encoder_compression.reporting.training_plots import plot_trainings
 from encoder_compression.statistics.pareto import pareto_front
 from encoder_compression.study.chain import Chain, controlled
@@ -21,8 +23,8 @@ IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 
 
-def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], folder: Path) -> dict:
-    """Draw quality against latency and against size, and the training curves that lie beside ``models``; returns facts.
+def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], profiles: list[Path], folder: Path) -> dict:
+    """Draw quality against latency and against size, the ``profiles``, and the training curves that lie beside ``models``; returns facts.
 
     ``aggregate`` is the CSV of `summary.Table.over_seeds`; rows that cannot win are grey. ``pretrained`` are models of other
     experiments that some of ``models`` start from.
@@ -33,6 +35,8 @@ def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], folder:
     _plot_tradeoff(table, "latency_ms_p50", f"latency of one {table['unit'][0]}, p50 (ms, log scale)", folder / "quality_latency")
     _plot_tradeoff(table, "size_mb", "weights and graph on disk (MB, log scale)", folder / "quality_size")
     plot_trainings(models=models, pretrained=pretrained, folder=folder)
+    if profiles:
+        plot_profiles([read_profile(profile) for profile in profiles], folder / "profile")
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 

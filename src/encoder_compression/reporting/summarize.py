@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import answer, details, findings, html_report, pairs, report_data, text, verdicts
+from encoder_compression.reporting import answer, details, findings, html_report, pairs, profiles, report_data, text, verdicts
 from encoder_compression.reporting import processes as several
 from encoder_compression.reporting.cards import write_cards
 from encoder_compression.reporting.latex import latex
@@ -20,12 +20,15 @@ from encoder_compression.study.nested import put
 from encoder_compression.study.techniques import TECHNIQUES
 
 
-def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, processes: Path | None, output: dict[str, Path]) -> dict:
+def summarize(
+    *, experiment: str, options: dict, dataset: Path, encoder: Path, processes: Path | None, profiled: list[Path], output: dict[str, Path]
+) -> dict:
     """Write the tables, the report and a card beside each artifact; returns facts.
 
     ``processes`` is what a training took in one process and in several, where the experiment asks.
     ``options`` holds task, metric, budget, quality_gate if one is set, compare, encoder and dataset of the experiment, its "rows"
-    and "artifacts" (both of `study.Study`); ``output`` names the files: summary, aggregate, pairs, slices, grid, markdown, latex, page.
+    and "artifacts" (both of `study.Study`); ``profiled`` are the folders of profiles. ``output`` names the files: summary,
+    aggregate, pairs, slices, grid, markdown, latex, page.
     """
     limits = Limits(points=options["budget"]["points"], retained=options.get("quality_gate", {}).get("retained"))
     description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
@@ -44,6 +47,7 @@ def summarize(*, experiment: str, options: dict, dataset: Path, encoder: Path, p
         "warnings": warnings(table, aggregate) + of_encoder(base),
         "answers": answer.answers(aggregate, cautions(table)),
         "comparisons": comparisons,
+        "profiles": [profiles.read(folder) for folder in profiled],
     }
     shown = {"data": text.splits(description), "processes": several.read(processes)}
     shown_in_words = shown | {"processes": several.markdown(shown["processes"])}

@@ -42,6 +42,7 @@ def markdown(
     warnings: list[Finding],
     answers: list[dict],
     comparisons: list[list[Finding]],
+    profiles: list[dict],
     data: list[dict],
     processes: str,
     budget: float,
@@ -57,6 +58,7 @@ def markdown(
     parts += ["## Compared with each other", "\n".join(f"- {sentences(pair)}" for pair in comparisons)] if comparisons else []
     parts += ["## What it shows", "\n".join(verdicts)]
     parts += ["## Training in several processes", processes] if processes else []
+    parts += ["## Where a call's milliseconds go", "\n".join(f"- {bar['finding'].text}" for bar in profiles)] if profiles else []
     parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
 

@@ -8,7 +8,7 @@ from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
 IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
-OF_STRUCTURE_TIMES = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
+OF_SINGLE_CALLS = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Experiment:
         rows = self.study.table_rows()
         folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
         return sorted(f"{folder}/measurement.json" for folder in folders)
+
+    @property
+    def profiles(self) -> list[str]:
+        """The profiles that belong to every run of the experiment."""
+        return self.study.profiles()
 
     @property
     def trained_models(self) -> list[str]:
@@ -218,13 +223,19 @@ class Row(Step):
         }
 
     @property
+    def profile_options(self) -> dict:
+        """How many calls to profile, and on which device."""
+        measure = self.study.options["measure"]
+        return {"device": self.study.options["devices"][self.device], "options": {name: measure[name] for name in OF_SINGLE_CALLS}}
+
+    @property
     def structure_times_options(self) -> dict:
         """How to time structures on the device, and how to write graphs where its runtime reads them."""
         measure = self.study.options["measure"]
         return {
             "device": self.study.options["devices"][self.device],
             "export": self.study.options["export"] if self.study.form(self.device) != "model" else None,
-            "measure": {name: measure[name] for name in OF_STRUCTURE_TIMES},
+            "measure": {name: measure[name] for name in OF_SINGLE_CALLS},
         }
 
 

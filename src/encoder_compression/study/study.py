@@ -37,6 +37,8 @@ class Study:
             yield self._without_row(variant)
         for index, group in enumerate(self.options["compare"]):
             yield from (Mistake(("compare",), message, str(index)) for message in self._find_incomparable(group))
+        for index, variant in enumerate(self.options["profile"]):
+            yield from (Mistake(("profile",), message, str(index)) for message in self._find_missing_rows([variant]))
 
     def _find_wrong_chains(self) -> Iterator[Mistake]:
         """Yield the chains that cannot work. An added control is as right or wrong as what it is the control of."""
@@ -73,13 +75,18 @@ class Study:
     def _find_incomparable(self, group: list[str]) -> Iterator[str]:
         """Yield why variants of the group cannot be compared: one is no row, or no device runs them all."""
         devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
-        for variant in (variant for variant in group if not devices[variant]):
+        yield from self._find_missing_rows(group)
+        if all(devices.values()) and not set.intersection(*devices.values()):
+            yield f"no device runs all of {', '.join(group)}; make groups that share one"
+
+    def _find_missing_rows(self, variants: list[str]) -> Iterator[str]:
+        """Yield which of the variants have no row, and why."""
+        with_row = {row[0] for row in self.rows()}
+        for variant in (variant for variant in variants if variant not in with_row):
             if controlled(variant) in self.options["variants"]:
                 yield f"'{variant}' is no row, as its control is off; name it under 'variants', too"
             else:
                 yield f"'{variant}' is not among the variants{nearest(variant, self.options['variants'])}"
-        if all(devices.values()) and not set.intersection(*devices.values()):
-            yield f"no device runs all of {', '.join(group)}; make groups that share one"
 
     def technique(self, step: str) -> Technique:
         """Return the technique that the step configures."""
@@ -196,6 +203,11 @@ class Study:
             "trained": self.trained(variant, seed),
             "fitted": self._fitted(variant, seed),
         }
+
+    def profiles(self) -> list[str]:
+        """Return the folder of each profile that belongs to the experiment: of the first seed, on all devices that measure the variant."""
+        asked = [row for row in self.rows() if row[0] in self.options["profile"] and row[1] == self.options["seeds"][0]]
+        return [f"{self.folder(*row)}/profile" for row in asked]
 
     def _fitted(self, variant: str, seed: int) -> str | None:
         """Return the model of the chain's last step that fits weights to data; steps behind it round them or leave some out."""

@@ -64,6 +64,9 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
         raise UserError(f"target '{target}': {has_no(form[1], variant, studies[experiment])}")
     if device and device not in (*known, "model", "compressed", "adapter", *FORM_OF_METHOD.values()):
         raise UserError(f"target '{target}': unknown device '{device}'{nearest(device, known)}")
+    if device in known and studies[experiment].form(device) not in studies[experiment].forms(variant):
+        wanted = studies[experiment].form(device)
+        raise UserError(f"target '{target}': {device} reads {wanted}/, but {has_no(wanted, variant, studies[experiment])}")
 
 
 def has_no(form: str, variant: str, study: Study) -> str:
