@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "onnx", "onnxruntime", "openvino", "nncf",
-    "optuna", "peft", "bitsandbytes", "numpy",
+    "optuna", "peft", "bitsandbytes", "torchao", "numpy",
 )  # fmt: skip
 ISA_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
 
@@ -43,8 +43,8 @@ CACHE = Path(".snakemake/cache")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")
 
 # Packages that no process of a study imports by chance. OpenVINO and NNCF would tell a server what is converted and quantized; without
-# openvino_telemetry they use a stub of their own. peft would load bitsandbytes with every Trainer, which takes seconds.
-BLOCKED = ("openvino_telemetry", "bitsandbytes")
+# openvino_telemetry they use a stub of their own. peft would load the others with every Trainer, which takes seconds.
+BLOCKED = ("openvino_telemetry", "bitsandbytes", "torchao")
 
 
 def cpu_has_bfloat16() -> bool:
