@@ -56,7 +56,9 @@ def require_known(name: str, config: dict) -> None:
     """
     given = config.get(KEY)
     if given is not None and not (isinstance(given, dict) and (_is_of_bitsandbytes(given) or _is_of_torchao(given))):
-        raise UserError(f"{name} of the encoder: '{KEY}' says that its weights are quantized, and how is not known; give it in floating point")
+        raise UserError(
+            f"{name} of the encoder: '{KEY}' says that its weights are quantized, and how is not known; give it in floating point"
+        )
 
 
 def _is_of_bitsandbytes(given: dict) -> bool:
@@ -77,7 +79,9 @@ def _fits(given: dict, fixed: dict, free: dict[str, Callable]) -> bool:
 
 def _are_names(value) -> bool:
     """Say whether a value lists names of modules; transformers reads them as regular expressions."""
-    return isinstance(value, list) and all(isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name) for name in value)
+    return isinstance(value, list) and all(
+        isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", name) for name in value
+    )
 
 
 def _is_threshold(value) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from torch.nn.functional import pad
-from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase, TorchAoConfig
+from transformers import BitsAndBytesConfig, PreTrainedModel, TorchAoConfig
 
 from encoder_compression.data import features
 from encoder_compression.encoders import encoder_facts, pretrained, removed_heads
@@ -67,7 +67,10 @@ def _of_bitsandbytes(options: dict, outside: list[str]) -> BitsAndBytesConfig:
 
 
 def _of_torchao(options: dict, outside: list[str]) -> TorchAoConfig:
-    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, Int8WeightOnlyConfig  # takes seconds, and was not allowed before
+    from torchao.quantization import (  # takes seconds, and was not allowed before
+        Int8DynamicActivationInt8WeightConfig,
+        Int8WeightOnlyConfig,
+    )
 
     kind = Int8DynamicActivationInt8WeightConfig if options["activations"] == "int8" else Int8WeightOnlyConfig
     return TorchAoConfig(quant_type=kind(), modules_to_not_convert=outside)

@@ -52,6 +52,14 @@ def cpu_has_bfloat16() -> bool:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(hardware()["isa"]))
 
 
+def is_installed(package: str) -> bool:
+    """Say whether a package is in this environment, without importing it."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
 def packages() -> dict[str, str]:
     """Return the versions of the installed packages that shape results."""
     versions = {}
@@ -73,7 +81,7 @@ def hardware() -> dict:
         "cores": psutil.cpu_count(),
         "isa": [flag for flag in ISA_FLAGS if flag in flags],
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": _lines(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]),
+        "gpus": lines_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]),
         "system": platform.platform(),
     }
 
@@ -89,12 +97,13 @@ def _processor() -> tuple[str, set[str]]:
 
 def revision() -> dict:
     """Return the git commit of the working directory and whether tracked files differ from it; None outside git."""
-    commit = _lines(["git", "rev-parse", "HEAD"])
-    modified = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
+    commit = lines_of(["git", "rev-parse", "HEAD"])
+    modified = lines_of(["git", "status", "--porcelain", "--untracked-files=no"])
     return {"commit": commit[0] if commit else None, "modified": bool(modified)}
 
 
-def _lines(command: list[str]) -> list[str]:
+def lines_of(command: list[str]) -> list[str]:
+    """Return the lines that a program prints; none where it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

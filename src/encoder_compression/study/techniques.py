@@ -67,6 +67,7 @@ class Technique:
     needs_all_heads whether it needs layers of one shape
     sparse          whether it leaves a model whose zeros make a second, compressed file worth having
     own_dataset     whether it leaves a data set, cut for its model
+    in_float        whether the weights that it leaves are numbers that can be trained, averaged, exported and compressed
     forms           options of a step -> the artifacts that it can have
     tags            what the hub's search finds an artifact by; formatted with the options of the step
     describe        options of a step, whether the task is a corpus -> what it did, in words
@@ -95,6 +96,7 @@ class Technique:
     needs_all_heads: bool = False
     sparse: bool = False
     own_dataset: bool = False
+    in_float: bool = True
     forms: Callable[[dict], tuple[str, ...]] = _weights
     tags: tuple[str, ...] = ()
     limits: Callable[[dict, str], list[str]] = field(default=descriptions.no_limits)
@@ -238,6 +240,7 @@ _ALL = (
         reads=("parent",),
         learns=_never,
         row_cause=_FAKE_QUANTIZATION,
+        in_float=False,
         forms=lambda options: (FORM_OF_METHOD[options["method"]],),
         tags=("quantization", "int{bits}"),
         describe=descriptions.quantize,
