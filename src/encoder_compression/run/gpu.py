@@ -3,9 +3,9 @@
 Nothing here imports torch: it is asked before any job, and again by each job of a cluster, on its node.
 """
 
-import importlib.util
 import re
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 from encoder_compression.errors import UserError
@@ -78,7 +78,7 @@ def _misfit(card: Card, device: dict) -> str | None:
 
 
 def _folder(package: str) -> Path:
-    return Path(importlib.util.find_spec(package).submodule_search_locations[0])
+    return Path(distribution(package).locate_file(package))  # a spec would be hidden where imports are blocked
 
 
 def _numbers(version: str) -> tuple[int, int]:

@@ -92,6 +92,13 @@ def quantize(options: dict, corpus: bool) -> str:
     return f"weights as 8-bit integers, activations quantized as they come (dynamic INT8){outliers}"
 
 
+def tags_of_quantize(options: dict) -> tuple[str, ...]:
+    """Return what the hub's search finds a quantized artifact by: of PyTorch's the library, as the hub's own tags have it."""
+    if options["method"] in OF_PYTORCH:
+        return "quantization", f"{options['bits']}-bit", options["method"]
+    return "quantization", f"int{options['bits']}"
+
+
 def _of_pytorch(options: dict) -> str:
     """Describe a quantize step whose model PyTorch runs."""
     if options["bits"] == 4:
