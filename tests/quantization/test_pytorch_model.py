@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from encoder_compression.encoders import pretrained
+from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
+from encoder_compression.quantization import pytorch_model
 from quantized_models import STEPS, classifier, logits, logits_elsewhere, quantized, settings, tensors
 
 LAYER = "bert.encoder.layer.1.intermediate.dense.weight"
@@ -50,14 +51,14 @@ def test_eight_bits_are_off_by_no_more_than_half_a_step_of_their_output(parent, 
     codes, scales = stored.get(LAYER, stored.get(f"{name}._weight_qdata")), stored.get(f"{name}.SCB", stored.get(f"{name}._weight_scale"))
     steps = scales[:, None] / 127 if kind == "llm8" else scales
     assert codes.dtype == torch.int8
-    assert (codes.abs().amax(dim=1) >= 126).all(), "the scale is that of the largest weight of an output"
+    assert (codes.int().abs().amax(dim=1) >= 126).all(), "the scale is that of the largest weight of an output"
     assert ((codes * steps - exact).abs() <= 0.51 * steps + 1e-3 * exact.abs()).all(), "bitsandbytes rounds to float16 first"
 
 
 def test_all_outside_the_layers_keeps_every_bit(parent, step):
     before, after = tensors(parent), tensors(folder_of(parent, step))
     kept = [name for name in before if any(part in name for part in OUTSIDE)]
-    assert len(kept) > 30
+    assert len(kept) == len(before) - 12, "six matrices of each layer are quantized"
     assert all(torch.equal(before[name], after[name]) for name in kept)
     assert not [name for name in before if name not in kept and torch.equal(before[name], after.get(name, torch.zeros(1)))]
 
@@ -97,8 +98,6 @@ def test_four_bits_fill_their_blocks_with_neurons_of_zeros_and_change_nothing_by
 
 @pytest.mark.parametrize("architecture", ["distilbert", "modernbert", "roberta"])
 def test_neurons_of_zeros_leave_the_logits_of_every_kind_of_layer_alone(tmp_path, architecture):
-    from encoder_compression.quantization import pytorch_model
-
     parent = classifier(tmp_path, architecture, intermediate_size=72)
     network = pretrained.load_plain(parent, dtype=torch.float32).eval()
     before = pretrained.logits(network(input_ids=torch.tensor([[5, 9, 17]])))
@@ -120,8 +119,6 @@ def test_removed_attention_heads_are_zeros_that_stay_zero(tmp_path, dataset, kin
     parent = classifier(tmp_path)
     network = pretrained.load_model(parent)
     pretrained.remove_heads(network, {0: [1]})
-    from encoder_compression.encoders import encoder_facts
-
     pretrained.save(network, encoder_facts.load_tokenizer(parent), parent)
     folder = quantized(parent, dataset, kind)
     assert "removed_heads" not in settings(folder)

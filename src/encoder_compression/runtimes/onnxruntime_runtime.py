@@ -34,7 +34,7 @@ class Runtime:
         self.names = {node.name for node in self.session.get_inputs()}
 
     def _open(self) -> onnxruntime.InferenceSession:
-        """Return the loaded graph; UserError where operators, which it names, have no kernel of the provider and would fall back to the CPU."""
+        """Return the loaded graph; UserError, with the names of operators, where some have no kernel of the provider."""
         try:
             return onnxruntime.InferenceSession(self.graph, self._options(), providers=[self.provider])
         except Fail as error:
