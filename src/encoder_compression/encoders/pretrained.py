@@ -45,7 +45,11 @@ def load_on(folder: Path, *, hardware: str, dtype: torch.dtype) -> PreTrainedMod
     if library is None:
         return load_model(folder).to(hardware, dtype)
     allow_quantizer(library)
-    model = load_plain(folder, dtype=dtype, device_map={"": hardware})
+    model = load_plain(folder, dtype=torch.float32, device_map={"": hardware})
+    # asked for another format, transformers 5.24.0 would leave weights beside bitsandbytes' own in float32, and cast their biases
+    for tensor in (each for each in (*model.parameters(), *model.buffers()) if each.is_floating_point()):
+        if type(tensor) in (torch.nn.Parameter, torch.Tensor):  # torchao's are classes of their own
+            tensor.data = tensor.data.to(dtype)
     for layer in (module for module in model.modules() if hasattr(module, "compute_dtype")):
         layer.compute_dtype = dtype  # of products with 4-bit weights; the file names float32
     return model
