@@ -15,6 +15,7 @@ from encoder_compression.data.unlabelled import prepare_unlabelled
 from encoder_compression.export import openvino_model
 from encoder_compression.export.onnx_graph import export
 from encoder_compression.measurement.measure import measure
+from encoder_compression.quantization import pytorch_model
 from encoder_compression.run import provenance
 from encoder_compression.search import trials
 from encoder_compression.search.choice import choose
@@ -61,6 +62,8 @@ EXPERIMENT = merge(
             },
             "even1": {"parent": "teacher", "space": {"temperature": {"low": 1, "high": 2}}},
         },
+        "encoder": {"random": {"hidden_size": 64}},  # 4 bits need rows of 64
+        "quantize": {"nf4": {"method": "bitsandbytes", "bits": 4}, "llm8": {"method": "bitsandbytes"}, "torch8": {"method": "torchao"}},
         "quality_gate": {"retained": 0.5},
         "measure": {"grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
@@ -225,6 +228,10 @@ class Laboratory:
             quantize(parent=graph, dataset=self.dataset, options=options, output=self.folder / step, name="test")
         options = self.options["quantize"]["openvino8"]
         openvino_model.quantize(parent=intermediate, dataset=self.dataset, options=options, output=self.folder / "openvino8")
+
+        for step in ("nf4", "llm8", "torch8"):
+            options = self.options["quantize"][step]
+            pytorch_model.quantize(parent=self.teacher, dataset=self.dataset, options=options, output=self.folder / step)
 
     def measure(self) -> None:
         options = self.options["measure"] | {"metric": self.options["metric"]}

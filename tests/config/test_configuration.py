@@ -56,8 +56,11 @@ ALONE = {"compare": [], "runtimes": {}}  # for variants that are not those of th
             {"metric": "f1", "dataset": {"label_names": ["a", "b", "c"]}},
             "metric: f1 is that of the second of two classes, but there are 3; take macro_f1",
         ),
-        ({"quantize": {"few": {"bits": 4}}}, "quantize.few: 'bits: 4' is for the method weights; say 'method: weights', or take it out"),
-        ({"quantize": {"few": {"method": "weights", "isa": "avx2"}}}, "quantize.few: 'isa: avx2' is for the method dynamic; say"),
+        (
+            {"quantize": {"few": {"bits": 4}}},
+            "quantize.few: 'bits: 4' is for the method weights or bitsandbytes; name that, or take it out",
+        ),
+        ({"quantize": {"few": {"method": "weights", "isa": "avx2"}}}, "quantize.few: 'isa: avx2' is for the method dynamic; name"),
         ({"prune": {"two4": {"sparsity": 0.4, "scope": "fours"}}}, "prune.two4: of four neighbours one, two or three can be zero; give"),
         (
             {"prune": {"none": {"sparsity": 0.4, "ramp": {}, "training": {"epochs": 0}}}},
@@ -161,7 +164,10 @@ def test_what_a_layer_is_worth_needs_labels(tmp_path):
     [
         ({"exclude": ["contraction.0"]}, "quantize.mine.exclude.0: 'contraction.0' does not look right. Roles are query"),
         ({"exclude": ["attention"]}, "quantize.mine.exclude.0: 'attention' does not look right. Roles are query"),
-        ({"exclude": ["query"], "method": "openvino"}, "quantize.mine: 'exclude' is for ONNX Runtime; take it out"),
+        (
+            {"exclude": ["query"], "method": "openvino"},
+            "quantize.mine: 'exclude' is for the method dynamic or weights; name that, or take it out",
+        ),
         ({"exclude": "auto", "method": "weights"}, "quantize.mine: 'exclude: auto' tries products in dynamic INT8; take it out"),
     ],
 )

@@ -81,7 +81,7 @@ def test_without_profiles_there_is_neither(tmp_path):
 def test_the_picture_names_kinds_variants_and_devices(study, tmp_path):
     study.summarize()
     folders = study.study.profiles()
-    pictures = plot(aggregate=tmp_path / "aggregate.csv", models=[], profiles=folders, folder=tmp_path / "plots")["pictures"]
+    pictures = plot(aggregate=tmp_path / "aggregate.csv", models=[], pretrained=[], profiles=folders, folder=tmp_path / "plots")["pictures"]
     assert "profile.png" in pictures
     text = (tmp_path / "plots" / "profile.svg").read_text(encoding="utf-8")
     for name in (*INT8, "teacher+int8", ONNX, TORCH):

@@ -242,7 +242,7 @@ def test_weights_of_few_bits_are_read_back_within_half_a_step_and_counted_once(e
     assert described["dtypes"][f"int{bits}"] > 300_000
     weight = graphs.products(graph)["contraction.1"].input[1]
     matrix = numpy_helper.to_array(graphs.arrays(graph)[weight])
-    stored = dict(contents._stored(folder))
+    stored = {name: values for name, _, values in contents._stored(folder)}
     (name,) = (name for name in stored if name.startswith(weight) and name.endswith("_quantized"))
     (scale,) = (values for name, values in stored.items() if name.startswith(weight) and name.endswith("_scales"))
     steps = np.repeat(np.abs(scale.reshape(matrix.shape[1], -1)), 16, axis=1)

@@ -15,7 +15,7 @@ if find_spec("encoder_compression") is None:
 from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.config import frozen, load, references
 from encoder_compression.errors import UserError
-from encoder_compression.run import environment, locks
+from encoder_compression.run import environment, gpu, locks
 from encoder_compression.study import targets
 from encoder_compression.study.inputs import Inputs
 from encoder_compression.study.study import Study
@@ -33,6 +33,8 @@ try:
     if workflow.is_main_process:
         frozen.freeze(load.of_run(config, given=workflow.config_settings.config, files=workflow.config_settings.configfiles, root=ROOT))
     experiments = frozen.recall()
+    if not workflow.is_main_process:  # a job of a cluster, on the node that it was given
+        gpu.require_fit(experiments)
     studies = {name: Study(name, options) for name, options in experiments.items()}
     references.check_references(studies)
     # Snakemake shows its targets to no Snakefile; a chain with a typo should say so and not "missing rule".
@@ -47,6 +49,8 @@ inputs = Inputs(studies)
 onstart:
     try:
         refuse_orphans()
+        if workflow.local_exec:
+            gpu.require_fit(experiments)
     except UserError as error:
         sys.exit(f"Error: {error}")
     locks.record_runner()

@@ -26,7 +26,7 @@ rule prepare_encoder:
     log:
         "logs/{experiment}/prepare_encoder.log",
     params:
-        options=inputs.section("encoder"),
+        options=inputs.of_experiment("encoder_options"),
     script:
         "../scripts/prepare_encoder.py"
 

@@ -1,8 +1,8 @@
 """
-Store the weights of a graph in 8 or 4 bits. The step's method says for which runtime.
+Store the weights of a graph or a model in 8 or 4 bits. The step's method says for which runtime.
 
-IN   the parent's onnx/ or openvino/, its data set (of which train calibrates and validation chooses)
-OUT  results/{experiment}/{variant}/seed{seed}/onnx/ or openvino/
+IN   the parent's onnx/, openvino/ or model/, its data set (of which train calibrates and validation chooses or checks)
+OUT  results/{experiment}/{variant}/seed{seed}/onnx/, openvino/ or model/
 """
 
 
@@ -40,3 +40,21 @@ rule quantize_openvino:
         options=inputs.of_step("options"),
     script:
         "../scripts/quantize_openvino.py"
+
+
+rule quantize_pytorch:
+    """Apply post-training quantization to a model for PyTorch: INT8, NF4 or FP4."""
+    input:
+        parent=inputs.of_step("parent"),
+        dataset=inputs.of_step("dataset"),
+    output:
+        directory("results/{experiment}/{variant}/seed{seed}/model"),
+    log:
+        "logs/{experiment}/{variant}/seed{seed}/quantize_pytorch.log",
+    wildcard_constraints:
+        variant=targets.steps_pattern(studies, "quantize", form="model"),
+    priority: 5
+    params:
+        options=inputs.of_step("options"),
+    script:
+        "../scripts/quantize_pytorch.py"

@@ -54,7 +54,7 @@ def check_references(studies: dict[str, Study]) -> None:
         for reference in of(study.options):
             source = studies[reference["experiment"]]
             source.check(reference["variant"])
-            if "model" not in source.forms(reference["variant"]):
+            if not source.has_weights(reference["variant"]):
                 raise UserError(f"{name}: {reference['experiment']}: {has_no('model', reference['variant'], source)}")
         for step, options in study.options["distill"].items():
             if isinstance(options["start"], dict):

@@ -14,6 +14,7 @@ class Architecture:
     expansion         path of the linear layer that makes a layer's neurons, and behind them their gates where it is gated
     contraction       path of the linear layer that reads the neurons
     depth_key         key of the number of layers in config.json
+    width_key         key of how many numbers a token has between two layers
     heads_key         key of the number of attention heads
     neurons_key       key of the number of neurons of a layer
     token_types       whether it has a matrix of token types
@@ -36,6 +37,7 @@ class Architecture:
     expansion: str
     contraction: str
     depth_key: str = "num_hidden_layers"
+    width_key: str = "hidden_size"
     heads_key: str = "num_attention_heads"
     neurons_key: str = "intermediate_size"
     token_types: bool = False
@@ -102,6 +104,7 @@ _ALL = (
         expansion="ffn.lin1",
         contraction="ffn.lin2",
         depth_key="n_layers",
+        width_key="dim",
         heads_key="n_heads",
         neurons_key="hidden_dim",
     ),

@@ -75,6 +75,20 @@ def depth(encoder: Path) -> int:
     return _setting(encoder, architecture(encoder).depth_key)
 
 
+def hidden_size(encoder: Path) -> int:
+    """Return how many numbers an encoder or a model has for each token, which are the rows of its matrices."""
+    return _setting(encoder, architecture(encoder).width_key)
+
+
+def require_whole_blocks(encoder: Path, size: int) -> None:
+    """Raise UserError where the rows of an encoder's matrices are not whole blocks of so many weights."""
+    if hidden_size(encoder) % size:
+        raise UserError(
+            f"{Path(encoder) / CONFIG}: a step of the experiment needs rows of whole blocks of {size} weights, "
+            f"but the encoder has {hidden_size(encoder)}; take bits: 8 for bits: 4, and 'qlora' out"
+        )
+
+
 def attention_heads(encoder: Path) -> int:
     """Return how many attention heads each layer of an encoder or a model has in its files, removed ones included."""
     return _setting(encoder, architecture(encoder).heads_key)

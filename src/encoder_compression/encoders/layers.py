@@ -15,6 +15,14 @@ def depth(encoder: dict) -> int | None:
     return encoder_facts.depth(folder) if folder else None
 
 
+def hidden_size(encoder: dict) -> int | None:
+    """Return how wide the encoder of an experiment's options is, where that is known before it is fetched."""
+    if "random" in encoder:
+        return encoder["random"]["hidden_size"]
+    folder = local_folder(encoder)
+    return encoder_facts.hidden_size(folder) if folder else None
+
+
 def model_type(encoder: dict) -> str | None:
     """Return the architecture of an experiment's encoder, where that is known before it is fetched."""
     if "random" in encoder:

@@ -1,5 +1,7 @@
 """Encoders as the techniques see them: how to load one, what it answers, where its layers are, what its weights are."""
 
+import importlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,12 +10,15 @@ from pathlib import Path
 import torch
 import transformers
 from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import ModelOutput
+from transformers.quantizers import quantizer_torchao
+from transformers.utils import ModelOutput, import_utils
 
-from encoder_compression.encoders import removed_heads
+from encoder_compression.encoders import quantization_config, removed_heads
 from encoder_compression.encoders.architectures import ARCHITECTURES, ROLES, Architecture
 from encoder_compression.encoders.encoder_facts import SAFE, load_config
+from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
+from encoder_compression.run import environment
 
 
 def load_model(folder: Path) -> PreTrainedModel:
@@ -34,6 +39,39 @@ def auto_class(folder: Path) -> str:
     if "For" not in architecture:
         raise UserError(f"{folder}/config.json names no model with a head under 'architectures'; delete the folder and run the workflow")
     return f"AutoModel{architecture[architecture.index('For') :]}"
+
+
+def load_plain(folder: Path, **more) -> PreTrainedModel:
+    """Return the model of a folder as plain transformers loads it, removed heads as zeros; ``more`` goes to ``from_pretrained``."""
+    return getattr(transformers, auto_class(folder)).from_pretrained(folder, use_safetensors=True, **SAFE, **more)
+
+
+def load_on(folder: Path, *, hardware: str, dtype: torch.dtype) -> PreTrainedModel:
+    """Return the model of a folder on "cpu" or "cuda" with its floating-point weights in ``dtype``; quantized ones stay what they are."""
+    library = quantization_config.library(read_json(Path(folder) / CONFIG))
+    if library is None:
+        return load_model(folder).to(hardware, dtype)
+    allow_quantizer(library)
+    model = load_plain(folder, dtype=torch.float32, device_map={"": hardware})
+    # asked for another format, transformers 5.24.0 would leave weights beside bitsandbytes' own in float32, and cast their biases
+    for tensor in (each for each in (*model.parameters(), *model.buffers()) if each.is_floating_point()):
+        if type(tensor) in (torch.nn.Parameter, torch.Tensor):  # torchao's are classes of their own
+            tensor.data = tensor.data.to(dtype)
+    for layer in (module for module in model.modules() if hasattr(module, "compute_dtype")):
+        layer.compute_dtype = dtype  # of products with 4-bit weights; the file names float32
+    return model
+
+
+def allow_quantizer(library: str) -> None:
+    """Let this process import a library of quantized weights, without the line that bitsandbytes would print at each product.
+
+    transformers asks once whether a library is there, and that may have been while it was blocked.
+    """
+    environment.allow_import(library)
+    getattr(import_utils, f"is_{library}_available").cache_clear()
+    if library == "torchao":
+        importlib.reload(quantizer_torchao)  # which imports torchao where it is there
+    logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def add_head(folder: Path, auto_class: str, head: dict) -> PreTrainedModel:

@@ -7,6 +7,7 @@ sees them. docs/security.md tells what is known.
 import json
 from pathlib import Path
 
+from encoder_compression.encoders import quantization_config
 from encoder_compression.encoders.architectures import ARCHITECTURES
 from encoder_compression.errors import UserError, nearest
 
@@ -48,6 +49,7 @@ def require_harmless(folder: Path) -> None:
         _require_no_code(name, content)
         _require_one_chat_template(name, content)
         _require_one_tokenizer(name, content)
+    quantization_config.require_known(CONFIG, contents[CONFIG])
     if (folder / ADDED_TOKENS).exists():
         _require_ids(read_json(folder / ADDED_TOKENS))
 

@@ -49,13 +49,13 @@ def zeros_in_matrices(artifact: Path) -> int:
 def _dtypes(artifact: Path) -> dict[str, int]:
     """Return how many elements the file stores in each number format, scales and shapes included."""
     counts = Counter()
-    for _, values in _stored(artifact):
-        counts[str(values.dtype)] += values.size
+    for _, number_format, values in _stored(artifact):
+        counts[number_format] += values.size
     return dict(counts.most_common())
 
 
-def _stored(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, array) of everything that the file stores."""
+def _stored(artifact: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (name, number format, array) of everything that the file stores, weights of few bits one by one."""
     return _reader(artifact).stored(artifact)
 
 

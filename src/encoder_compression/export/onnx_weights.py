@@ -11,8 +11,12 @@ from onnx import numpy_helper
 NO_PARAMETERS = ("_scale", "_scales", "_zero_point", "_equalizer")  # names of what only says how to read or scale others
 
 
-def stored(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, array) of all constants; weights of few bits one by one, and not as the bytes that they are packed in."""
+def stored(artifact: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (name, number format, array) of all constants; weights of few bits one by one, and not as the bytes that they are packed in."""
+    yield from ((name, str(values.dtype), values) for name, values in _constants(artifact))
+
+
+def _constants(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
     graph = onnx.load(Path(artifact) / "model.onnx").graph
     packed = {node.input[1]: node for node in graph.node if node.op_type == "MatMulNBits"}
     for tensor in graph.initializer:
@@ -30,7 +34,7 @@ def arrays(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
     Those are the floating-point constants with a dimension and the quantized ones; shapes, positions, masks and scales are
     no parameters.
     """
-    constants = dict(stored(artifact))
+    constants = dict(_constants(artifact))
     for name, values in constants.items():
         if name.endswith("_quantized"):
             zero_point = constants.get(name.removesuffix("_quantized") + "_zero_point", np.zeros(1, dtype=np.int8))

@@ -9,9 +9,9 @@ import openvino
 ON_THE_WAY = ("Convert", "Multiply")  # between a table of 8-bit codes and its look-up
 
 
-def stored(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, array) of all constants of an artifact's graph."""
-    yield from ((node.get_friendly_name(), node.data) for node in _constants(artifact))
+def stored(artifact: Path) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (name, number format, array) of all constants of an artifact's graph."""
+    yield from ((node.get_friendly_name(), str(node.data.dtype), node.data) for node in _constants(artifact))
 
 
 def arrays(artifact: Path) -> Iterator[tuple[str, np.ndarray]]:

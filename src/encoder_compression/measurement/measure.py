@@ -18,6 +18,7 @@ from encoder_compression.run import progress
 
 ROUNDING = 1e-4  # of the largest logit: what another order of sums may change
 FLOATS = {"float32", "bfloat16", "float16"}
+QUANTIZED = ("int8", "int4", "nf4", "fp4")  # formats of stored weights
 
 
 def measure(
@@ -165,7 +166,7 @@ def _require_proof(proof_facts: dict, device: dict) -> None:
         raise UserError("the device asks for int8, but no matrix product ran in it; the row would be mislabelled")
     if device.get("compile") and not proof["compiled"]:
         raise UserError("the device asks for compiled code, but none ran; the row would be mislabelled")
-    stored = sum(proof_facts["dtypes"].get(name, 0) for name in ("int8", "int4")) / sum(proof_facts["dtypes"].values())
+    stored = sum(proof_facts["dtypes"].get(name, 0) for name in QUANTIZED) / sum(proof_facts["dtypes"].values())
     if stored > 0.1 and not {"int8", "few-bit weights"} & set(proof["matmuls"]):
         raise UserError(
             "the weights are integers, but no matrix product ran with them; quantize on a machine like this one,"

@@ -5,9 +5,8 @@ from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit, Params4bit
 
 from encoder_compression.encoders import pretrained
-from encoder_compression.errors import UserError
-
-BLOCK = 64  # weights that share a scale
+from encoder_compression.encoders.quantization_config import BLOCK
+from encoder_compression.quantization import blocks
 
 
 def hold(network: torch.nn.Module) -> None:
@@ -16,9 +15,8 @@ def hold(network: torch.nn.Module) -> None:
     What multiplies them is float32, or what autocast makes of it. Raises UserError where the rows of a layer are not whole blocks
     of weights that share a scale: on the CPU the library would read the wrong scales for them.
     """
-    for name, layer in pretrained.encoder_linears(network).items():
-        if layer.in_features % BLOCK:
-            raise UserError(f"qlora: the rows of {name} have {layer.in_features} weights, not whole blocks of {BLOCK}; take 'qlora' out")
+    blocks.require_whole(pretrained.encoder_linears(network), "qlora", "take 'qlora' out")
+    for layer in pretrained.encoder_linears(network).values():
         held = Linear4bit(
             layer.in_features,
             layer.out_features,

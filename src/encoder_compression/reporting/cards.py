@@ -29,6 +29,7 @@ PACKAGES = {  # that the code of a card imports
     "onnx": ("onnxruntime", "transformers"),
     "openvino": ("openvino", "transformers"),
 }
+QUANTIZERS = {"bitsandbytes": ("accelerate", "bitsandbytes"), "torchao": ("torchao",)}  # what transformers needs besides
 IN_MODEL = ("compressed", "adapter")  # forms of weights that were measured as model/
 HUB_METRICS = {"macro_f1": "f1", "matthews": "matthews_correlation"}  # where the hub's name is not ours
 
@@ -80,6 +81,7 @@ def _needs(artifact: dict, rows: list[dict]) -> list[str]:
     names = [*PACKAGES[artifact["form"]]]
     if artifact["form"] == "adapter" and artifact["steps"][-1]["options"].get("qlora"):
         names.append("bitsandbytes")
+    names += QUANTIZERS.get(artifact["steps"][-1]["options"].get("method"), ())
     versions = rows[0]["packages"] if rows else {}
     return [f"{name}=={versions[name].partition('+')[0]}" if name in versions else name for name in names]
 
@@ -142,7 +144,7 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
 def _tags(artifact: dict) -> list[str]:
     """Return what the hub's search finds the artifact by; a control is no distilled model."""
     steps = [step for step in artifact["steps"] if not is_control(step["step"])]
-    tags = [tag.format(**step["options"]) for step in steps for tag in TECHNIQUES[step["technique"]].tags]
+    tags = [tag for step in steps for tag in TECHNIQUES[step["technique"]].tags(step["options"])]
     return [*dict.fromkeys(tags), *([artifact["form"]] if artifact["form"] in GRAPHS else []), "encoder-compression"]
 
 

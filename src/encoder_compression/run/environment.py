@@ -15,7 +15,7 @@ from encoder_compression.errors import UserError
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "datasets", "accelerate", "optimum", "onnx", "onnxruntime", "openvino", "nncf",
-    "optuna", "peft", "bitsandbytes", "numpy",
+    "optuna", "peft", "bitsandbytes", "torchao", "numpy",
 )  # fmt: skip
 ISA_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "bf16")
 
@@ -46,13 +46,21 @@ CACHE = Path(".snakemake/cache")
 CACHE_VARIABLES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "HF_HOME")
 
 # Packages that no process of a study imports by chance. OpenVINO and NNCF would tell a server what is converted and quantized; without
-# openvino_telemetry they use a stub of their own. peft would load bitsandbytes with every Trainer, which takes seconds.
-BLOCKED = ("openvino_telemetry", "bitsandbytes")
+# openvino_telemetry they use a stub of their own. peft would load the others with every Trainer, which takes seconds.
+BLOCKED = ("openvino_telemetry", "bitsandbytes", "torchao")
 
 
 def cpu_has_bfloat16() -> bool:
     """Say whether the processor multiplies matrices of bfloat16 by instructions of its own."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(hardware()["isa"]))
+
+
+def is_installed(package: str) -> bool:
+    """Say whether a package is in this environment, without importing it."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def packages() -> dict[str, str]:
@@ -76,7 +84,7 @@ def hardware() -> dict:
         "cores": psutil.cpu_count(),
         "isa": [flag for flag in ISA_FLAGS if flag in flags],
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "gpus": _lines(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]),
+        "gpus": lines_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]),
         "system": platform.platform(),
     }
 
@@ -92,12 +100,13 @@ def _processor() -> tuple[str, set[str]]:
 
 def revision() -> dict:
     """Return the git commit of the working directory and whether tracked files differ from it; None outside git."""
-    commit = _lines(["git", "rev-parse", "HEAD"])
-    modified = _lines(["git", "status", "--porcelain", "--untracked-files=no"])
+    commit = lines_of(["git", "rev-parse", "HEAD"])
+    modified = lines_of(["git", "status", "--porcelain", "--untracked-files=no"])
     return {"commit": commit[0] if commit else None, "modified": bool(modified)}
 
 
-def _lines(command: list[str]) -> list[str]:
+def lines_of(command: list[str]) -> list[str]:
+    """Return the lines that a program prints; none where it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from encoder_compression.errors import UserError
 from encoder_compression.runtimes.workload import Batch
@@ -26,11 +27,25 @@ class Runtime:
         if self.provider not in onnxruntime.get_available_providers():
             raise UserError(f"this build of onnxruntime has no {self.provider}; install one that has or take the device out of 'devices'")
         self.graph = artifact / "model.onnx"
-        self.session = onnxruntime.InferenceSession(self.graph, self._options(), providers=[self.provider])
+        self.session = self._open()
         used = self.session.get_providers()
         if used[0] != self.provider:
             raise UserError(f"onnxruntime fell back from {self.provider} to {used[0]}; the row would be mislabelled")
         self.names = {node.name for node in self.session.get_inputs()}
+
+    def _open(self) -> onnxruntime.InferenceSession:
+        """Return the loaded graph; UserError, with the names of operators, where some have no kernel of the provider."""
+        try:
+            return onnxruntime.InferenceSession(self.graph, self._options(), providers=[self.provider])
+        except Fail as error:
+            if "fallback to CPU EP" not in str(error):
+                raise
+        elsewhere = operators_elsewhere(self.graph, self.provider)
+        names = ", ".join(f"{count} {name}" for name, count in elsewhere.most_common(4))
+        raise UserError(
+            f"{self.graph}: {sum(elsewhere.values())} nodes have no kernel of {self.provider} ({names}) and would fall back to the CPU; "
+            "quantize with 'method: weights', or name other runtimes for the variant under 'runtimes'"
+        )
 
     def _options(self) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()
@@ -83,3 +98,13 @@ class Runtime:
     def device_memory_mb(self) -> float | None:
         """ONNX Runtime does not tell what it holds on a device."""
         return None
+
+
+def operators_elsewhere(graph: Path, provider: str) -> Counter:
+    """Return how many nodes of each operator ONNX Runtime gives to another provider, by its own account of the graph as it would run."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = onnxruntime.InferenceSession(graph, options, providers=[provider])
+    parts = [part for part in session.get_provider_graph_assignment_info() if part.ep_name != provider]
+    return Counter(node.op_type for part in parts for node in part.get_nodes())

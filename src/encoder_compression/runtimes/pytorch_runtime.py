@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment
+from encoder_compression.runtimes import quantized_products
 from encoder_compression.runtimes.workload import Batch
 
 # operators that multiply by a weight matrix, and their inputs' formats, as PyTorch's profile calls them
@@ -34,8 +35,9 @@ class Runtime:
         if precision == "bfloat16" and self.hardware == "cpu" and not environment.cpu_has_bfloat16():
             raise UserError("this CPU has no bfloat16; take the device out of 'devices' or give it precision: float32")
         torch.set_num_threads(device["threads"])
-        model = pretrained.load_model(artifact).eval()
-        self.model = to_int8(model) if precision == "int8" else model.to(self.hardware, getattr(torch, precision))
+        floats = torch.float32 if precision == "int8" else getattr(torch, precision)
+        model = pretrained.load_on(artifact, hardware=self.hardware, dtype=floats).eval()
+        self.model = to_int8(model) if precision == "int8" else model
         self.is_compiled = bool(device.get("compile"))
         self.told: dict = {}
 
@@ -84,10 +86,11 @@ class Runtime:
             profile.export_chrome_trace(str(file))
             events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
         ran = Counter(event.get("cat") for event in events)
-        formats = (_format(event) for event in events)
+        formats, others = quantized_products.split(events, config=self.model.config.to_dict(), hardware=self.hardware)
+        formats.update(name for name in map(_format, others) if name)
         return {
             "nodes": {"cuda": ran["kernel"]} if ran["kernel"] else {"cpu": ran["cpu_op"]},
-            "matmuls": dict(Counter(name for name in formats if name)),
+            "matmuls": dict(formats),
             "compiled": sum(event["name"].startswith(COMPILED) for event in events),
         }
 
@@ -104,7 +107,7 @@ def to_int8(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model with linear layers that multiply in 8 bits on the CPU; all else stays in float32.
 
     Weights are signed with a scale per output, activations unsigned with one by batch, of 7 bits where the processor lacks
-    VNNI. torchao, which is to follow this function, has no kernels for it on CPUs: eager it is slower than float32.
+    VNNI. torchao, which is to follow this function, multiplies in 8 bits as well, but eager it is slower than float32.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,5 +1,7 @@
 """What a step of each technique did, in words, and what to know before its artifacts are used: for model cards."""
 
+from encoder_compression.study.forms import OF_PYTORCH
+
 
 def no_limits(options: dict, form: str) -> list[str]:
     """Return nothing: a technique that limits no use."""
@@ -79,6 +81,8 @@ def trim(options: dict, corpus: bool) -> str:
 
 def quantize(options: dict, corpus: bool) -> str:
     """Describe a quantize step."""
+    if options["method"] in OF_PYTORCH:
+        return _of_pytorch(options)
     if options["method"] == "openvino":
         inputs = _count(options["calibration"], "input")
         return f"weights and activations as 8-bit integers, their scales fixed on {inputs} of the training data (NNCF)"
@@ -86,6 +90,25 @@ def quantize(options: dict, corpus: bool) -> str:
         return f"weights of its layers as {options['bits']}-bit integers with a scale for every {options['block']} inputs"
     outliers = ", outliers of both evened out before" if options["equalize"] else ""
     return f"weights as 8-bit integers, activations quantized as they come (dynamic INT8){outliers}"
+
+
+def tags_of_quantize(options: dict) -> tuple[str, ...]:
+    """Return what the hub's search finds a quantized artifact by: of PyTorch's the library, as the hub's own tags have it."""
+    if options["method"] in OF_PYTORCH:
+        return "quantization", f"{options['bits']}-bit", options["method"]
+    return "quantization", f"int{options['bits']}"
+
+
+def _of_pytorch(options: dict) -> str:
+    """Describe a quantize step whose model PyTorch runs."""
+    if options["bits"] == 4:
+        scales = ", themselves in 8 bits" if options["double"] else ""
+        return f"weights of its layers as {options['type'].upper()}, 4 bits with a scale for every 64{scales} (bitsandbytes)"
+    if options["method"] == "bitsandbytes":
+        return f"weights of its layers and their inputs as 8-bit integers, inputs beyond {options['threshold']:g} in float (LLM.int8())"
+    if options["activations"] == "int8":
+        return "weights of its layers as 8-bit integers, their inputs quantized as they come (dynamic INT8 of torchao)"
+    return "weights of its layers as 8-bit integers, multiplied in float (weight-only INT8 of torchao)"
 
 
 def limits_of_lora(options: dict, form: str) -> list[str]:
@@ -118,6 +141,8 @@ def limits_of_prune(options: dict, form: str) -> list[str]:
 
 def limits_of_quantize(options: dict, form: str) -> list[str]:
     """Return what to know of scales of activations."""
+    if options["method"] in OF_PYTORCH:
+        return _limits_of_pytorch(options)
     slower = "on processors without integer instructions the graph can be slower than the float one."
     if options["method"] == "openvino":
         return [f"The scales of activations are those of the training data; {slower}"]
@@ -125,6 +150,15 @@ def limits_of_quantize(options: dict, form: str) -> list[str]:
         batch = "The scales of activations depend on the batch, so an answer near the border can depend on the other texts in it"
         return [f"{batch}; {slower}"]
     return []
+
+
+def _limits_of_pytorch(options: dict) -> list[str]:
+    limits = ["Embeddings, pooler and head are in float, and often most of the file. Removed attention heads are multiplied, as zeros."]
+    if options["bits"] == 4:
+        limits.append("On a processor with AVX512-BF16 bitsandbytes multiplies in bfloat16, elsewhere in the format of the inputs.")
+    elif options["method"] == "torchao" and options["activations"] == "int8":
+        limits.append("Without torch.compile it is slower than the float model on a processor.")
+    return limits
 
 
 def _whole(options: dict, corpus: bool) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from encoder_compression.encoders.quantization_config import BLOCK
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -28,6 +29,11 @@ class Experiment:
         """The model of another experiment that is the encoder of this one."""
         source = self.study.options["encoder"]
         return self.model_of(source["variant"]) if "variant" in source else []
+
+    @property
+    def encoder_options(self) -> dict:
+        """Where the encoder comes from and, where a step cuts its rows into blocks, of how many weights these are."""
+        return self.study.options["encoder"] | ({"blocks": BLOCK} if self.study.cuts_blocks() else {})
 
     @property
     def language_model(self) -> str:

@@ -4,9 +4,27 @@ from collections.abc import Iterator
 
 from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import Mistake, nearest
+from encoder_compression.run import environment, gpu
+from encoder_compression.study.forms import OF_PYTORCH
 
-# Options of a quantize step that one method alone reads, each with the value that changes nothing elsewhere.
-OF_METHOD = {"weights": {"bits": 8, "block": 32}, "dynamic": {"isa": "auto", "per_channel": True, "equalize": True}}
+GRAPH = ("dynamic", "weights", "openvino")
+# Options of a quantize step that not every method reads: the methods that do, and the value that changes nothing for others.
+OF_METHODS = {
+    "bits": (("weights", "bitsandbytes"), 8),
+    "block": (("weights",), 32),
+    "isa": (("dynamic",), "auto"),
+    "per_channel": (("dynamic",), True),
+    "equalize": (("dynamic",), True),
+    "embeddings": (GRAPH, None),
+    "calibration": (GRAPH, None),
+    "drop": (GRAPH, None),
+    "exclude": (("dynamic", "weights"), []),
+    "type": (("bitsandbytes",), None),
+    "double": (("bitsandbytes",), None),
+    "threshold": (("bitsandbytes",), None),
+    "activations": (("torchao",), None),
+}
+OF_BITS = {"type": 4, "double": 4, "threshold": 8}  # of bitsandbytes
 Place = tuple[str, ...]
 
 
@@ -82,21 +100,38 @@ def trim(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
 
 
 def quantize(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
-    """Yield what does not fit the options of a quantize step."""
+    """Yield what does not fit the options of a quantize step, or what the machine lacks for its method."""
     yield from _check_method(step, place)
     yield from _check_excluded(step, options["task"], place)
+    if step["method"] in OF_PYTORCH:
+        yield from _check_package(step["method"], options["devices"], place)
 
 
 def _check_method(step: dict, place: Place) -> Iterator[Mistake]:
-    for method, name, plain in [(method, name, plain) for method, options in OF_METHOD.items() for name, plain in options.items()]:
-        if method != step["method"] and step[name] != plain:
-            yield Mistake(place, f"'{name}: {step[name]}' is for the method {method}; say 'method: {method}', or take it out", name)
+    for name, (methods, plain) in OF_METHODS.items():
+        if step["method"] not in methods and step.get(name, plain) != plain:
+            given = name if isinstance(step[name], list | dict) else f"{name}: {step[name]}"
+            yield Mistake(place, f"'{given}' is for the method {' or '.join(methods)}; name that, or take it out", name)
+    for name, bits in OF_BITS.items() if step["method"] == "bitsandbytes" else ():
+        if name in step and step["bits"] != bits:
+            yield Mistake(place, f"'{name}' is for bits: {bits}; say so, or take it out", name)
+
+
+def _check_package(method: str, devices: dict, place: Place) -> Iterator[Mistake]:
+    """Yield that the package of a method for PyTorch is missing, or has no kernels for the CUDA of a device."""
+    if not environment.is_installed(method):
+        yield Mistake(place, f"the package {method} is not installed; make the environment anew with 'make .venv/ready'", "method")
+        return
+    on_cuda = [name for name, device in devices.items() if (device["runtime"], device["hardware"]) == ("pytorch", "cuda")]
+    lacking = gpu.lacks_kernels(method) if on_cuda else None
+    if lacking:
+        yield Mistake(place, f"{lacking}; install one that has, or take the device '{on_cuda[0]}' out", "method")
 
 
 def _check_excluded(step: dict, task: str, place: Place) -> Iterator[Mistake]:
-    if step["exclude"] and step["method"] == "openvino":
-        yield Mistake(place, "'exclude' is for ONNX Runtime; take it out, or the method openvino", "exclude")
-    elif step["exclude"] == "auto" and step["method"] != "dynamic":
+    if step.get("exclude") != "auto":
+        return
+    if step["method"] == "weights":
         yield Mistake(place, "'exclude: auto' tries products in dynamic INT8; take it out, or list the products", "exclude")
-    if step["exclude"] == "auto" and task == "regression" and step["drop"]["agreement"]:
+    if task == "regression" and step["drop"]["agreement"]:
         yield Mistake(place, "numbers never agree exactly; set drop.agreement to 0, so that points alone decide", "drop")

@@ -1,6 +1,7 @@
 """Whether the options of a step fit the steps before it, technique by technique."""
 
-from encoder_compression.encoders.layers import depth
+from encoder_compression.encoders.layers import depth, hidden_size
+from encoder_compression.encoders.quantization_config import BLOCK
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain, is_control
 from encoder_compression.study.nested import tried_values
@@ -37,7 +38,7 @@ def average(study, where: str, step: str, before: Chain) -> None:
         if variant == before:
             raise UserError(f"{where}: '{step}' averages '{before}' with itself; name others under 'with'")
         names = [study.technique(name).name for name in variant.steps]
-        if "average" in names or "model" not in study.forms(variant):
+        if "average" in names or not study.has_weights(variant):
             raise UserError(f"{where}: '{step}' averages with '{variant}', which must have weights of its own; name what it is made of")
         study.check(variant)
         counts = count_layers(study, before), count_layers(study, variant)
@@ -61,16 +62,28 @@ def _sparsities(study, step: str) -> list[float]:
 
 
 def quantize(study, where: str, step: str, before: Chain) -> None:
-    """Refuse a quantize step that stores other numbers than those that a qat step before it has trained for."""
+    """Refuse a quantize step that stores other numbers than a qat step before it has trained for, or that cannot cut rows into blocks."""
     quantized = study.step_options(step)
     for aware in (earlier for earlier in before.steps if study.technique(earlier).name == "qat" and not is_control(earlier)):
         learnt = study.step_options(aware)
-        stored = (quantized["bits"], quantized["block"]) if quantized["method"] == "weights" else (8, learnt["block"])
-        if stored != (learnt["bits"], learnt["block"]):
+        if _stored(quantized, learnt["block"]) != (learnt["bits"], learnt["block"]):
             raise UserError(
                 f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
-                "bits: 8 is for the methods dynamic and openvino, bits: 4 for weights with the same block"
+                "bits: 8 is for all methods that store 8, bits: 4 for weights with the same block"
             )
+    width = hidden_size(study.options["encoder"])
+    if quantized["method"] == "bitsandbytes" and quantized["bits"] == 4 and width and width % BLOCK:
+        raise UserError(f"{where}: '{step}' needs rows of whole blocks of {BLOCK} weights, but the encoder has {width}; take bits: 8")
+
+
+def _stored(quantized: dict, block: int) -> tuple[int | None, int]:
+    """Return the bits of the integers that a quantize step stores, and how many inputs share a scale.
+
+    None where the bits stand for other numbers; ``block`` is what a qat step was told, which of 8 bits means nothing.
+    """
+    if quantized["method"] == "weights":
+        return quantized["bits"], quantized["block"]
+    return (None if quantized["bits"] == 4 else 8), block
 
 
 def count_layers(study, variant: str) -> int | None:

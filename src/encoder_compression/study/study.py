@@ -31,7 +31,7 @@ class Study:
         yield from wrong
         if any(mistake.place != ("search",) for mistake in wrong):
             return
-        if "model" not in self.forms(baseline):
+        if not self.has_weights(baseline):
             yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends in a quantized step", "variant")
         for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
             yield self._without_row(variant)
@@ -151,6 +151,15 @@ class Study:
         """
         return self.last_technique(variant).forms(self.step_options(variant))
 
+    def has_weights(self, variant: str) -> bool:
+        """Return whether a variant has weights in floating point."""
+        return self.last_technique(variant).in_float
+
+    def cuts_blocks(self) -> bool:
+        """Return whether a step of a variant puts weights into 4 bits that bitsandbytes cuts into blocks."""
+        steps = [self.step_options(step) for variant in self.options["variants"] for step in Chain(variant).steps]
+        return any(options.get("qlora") or (options.get("method"), options.get("bits")) == ("bitsandbytes", 4) for options in steps)
+
     def form(self, device: str) -> str:
         """Return which artifact the device reads."""
         return FORM_OF_RUNTIME[self.options["devices"][device]["runtime"]]
@@ -222,7 +231,7 @@ class Study:
             models += [(prefix, seed) for averaged_chain in averaged for prefix in Chain(averaged_chain).prefixes]
             if self.learns_from_ensemble(chain):
                 models += [(prefix, each) for prefix in self.teacher(chain).prefixes for each in self.options["seeds"]]
-            models += [(chain, seed)] if "model" in self.forms(chain) else []
+            models += [(chain, seed)] if self.has_weights(chain) else []
         return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(models)]
 
     def control(self, variant: str) -> str | None:

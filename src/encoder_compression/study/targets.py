@@ -19,8 +19,8 @@ def steps_pattern(studies: dict[str, Study], *techniques: str, form: str | None 
 
 
 def weights_pattern(studies: dict[str, Study]) -> str:
-    """Return a regular expression of the chains that have weights."""
-    return steps_pattern(studies, *TECHNIQUES, form="model")
+    """Return a regular expression of the chains that have weights in floating point."""
+    return steps_pattern(studies, *(name for name, technique in TECHNIQUES.items() if technique.in_float))
 
 
 def structures_pattern(studies: dict[str, Study]) -> str:

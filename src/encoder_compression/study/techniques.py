@@ -45,6 +45,10 @@ def _weights(step_options: dict) -> tuple[str, ...]:
     return ("model", "compressed", "onnx", "openvino")
 
 
+def _named(*tags: str) -> Callable[[dict], tuple[str, ...]]:
+    return lambda options: tags
+
+
 @dataclass(frozen=True)
 class Technique:
     """One technique. Its name is that of the section in an experiment's file, of its rule, its script and its function.
@@ -67,8 +71,9 @@ class Technique:
     needs_all_heads whether it needs layers of one shape
     sparse          whether it leaves a model whose zeros make a second, compressed file worth having
     own_dataset     whether it leaves a data set, cut for its model
+    in_float        whether the weights that it leaves are numbers that can be trained, averaged, exported and compressed
     forms           options of a step -> the artifacts that it can have
-    tags            what the hub's search finds an artifact by; formatted with the options of the step
+    tags            options of a step -> what the hub's search finds an artifact by
     describe        options of a step, whether the task is a corpus -> what it did, in words
     limits          options of a step, form of the artifact -> what to know before using it, in sentences
     check           raises UserError where the options of a step do not fit the steps before it
@@ -95,8 +100,9 @@ class Technique:
     needs_all_heads: bool = False
     sparse: bool = False
     own_dataset: bool = False
+    in_float: bool = True
     forms: Callable[[dict], tuple[str, ...]] = _weights
-    tags: tuple[str, ...] = ()
+    tags: Callable[[dict], tuple[str, ...]] = _named()
     limits: Callable[[dict, str], list[str]] = field(default=descriptions.no_limits)
     check: Callable = step_checks.none
     check_options: Callable = option_checks.none
@@ -132,7 +138,7 @@ _ALL = (
         ),
         searchable=True,
         forms=lambda options: (*_weights(options), "adapter"),
-        tags=("lora",),
+        tags=_named("lora"),
         describe=descriptions.lora,
         limits=descriptions.limits_of_lora,
         check=step_checks.lora,
@@ -152,7 +158,7 @@ _ALL = (
         of_corpus=True,
         structures=True,
         needs_all_heads=True,
-        tags=("knowledge-distillation",),
+        tags=_named("knowledge-distillation"),
         describe=descriptions.distill,
         check_options=option_checks.distill,
     ),
@@ -160,7 +166,7 @@ _ALL = (
         name="average",
         follows=(*TRAINED, "shrink"),
         reads=("parent", "others"),
-        tags=("model-soup",),
+        tags=_named("model-soup"),
         describe=descriptions.average,
         check=step_checks.average,
     ),
@@ -179,7 +185,7 @@ _ALL = (
         ),
         searchable=True,
         needs_all_heads=True,
-        tags=("structured-pruning",),
+        tags=_named("structured-pruning"),
         describe=descriptions.shrink,
         check_options=option_checks.shrink,
     ),
@@ -198,7 +204,7 @@ _ALL = (
         adds_up=True,
         searchable=True,
         sparse=True,
-        tags=("pruning",),
+        tags=_named("pruning"),
         describe=descriptions.prune,
         limits=descriptions.limits_of_prune,
         check=step_checks.prune,
@@ -214,7 +220,7 @@ _ALL = (
         shows_later=True,
         searchable=True,
         settled=("bits", "block"),  # which the quantize step behind it stores
-        tags=("quantization-aware-training",),
+        tags=_named("quantization-aware-training"),
         describe=descriptions.qat,
     ),
     Technique(
@@ -225,7 +231,7 @@ _ALL = (
         learns=_never,
         row_cause=_FAKE_QUANTIZATION,
         own_dataset=True,
-        tags=("vocabulary-trimming",),
+        tags=_named("vocabulary-trimming"),
         describe=descriptions.trim,
         limits=descriptions.limits_of_trim,
         check_options=option_checks.trim,
@@ -238,8 +244,9 @@ _ALL = (
         reads=("parent",),
         learns=_never,
         row_cause=_FAKE_QUANTIZATION,
+        in_float=False,
         forms=lambda options: (FORM_OF_METHOD[options["method"]],),
-        tags=("quantization", "int{bits}"),
+        tags=descriptions.tags_of_quantize,
         describe=descriptions.quantize,
         limits=descriptions.limits_of_quantize,
         check=step_checks.quantize,

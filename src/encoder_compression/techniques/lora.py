@@ -1,6 +1,5 @@
 """Train low-rank updates of a model's weights and its head, nothing else, and add them to the weights (Hu et al. 2022)."""
 
-import logging
 from pathlib import Path
 
 import torch
@@ -9,7 +8,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from encoder_compression.data import features
 from encoder_compression.encoders import encoder_facts, pretrained
-from encoder_compression.run import environment
 from encoder_compression.teaching import distillation
 from encoder_compression.training import artifacts, processes
 from encoder_compression.training.heads import new_model
@@ -107,8 +105,7 @@ def merge(adapted: PeftModel, batch: dict[str, torch.Tensor], *, four_bits: bool
 
 def _four_bits():
     """Return the module for weights in 4 bits; its library takes seconds to load, and is kept out where nothing asks for it."""
-    environment.allow_import("bitsandbytes")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a faster kernel that would come from the network
+    pretrained.allow_quantizer("bitsandbytes")
     from encoder_compression.quantization import four_bits
 
     return four_bits
