@@ -122,7 +122,7 @@ def _parts(check) -> dict[str, Callable[[], dict]]:
         "resume after a kill": partial(training.resume_after_a_kill, check),
         "torchrun": partial(training.train_under_torchrun, check),
         **{f"utilisation {precision}": partial(utilisation.utilise, check, precision) for precision in precisions},
-        "measured": partial(rows.train_measured, check),
+        "measured": partial(rows.make_measured, check),
         **{f"row {name}": partial(rows.measure_precision, check, name) for name in check.size.rows},
         **{f"bits {name}": partial(few_bits.quantize, check, name) for name in few_bits.METHODS},
         "row onnxruntime": partial(rows.measure_onnxruntime, check),

@@ -76,10 +76,10 @@ def kill(process: BaseProcess) -> None:
 
 def _serve(sender: Connection, log: Path, function: Callable[..., dict], hardware: str, arguments: dict) -> None:
     os.setsid()
-    with log.open("a", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    print(f"---- {function.__name__} on {hardware}: {arguments}", file=sys.stderr, flush=True)
+    sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)  # C libraries print to the descriptors
+    os.dup2(sys.stderr.fileno(), 1)
+    os.dup2(sys.stderr.fileno(), 2)
+    print(f"---- {function.__name__} on {hardware}: {arguments}", file=sys.stderr)
     if hardware == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
@@ -91,5 +91,4 @@ def _serve(sender: Connection, log: Path, function: Callable[..., dict], hardwar
     except Exception as error:  # whatever it is, the other parts go on
         traceback.print_exc()
         answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
-    sys.stderr.flush()
     sender.send(answer)

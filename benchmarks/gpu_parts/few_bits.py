@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gpu_parts.check import Check
 from gpu_parts.children import MissingPackage
-from gpu_parts.rows import PYTORCH, compare_row, measured_model
+from gpu_parts.rows import PYTORCH, compare_row, measured_model, trained_model
 from gpu_parts.training import LIMIT
 
 MODULE = "encoder_compression.quantization.pytorch_model"
@@ -18,18 +18,21 @@ METHODS = {
 
 
 def quantize(check: Check, method: str) -> dict:
-    """Quantize the measured model, whose file must give back what was made, and compare its row with the float model on the CPU."""
+    """Quantize both models, whose files must give back what was made, and compare the row with the float models on the CPU."""
     if importlib.util.find_spec(MODULE) is None:
         raise MissingPackage(MODULE)
     try:
         version("bitsandbytes")
     except PackageNotFoundError:
         raise MissingPackage("bitsandbytes") from None
-    artifact = check.folder / "quantized" / method
-    facts = check.run(_quantize, limit=LIMIT, model=measured_model(check), dataset=check.dataset, method=method, output=artifact)
+    facts, artifacts = {}, {}
+    for name, model in (("measured", measured_model(check)), ("trained", trained_model(check))):
+        artifacts[name] = check.folder / "quantized" / method / name
+        given = {"model": model, "dataset": check.dataset, "method": method, "output": artifacts[name]}
+        facts[name] = check.run(_quantize, limit=LIMIT, hardware="cpu", **given)
     precision = {"cuda": "float16", "cpu": "float32"}[check.hardware]
     device = PYTORCH | {"hardware": check.hardware, "precision": precision}
-    return facts | compare_row(check, artifact, device, method, form=method)
+    return {"quantized": facts} | compare_row(check, **artifacts, device=device, name=method, form=method)
 
 
 def _quantize(*, model: Path, dataset: Path, method: str, output: Path) -> dict:
