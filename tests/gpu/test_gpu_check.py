@@ -114,7 +114,7 @@ def test_rows_predict_what_the_cpu_predicts(hardware, parts):
         precision = next((precision for precision in LOGITS if precision in name), "float32")
         for model in ("trained", "untrained"):
             assert row[model]["logits_differ_by"] <= LOGITS[precision]
-        assert row["trained"]["largest_logit_of_cpu"] > 0.5  # so that the tolerance is narrower than the answers
+        assert row["trained"]["largest_logit_of_cpu"] > 0.3  # so that every tolerance is narrow beside the answers
         assert row["trained"]["agreement"] == 1.0
         assert row["latency_p50_ms"] > 0
         assert all(place.lower().startswith(hardware) for place in row["proof"]["nodes"])
