@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results tiny plan test test-long test-slurm slurm slurm-check slurm-clean lint benchmark utilisation publish lock clean
+.PHONY: run results tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -45,6 +45,9 @@ test: $(READY)
 test-long: $(READY)  ## the tests that take a minute or more each: killed runs, a search, compiled code, ensembles, experiments that build on others
 	$(BIN)/python -m pytest -m long
 
+test-gpu: $(READY)  ## the tests that need an NVIDIA card, within 8 minutes; where there is none they are skipped
+	$(BIN)/python -m pytest -m gpu -rs --numprocesses 0
+
 test-slurm: $(READY)  ## a study and its faults on a SLURM cluster of this machine's own; as root
 	$(BIN)/python tests/slurm/cluster.py start
 	$(BIN)/python -m pytest tests/slurm/test_cluster_study.py tests/slurm/test_several_processes.py -m slurm --numprocesses 0 \
@@ -64,6 +67,9 @@ benchmark: $(READY)  ## training throughput against a plain Trainer
 
 utilisation: $(READY)  ## the share of the machine's peak in matrix products that a distillation on a corpus uses
 	$(BIN)/python benchmarks/flops_utilisation.py
+
+gpu-check: $(READY)  ## training, soft targets and rows on a GPU against the CPU: one JSON in docs/results/gpu
+	PYTHON=$(BIN)/python sh benchmarks/gpu_check.sh --output docs/results/gpu/$$(date +%F).json
 
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py

@@ -26,7 +26,7 @@ def predict_soft_targets(*, teacher: Path, dataset: Path, output: Path, name: st
     Its columns are id and logits, in the order of train: [classes], or of a span's start and end [2, length], -inf where
     none can be. Returns facts. UserError where an answer is not finite.
     """
-    model = pretrained.load_model(teacher).eval()
+    model = pretrained.load_model(teacher).eval().to("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = encoder_facts.load_tokenizer(teacher)
     possible = tasks.of_dataset(dataset).possible
     file = parquet.ParquetFile(Path(dataset) / "train.parquet")
@@ -44,8 +44,8 @@ def _predict(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: p
     logits: list = [None] * len(rows)
     for start in range(0, len(rows), BATCH_SIZE):
         chosen = by_length[start : start + BATCH_SIZE]
-        batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_attention_mask=True, return_tensors="pt")
-        answers = pretrained.logits(model(**batch)).float().numpy()
+        batch = tokenizer.pad(inputs.take(chosen).to_pydict(), return_attention_mask=True, return_tensors="pt").to(model.device)
+        answers = pretrained.logits(model(**batch)).float().cpu().numpy()
         require_finite(answers, source=f"the teacher {model.name_or_path}", remedy="make its weights anew with a lower learning_rate")
         for index, row, answer in zip(chosen, rows.take(chosen).to_pylist(), answers, strict=True):
             logits[index] = in_rows(possible(answer, row))

@@ -201,8 +201,7 @@ def _training_arguments(options: dict, seed: int, checkpoints: Path, sentences: 
         warmup_steps=length.warmup_steps(options, sentences),
         weight_decay=options["weight_decay"],
         optim="adamw_torch_fused",
-        activation_checkpointing=options.get("gradient_checkpointing", False),
-        activation_checkpointing_kwargs={"use_reentrant": False},
+        **_checkpointing(options),
         ddp_find_unused_parameters=False,
         eval_strategy="epoch",
         save_strategy="epoch",
@@ -213,6 +212,13 @@ def _training_arguments(options: dict, seed: int, checkpoints: Path, sentences: 
         greater_is_better=True,
         logging_steps=max(1, math.ceil(sentences / batch_size / 10)),
     )
+
+
+def _checkpointing(options: dict) -> dict:
+    """Return what has activations computed again on the way back; only where asked for, as older transformers call it otherwise."""
+    if not options.get("gradient_checkpointing"):
+        return {}
+    return {"activation_checkpointing": True, "activation_checkpointing_kwargs": {"use_reentrant": False}}
 
 
 def _arguments(output: Path, seed: int, **arguments) -> TrainingArguments:

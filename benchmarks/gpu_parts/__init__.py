@@ -1,0 +1,1 @@
+"""The parts of the GPU check: each is called with a `Check` and returns facts."""

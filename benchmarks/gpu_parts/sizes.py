@@ -1,0 +1,62 @@
+"""How large each part is on CUDA and, to try the check itself, on the CPU; and how near to the CPU a result must be."""
+
+from dataclasses import dataclass, field
+
+from corpus_training import BERT_BASE
+
+# Of the loss at a step, in nats; of the largest logit difference, relative to the largest logit where that is over 1. The CPU computes in
+# float32. bfloat16 rounds to 8 bits and float16 to 11, and the gradient scaler of float16 skips its first steps.
+LOSS_TOLERANCES = {"float32": 0.01, "bfloat16": 0.05, "float16": 0.05}
+LOGIT_TOLERANCES = {"float32": 1e-3, "bfloat16": 0.05, "float16": 0.01}
+WEIGHT_TOLERANCE = 1e-4  # of two trainings in one precision, where one was killed or ran under torchrun
+LEAST_AGREEMENT = 0.9  # of predictions of 8 and 4 bits with those in float
+
+TINY = {"layers": 2, "hidden_size": 64, "heads": 2, "intermediate_size": 128}
+LARGE = {
+    "layers": BERT_BASE["num_hidden_layers"],
+    "hidden_size": BERT_BASE["hidden_size"],
+    "heads": BERT_BASE["num_attention_heads"],
+    "intermediate_size": BERT_BASE["intermediate_size"],
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a check on one kind of hardware computes."""
+
+    shape: dict[str, int]  # of the encoder that is timed
+    vocabulary_size: int  # of its language model
+    precisions: tuple[str, ...]
+    rows: dict[str, dict]  # by name: precision and whether the model is compiled
+    sides: tuple[int, ...]  # of the square products that tell the peak
+    timed: dict[str, int]  # batch size, length and steps of the timed training
+    compared: dict[str, int]  # the same of the training whose losses are compared with the CPU's
+    measuring: dict = field(default_factory=dict)
+
+
+CUDA = Size(
+    shape=LARGE,
+    vocabulary_size=30522,
+    precisions=("bfloat16", "float16", "float32"),
+    rows={
+        "float32": {"precision": "float32"},
+        "float16": {"precision": "float16"},
+        "bfloat16": {"precision": "bfloat16"},
+        "bfloat16 compiled": {"precision": "bfloat16", "compile": True},
+    },
+    sides=(4096, 8192),
+    timed={"batch_size": 64, "length": 128, "steps": 60},
+    compared={"batch_size": 8, "length": 128, "steps": 3},
+    measuring={"calls": 200, "warmup_calls": 20, "throughput": {"batch_sizes": [1, 16], "examples": 16}},
+)
+CPU = Size(
+    shape=TINY,
+    vocabulary_size=500,
+    precisions=("float32", "bfloat16"),
+    rows={"float32": {"precision": "float32"}},
+    sides=(256,),
+    timed={"batch_size": 4, "length": 32, "steps": 20},
+    compared={"batch_size": 4, "length": 32, "steps": 3},
+    measuring={"calls": 8, "warmup_calls": 2, "throughput": {"batch_sizes": [4], "examples": 8}},
+)
+SIZES = {"cuda": CUDA, "cpu": CPU}
