@@ -23,6 +23,8 @@ def kind(name: str, node: str = "", shapes: list = (), formats: list = FLOATS) -
         ("FusedMatMul", [HEADS, HEADS], "attention"),
         ("MatMul", [HEADS, HEADS], "attention"),
         ("aten::scaled_dot_product_attention", [HEADS], "attention"),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu", [HEADS], "attention"),
+        ("TorchDynamo Cache Lookup", [], "runtime overhead"),
         ("SkipLayerNormalization", [TOKENS], "normalization"),
         ("MVN", [TOKENS], "normalization"),
         ("BiasGelu", [TOKENS], "activation"),

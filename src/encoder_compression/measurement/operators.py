@@ -20,7 +20,8 @@ BY_NAME = {
     "|FusedGemm|MatMulInteger|DynamicQuantizeMatMul|MatMulIntegerToFloat|MatMulNBits|QLinearMatMul|QGemm|FullyConnected"
     "|FullyConnectedCompressed|FullyConnectedQuantized|FullyConnectedQuantizedLegacy|gemv_4bit|int8_scaled_mm|int8_linear_matmul"
     "|int8_mixed_scaled_mm",
-    ATTENTION: "bmm|baddbmm|softmax|_softmax|scaled_dot_product_attention|Softmax|Attention|MultiHeadAttention|QAttention"
+    ATTENTION: "bmm|baddbmm|softmax|_softmax|scaled_dot_product_attention|_scaled_dot_product_flash_attention_for_cpu"
+    "|_scaled_dot_product_flash_attention|_scaled_dot_product_efficient_attention|_scaled_dot_product_cudnn_attention|Softmax|Attention|MultiHeadAttention|QAttention"
     "|ScaledDotProductAttention|ScaledDotProductAttentionWithKVCache|MHA|RoPE|RotaryEmbedding",
     NORMALIZATION: "layer_norm|rms_norm|LayerNormalization|SkipLayerNormalization|SimplifiedLayerNormalization"
     "|EmbedLayerNormalization|MVN|RMS|RMSNorm",
@@ -36,7 +37,8 @@ BY_NAME = {
     "|Cast|Convert|Reorder|Gather|GatherElements|GatherND|Slice|StridedSlice|Tile|ScatterElements|Memcpy|Broadcast",
     OVERHEAD: "view|reshape|transpose|t|permute|expand|unsqueeze|squeeze|select|slice|split|chunk|unbind|detach|empty|empty_like"
     "|empty_strided|as_strided|dropout|lift_fresh|item|is_nonzero|all|any|arange|ones|zeros|resolve_conj|resolve_neg|Reshape|Shape"
-    "|ShapeOf|Unsqueeze|Squeeze|Range|ConstantOfShape|NonZero",
+    "|ShapeOf|Unsqueeze|Squeeze|Range|ConstantOfShape|NonZero|TorchDynamo Cache Lookup|Pregraph bytecode"
+    "|AOTDispatcher Runtime Wrapper Prologue",
 }  # fmt: skip
 KIND_OF = {name: kind for kind, names in BY_NAME.items() for name in names.split("|")}
 FORMATS = {  # what runtimes call number formats
