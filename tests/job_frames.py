@@ -26,7 +26,7 @@ def printed_in_a_job(code: str, log: Path, **options) -> str:
 
 def imported_in_a_training(**_) -> dict[str, bool]:
     """Return which of the packages that no job needs could be imported here, as the facts of a technique."""
-    return {name: importlib.util.find_spec(name) is not None for name in ("bitsandbytes", "openvino_telemetry")}
+    return {name: importlib.util.find_spec(name) is not None for name in ("bitsandbytes", "openvino_telemetry", "torchao")}
 
 
 def threads_in_a_training(**_) -> dict[str, int]:

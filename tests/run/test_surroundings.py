@@ -129,7 +129,7 @@ def test_imports_are_blocked_while_the_context_lasts_and_no_longer(monkeypatch):
 
 
 def test_a_package_that_is_there_already_or_was_allowed_stays(monkeypatch):
-    there, allowed = environment.BLOCKED
+    there, allowed, *_ = environment.BLOCKED
     monkeypatch.setitem(sys.modules, there, sys)
     monkeypatch.delitem(sys.modules, allowed, raising=False)
     with environment.blocked_imports():

@@ -62,15 +62,15 @@ def test_importing_the_package_changes_nothing_else():
 
 
 def test_a_job_keeps_out_what_it_does_not_need(tmp_path):
-    code = "import sys; print([sys.modules[name] for name in ('bitsandbytes', 'openvino_telemetry')])"
-    assert printed_in_a_job(code, tmp_path / "log") == "[None, None]\n"
+    code = "import sys; print([sys.modules[name] for name in ('bitsandbytes', 'openvino_telemetry', 'torchao')])"
+    assert printed_in_a_job(code, tmp_path / "log") == "[None, None, None]\n"
 
 
 def test_a_training_in_several_processes_keeps_it_out_too(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT / "tests")  # where its processes find the module of the function
     goal = Goal(dataset=tmp_path, metric="accuracy", seed=1, name="")
     facts = launch(imported_in_a_training, nodes=1, processes=1, threads=1, goal=goal, model=str(tmp_path / "model"))
-    assert facts == {"bitsandbytes": False, "openvino_telemetry": False}
+    assert facts == {"bitsandbytes": False, "openvino_telemetry": False, "torchao": False}
 
 
 def test_several_processes_share_the_threads_that_snakemake_gives_their_job(tmp_path, monkeypatch):

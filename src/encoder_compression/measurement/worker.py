@@ -16,6 +16,8 @@ import numpy as np
 import psutil
 
 from encoder_compression.data import tasks
+from encoder_compression.encoders import quantization_config
+from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, memory
 from encoder_compression.runtimes.workload import Batch, Workload
@@ -32,6 +34,7 @@ class Worker:
         self.artifact, self.dataset = artifact, Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
+        _import_quantizer(self.artifact)
         self.runtime_name = device["runtime"]
         module = importlib.import_module(f"encoder_compression.runtimes.{self.runtime_name}_runtime")
         lengths = Workload(self.dataset, TUNED_ON).single_lengths()
@@ -153,6 +156,14 @@ class Worker:
         """Return the peak since the last reset, above the imported runtime; on a card, its allocator's."""
         device_mb = self.runtime.device_memory_mb()
         return memory.peak_mb() - self.before_mb if device_mb is None else device_mb
+
+
+def _import_quantizer(artifact: str) -> None:
+    """Import the library that reads an artifact's quantized weights, if any: its memory is the runtime's, and not the variant's."""
+    library = quantization_config.library(read_json(Path(artifact) / CONFIG))
+    if library:
+        environment.allow_import(library)
+        importlib.import_module(library)
 
 
 def _pin(threads: int) -> list[int]:
