@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 START = time.monotonic()
-SECONDS = 450  # from the start on; no run begins later, and one that goes on then is ended
+SECONDS = {"cuda": 450, "cpu": 900}  # from the start on; no run begins later, and one that goes on then is ended
 FIRST_LIMIT = 60  # seconds for the first look at the card, which waits for the driver
 
 
@@ -61,7 +61,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> dict:
     log = arguments.output.absolute().with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("", encoding="utf-8")
-    children, card = _start_children(arguments.device, START + SECONDS, log)
+    children, card = _start_children(arguments.device, START + SECONDS[arguments.device], log)
     check = Check(folder, arguments.device, SIZES[arguments.device], children)
     record = _describe(arguments, card)
     for name, part in _parts(check).items():
