@@ -23,7 +23,7 @@ class Check:
 
     def run(self, function: Callable[..., dict], *, limit: float, hardware: str = "", **arguments) -> dict:
         """Call a function in a process of its own, on the hardware that is checked or on the one that is named."""
-        return self.children.run(function, hardware=hardware or self.hardware, limit=limit, **arguments)
+        return self.children.run(function, hardware=hardware or self.hardware, limit=limit * self.size.slowness, **arguments)
 
     @property
     def encoder(self) -> Path:
@@ -31,9 +31,9 @@ class Check:
         return self.folder / "encoder"
 
     @property
-    def timed_encoder(self) -> Path:
-        """The encoder of the size that is timed."""
-        return self.folder / "timed_encoder"
+    def measured_encoder(self) -> Path:
+        """The encoder of the model that rows measure."""
+        return self.folder / "measured_encoder"
 
     @property
     def dataset(self) -> Path:

@@ -27,8 +27,8 @@ ON_CPU = "cpu-pytorch"
 
 
 def make_measured(check: Check) -> dict:
-    """Give the encoder that is timed a random head, and measure it on the CPU in float32."""
-    check.run(_add_head, limit=LIMIT, hardware="cpu", encoder=check.timed_encoder, dataset=check.dataset, model=measured_model(check))
+    """Give the encoder of the measured model a random head, and measure it on the CPU in float32."""
+    check.run(_add_head, limit=LIMIT, hardware="cpu", encoder=check.measured_encoder, dataset=check.dataset, model=measured_model(check))
     return {ON_CPU: measure_row(check, measured_model(check), PYTORCH | {"hardware": "cpu"}, ON_CPU)}
 
 
@@ -39,7 +39,7 @@ def _add_head(*, encoder: Path, dataset: Path, model: Path) -> dict:
 
 
 def measured_model(check: Check) -> Path:
-    """Return the model whose time and memory rows measure: of the size that is timed, with random weights."""
+    """Return the model whose time and memory rows measure: with random weights."""
     return check.folder / "measured" / "model"
 
 

@@ -12,20 +12,16 @@ WEIGHT_TOLERANCE = 1e-4  # of two trainings in one precision, where one was kill
 LEAST_AGREEMENT = 0.9  # of predictions of 8 and 4 bits with those in float
 
 TINY = {"layers": 2, "hidden_size": 64, "heads": 2, "intermediate_size": 128}
-LARGE = {
-    "layers": BERT_BASE["num_hidden_layers"],
-    "hidden_size": BERT_BASE["hidden_size"],
-    "heads": BERT_BASE["num_attention_heads"],
-    "intermediate_size": BERT_BASE["intermediate_size"],
-}
+DISTILBERT = {"layers": 6, "hidden_size": 768, "heads": 12, "intermediate_size": 3072}
 
 
 @dataclass(frozen=True)
 class Size:
     """What a check on one kind of hardware computes."""
 
-    shape: dict[str, int]  # of the encoder that is timed
-    vocabulary_size: int  # of its language model
+    slowness: int  # how many times as long as on a card a run may take
+    language_model: dict[str, int]  # what the timed training has other than the tiny encoder
+    measured_shape: dict[str, int]  # of the model that rows measure
     precisions: tuple[str, ...]
     rows: dict[str, dict]  # by name: precision and whether the model is compiled
     sides: tuple[int, ...]  # of the square products that tell the peak
@@ -35,8 +31,9 @@ class Size:
 
 
 CUDA = Size(
-    shape=LARGE,
-    vocabulary_size=30522,
+    slowness=1,
+    language_model=BERT_BASE | {"vocab_size": 30522},
+    measured_shape=DISTILBERT,
     precisions=("bfloat16", "float16", "float32"),
     rows={
         "float32": {"precision": "float32"},
@@ -50,8 +47,9 @@ CUDA = Size(
     measuring={"calls": 200, "warmup_calls": 20, "throughput": {"batch_sizes": [1, 16], "examples": 16}},
 )
 CPU = Size(
-    shape=TINY,
-    vocabulary_size=500,
+    slowness=5,
+    language_model={"vocab_size": 500},
+    measured_shape=TINY,
     precisions=("float32", "bfloat16"),
     rows={"float32": {"precision": "float32"}},
     sides=(256,),

@@ -1,4 +1,4 @@
-"""Masked language modeling on random blocks with the encoder that is timed: tokens per second, MFU, losses against the CPU's."""
+"""Masked language modeling on random blocks with a model of BERT-base's shape: tokens per second, MFU, losses against the CPU's."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ LIMIT = 90  # seconds of a run
 def utilise(check: Check, precision: str) -> dict:
     """Train in a precision, timed; and a few steps more, whose losses must be near those of the CPU in float32."""
     size = check.size
-    given = {"encoder": check.timed_encoder, "vocabulary_size": size.vocabulary_size}
+    given = {"encoder": check.encoder, "shape": size.language_model}
     timed = check.run(
         time_training, limit=LIMIT, folder=_made(check, f"timed_{precision}"), precision=precision, sides=size.sides, **size.timed, **given
     )
@@ -48,10 +48,10 @@ def _expected_losses(check: Check, given: dict) -> list[float]:
 
 
 def time_training(
-    *, folder: Path, encoder: Path, vocabulary_size: int, precision: str, sides: tuple[int, ...], batch_size: int, length: int, steps: int
+    *, folder: Path, encoder: Path, shape: dict[str, int], precision: str, sides: tuple[int, ...], batch_size: int, length: int, steps: int
 ) -> dict:
     """Return tokens per second of a training, its operations, and the share of the measured peak that it uses (MFU)."""
-    tokenizer, model = encoder_facts.load_tokenizer(encoder), make_language_model(encoder, vocabulary_size)
+    tokenizer, model = encoder_facts.load_tokenizer(encoder), make_language_model(encoder, shape)
     dataset = write_blocks(folder / "dataset", tokenizer, batch_size=batch_size, length=length, steps=steps)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     operations = operations_per_token(objectives.from_labels, model, dataset, tokenizer, batch_size)
@@ -71,17 +71,17 @@ def time_training(
 
 
 def train_briefly(
-    *, folder: Path, encoder: Path, vocabulary_size: int, precision: str, batch_size: int, length: int, steps: int
+    *, folder: Path, encoder: Path, shape: dict[str, int], precision: str, batch_size: int, length: int, steps: int
 ) -> dict[str, list[float]]:
     """Return the loss of each step of a training of a few steps."""
-    tokenizer, model = encoder_facts.load_tokenizer(encoder), make_language_model(encoder, vocabulary_size)
+    tokenizer, model = encoder_facts.load_tokenizer(encoder), make_language_model(encoder, shape)
     dataset = write_blocks(folder / "dataset", tokenizer, batch_size=batch_size, length=length, steps=steps)
     amounts = {"batch_size": batch_size, "steps": steps, "precision": precision}
     history = train_on_blocks(model, objectives.from_labels, tokenizer, dataset, folder / "checkpoints", **amounts)
     return {"losses": [entry["loss"] for entry in history if "loss" in entry]}
 
 
-def make_language_model(encoder: Path, vocabulary_size: int) -> PreTrainedModel:
-    """Return a random model for masked language modeling of the encoder's shape, with a vocabulary of a published size."""
+def make_language_model(encoder: Path, shape: dict[str, int]) -> PreTrainedModel:
+    """Return a random model for masked language modeling, with the encoder's config but for what ``shape`` says."""
     torch.manual_seed(0)
-    return AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(encoder, vocab_size=vocabulary_size))
+    return AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(encoder, **shape))

@@ -57,7 +57,7 @@ def test_it_ends_well_and_names_machine_versions_and_commit(hardware, checked):
     assert record["versions"]["torch"] == torch.__version__
     assert record["commit"] == subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8").stdout.strip()
     assert (record["card"] is not None) == (hardware == "cuda")
-    assert record["seconds"] < 480
+    assert record["seconds"] < {"cuda": 480, "cpu": 960}[hardware]
     assert 0 < sum(part["seconds"] for part in record["parts"].values()) <= record["seconds"] + 1
 
 
