@@ -22,7 +22,7 @@ LOGITS = {"float32": 1e-3, "float16": 0.01, "bfloat16": 0.05}  # relative to the
 WEIGHTS = 1e-4
 TRAINED_IN = {"cpu": ["float32", "bfloat16"], "cuda": ["bfloat16", "float16", "float32"]}
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def check(hardware: str, folder: Path) -> tuple[int, dict]:

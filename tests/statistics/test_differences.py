@@ -55,7 +55,7 @@ def test_neither_a_collapsed_row_nor_chance_flips_nor_the_baselines_seeds_mislea
 
 @pytest.mark.parametrize(("seeds", "of_seed"), [(2, 0.5), (2, 7), (3, 0.5), (3, 7), (5, 1)])
 def test_a_study_of_one_row_is_as_careful_as_its_seeds_allow(seeds, of_seed):
-    assert (simulate(400, drops=(0.0,), seeds=seeds, of_seed=of_seed) == 0).mean() >= 0.925
+    assert (simulate(400, drops=(0.0,), seeds=seeds, of_seed=of_seed) == 0).mean() >= 0.92
 
 
 def test_a_collapsed_row_keeps_its_own_spread():

@@ -124,7 +124,7 @@ def test_every_technique_that_trains_is_among_them():
     assert {technique.__name__ for technique, _ in (CALLS | FURTHER_CALLS).values()} == trained
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", CALLS)
 def test_two_processes_end_with_the_weights_of_one(name, inputs, tmp_path):
     technique, options = CALLS[name]
@@ -138,7 +138,7 @@ def test_so_do_they_with_other_options(name, inputs, tmp_path):
     require_equal(technique, inputs, options, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_activations_in_8_bits_have_the_range_of_a_process_and_nothing_else_differs(inputs, tmp_path, monkeypatch):
     """As a batch that is accumulated in parts has their ranges: one process with the very parts of the two ends with their weights."""
     count = len(pd.read_parquet(inputs["dataset"] / "train.parquet"))

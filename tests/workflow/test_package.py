@@ -31,7 +31,8 @@ def test_nobody_patches_the_paths_of_imports():
     files = {*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))} - {Path(__file__)}
     texts = {path: path.read_bytes().decode(errors="replace") for path in files if path.is_file()}
     assert {ROOT / "Makefile", ROOT / "workflow/rules/common.smk", PACKAGE / "run/jobs.py"} <= texts.keys()
-    assert [str(path) for path, text in texts.items() if PATCHED.search(text)] == []
+    patched = {str(path.relative_to(ROOT)) for path, text in texts.items() if PATCHED.search(text)}
+    assert patched == {"benchmarks/gpu_check.sh", "benchmarks/gpu_check.py"}  # where nothing may be installed
 
 
 @pytest.mark.parametrize("text", ["sys.path.insert(0, '.')", "from sys import path", "PYTHONPATH=src python"])

@@ -29,12 +29,12 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     assert {"teacher+even1", "teacher+even1-control", "teacher+words100+int8"} <= set(table["variant"])
     unknown = {name for name in table if table[name].isna().any()}
     of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
-    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "commit", "adapter_mb"}
+    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "clock_gap", "commit", "adapter_mb"}
     assert table.loc[table["adapter_mb"].notna(), "variant"].unique().tolist() == ["lora4"]
     assert len(pd.read_csv(finished.folder / "results/tiny/pairs.csv")) == count_pairs(study)
     assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
-    names = ("quality_latency", "quality_size", "profile", "training", "training_teacher_seed1", "training_teacher+even1_seed1")
+    names = ("quality_latency", "quality_size", "profile", "training", "training_terms")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
 
 

@@ -160,7 +160,8 @@ class Worker:
 
 def _import_quantizer(artifact: str) -> None:
     """Import the library that reads an artifact's quantized weights, if any: its memory is the runtime's, and not the variant's."""
-    library = quantization_config.library(read_json(Path(artifact) / CONFIG))
+    config = Path(artifact) / CONFIG
+    library = quantization_config.library(read_json(config)) if config.exists() else None
     if library:
         environment.allow_import(library)
         importlib.import_module(library)
