@@ -18,7 +18,7 @@ def measured(encoder, dataset, folder, **changes) -> tuple[pd.DataFrame, dict]:
     return pd.read_csv(folder / "times.csv"), facts
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_and_two_processes_read_the_same_tokens_and_the_table_follows_from_their_times(encoder, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel_training, "ROUNDS", 1)
     table, facts = measured(encoder, dataset, tmp_path)

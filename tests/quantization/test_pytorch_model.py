@@ -114,7 +114,7 @@ def test_rows_that_cannot_be_whole_blocks_are_refused(tmp_path, dataset):
         quantized(parent, dataset, "nf4")
 
 
-@pytest.mark.parametrize("kind", ["nf4", "llm8", "torch8"])
+@pytest.mark.parametrize("kind", ["nf4", "torch8"])
 def test_removed_attention_heads_are_zeros_that_stay_zero(tmp_path, dataset, kind):
     parent = classifier(tmp_path)
     network = pretrained.load_model(parent)

@@ -45,7 +45,7 @@ def simulate(times: int, *, truth: float = 0.0, row: int | None = None, **design
 @pytest.mark.parametrize("of_seed", [0, 0.5, 1, 7])
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_intervals_hold_the_truth_in_93_to_97_of_100_studies(seeds, of_seed, tails):
-    assert 0.93 <= (simulate(40, seeds=seeds, of_seed=of_seed, tails=tails) == 0).mean() <= 0.97
+    assert 0.93 <= (simulate(30, seeds=seeds, of_seed=of_seed, tails=tails) == 0).mean() <= 0.97
 
 
 @pytest.mark.parametrize("design", [{"outlier": True}, {"flips": 0.5}, {"shared": 0.5}, {"shared": 1.0, "of_seed": 1.0}], ids=str)

@@ -94,12 +94,14 @@ def test_batches_that_cannot_be_shared_and_clocks_are_refused(plain, dataset, tm
         finetune(**timed)
 
 
+@pytest.mark.long
 def test_a_process_that_fails_ends_the_job_and_leaves_its_traceback(dataset, tmp_path, capfd):
     with pytest.raises(RuntimeError, match="one of 2 training processes failed; the log has its traceback"):
         launch(finetune, nodes=1, processes=2, threads=2, **call(tmp_path / "nothing", dataset, tmp_path / "job"))
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_processes_that_diverge_end_with_one_line(plain, dataset, tmp_path):
     diverging = call(plain, dataset, tmp_path / "hot", accumulation=2, learning_rate=1e30)
     with pytest.raises(UserError, match="^training: the loss was last finite in step 2, with learning_rate 1e\\+30; lower"):
