@@ -143,12 +143,12 @@ def _run_part(name: str, part: Callable[[], dict]) -> dict:
 
     start = time.monotonic()
     try:
-        told = json.loads(json.dumps(part()))  # what cannot be written fails here, in its own part
+        outcome = json.loads(json.dumps(part()))  # what cannot be written fails here, in its own part
     except MissingPackage as error:
-        told = {"not_installed": str(error)}
+        outcome = {"not_installed": str(error)}
     except Exception as error:  # the other parts go on
-        told = {"error": " ".join(str(error).split()) or type(error).__name__}
-    result = {"seconds": round(time.monotonic() - start, 1)} | told
+        outcome = {"error": " ".join(str(error).split()) or type(error).__name__}
+    result = {"seconds": round(time.monotonic() - start, 1)} | outcome
     print(f"{result['seconds']:6.1f} s  {name}: {_summary(result)}", flush=True)
     return result
 

@@ -48,7 +48,7 @@ def sample_row(variant: str, device: str) -> dict:
         "is_control": "control" in variant,
         "can_win": score >= 0.861 * 0.98,
         "excluded_kinds": "" if score >= 0.861 * 0.98 else "below_gate",
-        "excluded": "" if score >= 0.861 * 0.98 else "below the gate",
+        "excluded": "" if score >= 0.861 * 0.98 else "beyond the budget",
         "why_excluded": "" if score >= 0.861 * 0.98 else f"it retains {score / 0.861:.2%}",
         "seeds_of_one_class": 0,
         "on_front": False,

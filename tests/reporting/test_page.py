@@ -100,7 +100,7 @@ def test_what_was_not_measured_is_a_dash_that_says_why(text):
 
 def test_states_are_words(text):
     rows = sample()["rows"]
-    states = [("can_win", False, ">✗ below the gate<"), ("noisy", True, ">⚠ noisy<"), ("is_baseline", True, ">baseline<")]
+    states = [("can_win", False, ">✗ beyond the budget<"), ("noisy", True, ">⚠ noisy<"), ("is_baseline", True, ">baseline<")]
     for key, value, words in states:
         assert text.split("<script")[0].count(words) == sum(row[key] is value for row in rows) > 0
 

@@ -233,10 +233,10 @@ def figures(text: str) -> list[str]:
 
 def is_in(figure: str, row: pd.Series) -> bool:
     digits = len(figure.partition("e")[0].partition(".")[2])
-    found = np.concatenate([[value, value * 100, value / 1e6] for value in row if isinstance(value, (int, float, np.number))])
-    found = np.concatenate([found, -found])  # a drop is a change with its sign left out
+    values = np.concatenate([[value, value * 100, value / 1e6] for value in row if isinstance(value, (int, float, np.number))])
+    values = np.concatenate([values, -values])  # a drop is a change with its sign left out
     scale = float("1e" + (figure.partition("e+")[2] or "0"))
-    return bool(np.nanmin(np.abs(found - float(figure))) <= 0.5001 * 10**-digits * scale)
+    return bool(np.nanmin(np.abs(values - float(figure))) <= 0.5001 * 10**-digits * scale)
 
 
 def test_the_summary_shows_no_figure_that_is_not_in_the_table(tmp_path):

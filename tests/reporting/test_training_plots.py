@@ -50,8 +50,8 @@ def test_a_model_that_was_only_validated_has_no_line_and_no_name(tmp_path):
 
 def test_terms_stand_apart_and_those_of_the_training_before_the_task_come_first(tmp_path):
     before = trained(tmp_path, "corpus", "teacher+student6", hard=0.5, soft=0.3, hidden=0.2)
-    own = [trained(tmp_path, "mine", "teacher", hard=1.0), trained(tmp_path, "mine", "teacher+student6", hard=0.9, relation=0.1)]
-    plot_trainings(models=own, pretrained=[before], folder=tmp_path)
+    models = [trained(tmp_path, "mine", "teacher", hard=1.0), trained(tmp_path, "mine", "teacher+student6", hard=0.9, relation=0.1)]
+    plot_trainings(models=models, pretrained=[before], folder=tmp_path)
     written = texts(tmp_path / "training_terms.svg")
     titles = [text for text in written if "teacher" in text and "logits" not in text or text == "+student6"]
     assert titles == ["corpus: teacher", "+student6", "teacher", "teacher", "+student6"]

@@ -68,8 +68,8 @@ def test_cards_are_asked_about_only_for_devices_of_pytorch_on_cuda(machine):
 @pytest.mark.parametrize(("cuda", "lacks"), [((13, 0), None), ((12, 8), None), ((12, 2), "bitsandbytes has no kernels for CUDA 12.2")])
 def test_the_kernels_of_bitsandbytes_are_those_whose_files_it_brings(monkeypatch, cuda, lacks):
     monkeypatch.setattr(gpu, "cuda_of_torch", lambda: cuda)
-    told = gpu.lacks_kernels("bitsandbytes")
-    assert told is None if lacks is None else told.startswith(lacks)
+    refusal = gpu.lacks_kernels("bitsandbytes")
+    assert refusal is None if lacks is None else refusal.startswith(lacks)
     assert gpu.lacks_kernels("torchao") is None
 
 

@@ -100,11 +100,11 @@ def test_zeros_of_pruning_stay_zeros_and_are_counted(tmp_path, dataset, step):
     after = contents.describe(quantized(parent, dataset, step))
     assert after["matrix_zeros"] >= contents.describe(parent)["matrix_zeros"]
     quantized_layers = dict(pretrained.load_on(parent.parent / step, hardware="cpu", dtype=torch.float32).named_modules())
-    one = torch.zeros(1, 64)
-    one[0, 0] = 1000
+    outlier = torch.zeros(1, 64)
+    outlier[0, 0] = 1000
     query = quantized_layers["bert.encoder.layer.0.attention.self.query"]
     with torch.inference_mode():
-        torch.testing.assert_close(query(one), query(torch.zeros(1, 64)), atol=1e-3, rtol=0)
+        torch.testing.assert_close(query(outlier), query(torch.zeros(1, 64)), atol=1e-3, rtol=0)
 
 
 def test_a_plain_model_is_what_it_was(parent):

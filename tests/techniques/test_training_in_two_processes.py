@@ -22,18 +22,10 @@ from encoder_compression.techniques.shrink import shrink
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import EpochLengthSampler
+from short_training import TRAINING
 
-TRAINING = {
-    "epochs": 2,
-    "learning_rate": 1e-3,
-    "batch_size": 8,
-    "accumulation": 1,
-    "warmup": 0.1,
-    "weight_decay": 0.01,
-    "patience": 2,
-    "precision": "float32",
-}
-TAUGHT = {"gate": 0, "temperature": 2, "loss": {"hard": 0.2, "soft": 0.8, "hidden": 0, "relation": 0}, "training": TRAINING}
+TWO_EPOCHS = TRAINING | {"epochs": 2}
+TAUGHT = {"gate": 0, "temperature": 2, "loss": {"hard": 0.2, "soft": 0.8, "hidden": 0, "relation": 0}, "training": TWO_EPOCHS}
 UPDATES = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": "all", "dora": False, "qlora": False, "start": "finetuned"}
 PRUNING = {"sparsity": 0.5, "parts": ["encoder"], "scope": "global", "calibration": 16}
 REMOVAL = {"remove": 0.4, "score": "fisher", "calibration": 16, "correct": True}
@@ -94,12 +86,12 @@ CALLS = {
     "QAT with 4 bits": (qat, TAUGHT | {"bits": 4, "block": 32}),
 }
 FURTHER_CALLS = {
-    "the head alone": (finetune, {"freeze": "encoder", "training": TRAINING}),
+    "the head alone": (finetune, {"freeze": "encoder", "training": TWO_EPOCHS}),
     "LoRA from the pretrained encoder": (lora, TAUGHT | UPDATES | {"start": "pretrained"}),
     "DoRA": (lora, TAUGHT | UPDATES | {"dora": True}),
     "a student with every term": (distill, TAUGHT | STUDENT),
     "one-shot pruning by gradients": (prune, TAUGHT | PRUNING | {"score": "fisher"}),
-    "structured pruning without training": (shrink, TAUGHT | REMOVAL | {"training": TRAINING | {"epochs": 0}}),
+    "structured pruning without training": (shrink, TAUGHT | REMOVAL | {"training": TWO_EPOCHS | {"epochs": 0}}),
 }
 # What changes the model beside its training, and does not depend on rounding.
 EXACT = {"validation_score", "kept", "removed_share", "zeros_after_saving", "trained_parameters", "steps"}
@@ -143,7 +135,7 @@ def test_activations_in_8_bits_have_the_range_of_a_process_and_nothing_else_diff
     """As a batch that is accumulated in parts has their ranges: one process with the very parts of the two ends with their weights."""
     count = len(pd.read_parquet(inputs["dataset"] / "train.parquet"))
     batch = next(size for size in range(6, count, 2) if count % size == 0)
-    options = TAUGHT | {"bits": 8, "block": 32, "training": TRAINING | {"batch_size": batch}}
+    options = TAUGHT | {"bits": 8, "block": 32, "training": TWO_EPOCHS | {"batch_size": batch}}
     in_two(qat, inputs, options, tmp_path / "two")
     qat(**arguments_of(qat, inputs, options, tmp_path / "whole"))
     grouped = EpochLengthSampler.__iter__
