@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from conftest import Workspace
+from encoder_compression.reporting.verdicts import NO_GAIN
 from encoder_compression.run import provenance
 from encoder_compression.study.study import Study
 
@@ -72,7 +73,10 @@ def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finis
 
 @pytest.mark.long
 def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path):
-    """Training is exact, so 'twin' is 'teacher' again: every difference that the report saw would be false."""
+    """Training is exact, so 'twin' is 'teacher' again: every gain or loss that the report claimed would be false.
+
+    One interval of 20 leaves 1 out by chance, so a difference in speed may be significant, but must then be called negligible.
+    """
     workspace = Workspace(tmp_path, experiment="self_check")
     shutil.copy(workspace.folder / "tests/data/self_check.yaml", workspace.folder / "config/experiments")
     done = workspace.run("--cores", "2")
@@ -80,8 +84,9 @@ def test_the_same_artifact_under_two_names_is_not_told_apart(tmp_path):
     table = pd.read_csv(workspace.folder / "results/self_check/aggregate.csv").set_index(["variant", "device"])
     twin = table.loc[("twin", "cpu-pytorch")]
     kinds = table["verdict_kinds"].str.split()
-    assert {"same_predictions", "speed_not_significant", "by_compression"} <= set(kinds["twin", "cpu-pytorch"])
-    assert twin["speedup_compression_ci_low"] < 1 < twin["speedup_compression_ci_high"]
+    assert {"same_predictions", "by_compression"} <= set(kinds["twin", "cpu-pytorch"])
+    assert {"speed_not_significant", "speed_negligible"} & set(kinds["twin", "cpu-pytorch"])
+    assert twin["speedup_compression_ci_low"] < 1 + NO_GAIN and twin["speedup_compression_ci_high"] > 1 - NO_GAIN
     assert {"faster", "by_runtime"} <= set(kinds["teacher", "cpu-onnxruntime"])
 
 
