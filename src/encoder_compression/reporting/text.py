@@ -9,6 +9,7 @@ from encoder_compression.reporting.page_content import Split
 
 ABSENT = "–"  # where there is no figure
 END_TO_END = "end-to-end ms (speed-up)"
+_WHOLE_CALLS = "*end-to-end*: from the raw text of one {unit} to its answer, tokenization by the artifact's own tokenizer included."
 _NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
 baseline's, a dash where that is not above 0. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline,
@@ -25,7 +26,9 @@ or a gain by chance."""
 
 def notes(table: pd.DataFrame) -> str:
     """Return how to read a `summary.Table.over_seeds`, with what it calls an example and how its devices pad single ones."""
-    return "\n".join([_NOTES.format(unit=table["unit"][0]), *_paddings(table)])
+    unit = table["unit"][0]
+    whole_calls = [_WHOLE_CALLS.format(unit=unit)] if "end_to_end_ms_p50" in table else []
+    return "\n".join([_NOTES.format(unit=unit), *whole_calls, *_paddings(table)])
 
 
 def _paddings(table: pd.DataFrame) -> list[str]:
