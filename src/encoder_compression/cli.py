@@ -1,4 +1,4 @@
-"""Commands beside snakemake: what a run would cost, and what a SLURM cluster needs."""
+"""Commands beside snakemake: what a run would cost, whether its rows pass the release gate, and what a SLURM cluster needs."""
 
 import argparse
 from importlib import import_module
@@ -28,6 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     plan = _add(commands, "plan", _plan, "tell what a run would cost; takes the arguments of snakemake")
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
+    gate = _add(
+        commands, "gate", _gate, "say which rows of an experiment pass its release gate; ends with 0 for pass, 3 for open, 4 for fail"
+    )
+    gate.add_argument("experiment", metavar="EXPERIMENT", help="whose results/EXPERIMENT/gate.json to read")
+    gate.add_argument("--variant", help="rows of this variant alone")
+    gate.add_argument("--device", help="rows on this device alone")
     slurm = _add(commands, "slurm", None, "look at a SLURM cluster, clean it up, guard a run on it")
     of_slurm = slurm.add_subparsers(required=True, metavar="COMMAND")
     _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm needs")
@@ -56,6 +62,10 @@ def _load(name: str) -> ModuleType:
 
 def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
     _load("planning.plan").print_plan(arguments)
+
+
+def _gate(options: argparse.Namespace, _: list[str]) -> int:
+    return _load("reporting.gate_check").check(options.experiment, variant=options.variant, device=options.device)
 
 
 def _check(*_) -> int:
