@@ -1,56 +1,14 @@
 """The release gate: what those who deploy ask of each row, decided by one-sided 95 % bounds, as gate.json says it."""
 
-from typing import Literal, NotRequired, TypedDict
-
 import pandas as pd
 
 from encoder_compression.reporting.gate_clauses import CLAUSES
+from encoder_compression.reporting.gate_content import Clause, ReleaseGate, verdict_of
 from encoder_compression.reporting.summary import Table
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, against
 
-PASS, OPEN, FAIL = "pass", "open", "fail"
 LIMITS = ("at_least", "at_most")
 NOT_LEARNT = {"one_answer", "no_better_than_constant"}  # codes of `standing.exclusions`
-Verdict = Literal["pass", "open", "fail"]
-
-
-class Clause(TypedDict):
-    """A figure of a row, its one-sided 95 % bounds, the limit, and what the bounds decide. Shares of 1; None where nothing is known."""
-
-    clause: str
-    value: float | None
-    lower_bound: float | None
-    upper_bound: float | None
-    above: NotRequired[float]
-    at_least: NotRequired[float]
-    at_most: NotRequired[float]
-    verdict: Literal["kept", "open", "exceeded"]
-    label: NotRequired[str]
-    false_positive_rate: NotRequired[float]
-    log_odds: NotRequired[list[float]]
-    test_false_positive_rate: NotRequired[float | None]
-    slice: NotRequired[str]
-    examples: NotRequired[int]
-
-
-class GateRow(TypedDict):
-    """A variant on a device with its clauses: it passes where all are kept, fails where one is exceeded, and is open otherwise."""
-
-    variant: str
-    device: str
-    seeds: list[int]
-    is_baseline: bool
-    verdict: Verdict
-    clauses: list[Clause]
-
-
-class ReleaseGate(TypedDict):
-    """What gate.json holds; the verdict is that of all rows together."""
-
-    experiment: str
-    metric: str
-    verdict: Verdict
-    rows: list[GateRow]
 
 
 def release_gate(table: Table, aggregate: pd.DataFrame, options: dict) -> ReleaseGate:
@@ -73,13 +31,6 @@ def release_gate(table: Table, aggregate: pd.DataFrame, options: dict) -> Releas
         rows.append(named | {"verdict": verdict_of([clause["verdict"] for clause in clauses]), "clauses": clauses})
     together = verdict_of([row["verdict"] for row in rows])
     return {"experiment": table.experiment, "metric": table.metric, "verdict": together, "rows": rows}
-
-
-def verdict_of(parts: list[str]) -> Verdict:
-    """Return the verdict of what has these parts, clauses of a row or rows: one that fails decides, then an open one."""
-    if {FAIL, EXCEEDED} & set(parts):
-        return FAIL
-    return PASS if set(parts) <= {PASS, KEPT} else OPEN
 
 
 def _learnt(row: dict) -> Clause:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.reporting import gate_words
-from encoder_compression.reporting.gate import FAIL, OPEN, PASS, GateRow, verdict_of
+from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, GateRow, verdict_of
 
 STATUS = {PASS: 0, OPEN: 3, FAIL: 4}
 

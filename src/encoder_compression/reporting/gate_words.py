@@ -1,8 +1,8 @@
 """The release gate in words: a line for each clause, and a table of rows and clauses."""
 
-from encoder_compression.reporting.gate import Clause, GateRow, ReleaseGate
+from encoder_compression.reporting.gate_content import Clause, GateRow, ReleaseGate
 from encoder_compression.reporting.page_content import TextTable
-from encoder_compression.reporting.text import ABSENT, beside
+from encoder_compression.reporting.text import ABSENT, beside, points
 
 NOTE = (
     "Each figure is a mean over seeds on test, with the one-sided 95 % bound that counts: the lower one against a least value, the upper "
@@ -22,15 +22,16 @@ def title(clause: Clause) -> str:
     """Return what a clause asks for: ``recall of good at 5 % false positives, at least 80 %``."""
     name = clause["clause"].replace("_", " ")
     if name == "constant":
-        return f"score, above {_percent(clause['above'])} of the best constant prediction"
+        return f"score above the {_percent(clause['above'])} of the best constant prediction"
+    if name == IN_POINTS:
+        return f"budget, a loss of at most {points(abs(100 * clause['at_least']))}"
     what = f"recall of {clause['label']} at {100 * clause['false_positive_rate']:g} % false positives" if name == "recall" else name
-    unit = "points" if name == IN_POINTS else "%"
     limit = f"at least {100 * clause['at_least']:.4g}" if "at_least" in clause else f"at most {100 * clause['at_most']:.4g}"
-    return f"{what}, {limit} {unit}"
+    return f"{what}, {limit} %"
 
 
 def table(gate: ReleaseGate) -> TextTable:
-    """Return rows × clauses as texts. The budgets of devices can differ, so its head names no limit."""
+    """Return rows × clauses as texts. Budgets and constants can differ between rows, so that their heads name no limit."""
     heads = dict.fromkeys(_head(clause) for row in gate["rows"] for clause in row["clauses"])
     rows = []
     for row in gate["rows"]:
@@ -40,7 +41,7 @@ def table(gate: ReleaseGate) -> TextTable:
 
 
 def _head(clause: Clause) -> str:
-    return clause["clause"] if clause["clause"] == IN_POINTS else title(clause)
+    return {"constant": "score above a constant's", IN_POINTS: IN_POINTS}.get(clause["clause"]) or title(clause)
 
 
 def _in_words(clause: Clause) -> str:
