@@ -190,6 +190,9 @@ def test_all_of_it_is_what_its_schema_says_and_stands_in_every_form_of_the_repor
     section = written.markdown.partition("## Release gate")[2].partition("\n## ")[0]
     cells = gate_words.table(content)["rows"]
     assert [" | ".join(row) in section for row in cells] == [True] * 4
+    assert section.splitlines()[2].startswith("| variant | device | gate | score above a constant's | budget | metric, at least 80 % |")
+    card = (study.root / "results/mine/teacher+even1/seed1/model/README.md").read_text(encoding="utf-8")
+    assert "“good” where its log-odds against all other classes exceed them" in card and f"\n- {TORCH}: 0.25\n" in card
     page = written.page.partition("<script")[0]
     assert page.count("gate: fail</span>") == list(verdicts.values()).count("fail") and "<h2>Release gate</h2>" in page
 

@@ -32,7 +32,8 @@ def title(clause: Clause) -> str:
 
 def table(gate: ReleaseGate) -> TextTable:
     """Return rows × clauses as texts. Budgets and constants can differ between rows, so that their heads name no limit."""
-    heads = dict.fromkeys(_head(clause) for row in gate["rows"] for clause in row["clauses"])
+    fullest_first = sorted(gate["rows"], key=lambda row: -len(row["clauses"]))  # the baseline lacks some
+    heads = dict.fromkeys(_head(clause) for row in fullest_first for clause in row["clauses"])
     rows = []
     for row in gate["rows"]:
         cells = {_head(clause): f"{_in_words(clause)}: {clause['verdict']}" for clause in row["clauses"]}

@@ -39,9 +39,10 @@ def summarize(
     learnt = {name: options[name] for name in ("task", "metric", "rows")}
     table = Table(experiment=experiment, limits=limits, description=description, **learnt)
     aggregate = _judge(table)
-    gate = release_gate(table, aggregate, options.get("gate", {}))
+    asked = options.get("gate", {})
+    gate = release_gate(table, aggregate, asked)
     Path(output["gate"]).write_text(json.dumps(gate, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    if "gate" in options:
+    if asked:
         aggregate = aggregate.assign(gate=[row["verdict"] for row in gate["rows"]])
     frames = {"aggregate": aggregate, "slices": details.slices(table), "grid": details.grid(table)}
     compared = pairs.pairs(table, aggregate, options["compare"])
@@ -56,7 +57,7 @@ def summarize(
         "comparisons": comparisons,
         "profiles": [profiles.read(folder) for folder in profiled],
     }
-    gated = gate_words.table(gate) if "gate" in options else gate_words.NOTHING
+    gated = gate_words.table(gate) if asked else gate_words.NOTHING
     shown = {"data": text.splits(description), "processes": several.read(processes), "release_gate": gated}
     shown_in_words = shown | {name: text.text_table(shown[name], note) for name, note in NOTES.items()}
     Path(output["markdown"]).write_text(
