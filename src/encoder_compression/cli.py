@@ -1,4 +1,4 @@
-"""Commands beside snakemake: compress a model for a table, what a run would cost, and what a SLURM cluster needs."""
+"""Commands beside snakemake: compress a model for a table, plan a run, check its release gate, and look after a SLURM cluster."""
 
 import argparse
 from importlib import import_module
@@ -29,6 +29,12 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
     _add_compress(commands)
+    gate = _add(
+        commands, "gate", _gate, "say which rows of an experiment pass its release gate; ends with 0 for pass, 3 for open, 4 for fail"
+    )
+    gate.add_argument("experiment", metavar="EXPERIMENT", help="whose results/EXPERIMENT/gate.json to read")
+    gate.add_argument("--variant", help="rows of this variant alone")
+    gate.add_argument("--device", help="rows on this device alone")
     slurm = _add(commands, "slurm", None, "look at a SLURM cluster, clean it up, guard a run on it")
     of_slurm = slurm.add_subparsers(required=True, metavar="COMMAND")
     _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm needs")
@@ -81,6 +87,10 @@ def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
 def _compress(options: argparse.Namespace, _: list[str]) -> int:
     module = _load("contract.compress")
     return module.compress(module.order_of(options))
+
+
+def _gate(options: argparse.Namespace, _: list[str]) -> int:
+    return _load("reporting.gate_check").check(options.experiment, variant=options.variant, device=options.device)
 
 
 def _check(*_) -> int:

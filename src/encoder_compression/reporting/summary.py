@@ -242,9 +242,11 @@ def _contents(measured: dict) -> dict:
     copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters")
     products = measured["proof"]["matmuls"]
     tuned = {name: measured[name] for name in ("null_threshold", "class_threshold") if name in measured}
+    chosen = {"recall_threshold": measured["recall_threshold"]["log_odds"]} if "recall_threshold" in measured else {}
     return (
         {name: measured[name] for name in copied}
         | tuned
+        | chosen
         | {
             "nonzero_parameters": measured["parameters"] - measured["zeros"],
             "matrix_zeros_share": _share(measured["matrix_zeros"], measured["matrices"]),

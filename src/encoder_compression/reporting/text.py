@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding, sentences
-from encoder_compression.reporting.page_content import Split
+from encoder_compression.reporting.page_content import Split, TextTable
 
 ABSENT = "–"  # where there is no figure
 END_TO_END = "end-to-end ms (speed-up)"
@@ -49,6 +49,7 @@ def markdown(
     profiles: list[dict],
     data: list[dict],
     processes: str,
+    release_gate: str,
     budget: float,
     table: pd.DataFrame,
 ) -> str:
@@ -59,12 +60,21 @@ def markdown(
     parts = [f"# {experiment}", machine, _table(table), notes(table)]
     parts += ["## Warnings", "\n".join(f"- {warning.text}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
+    parts += ["## Release gate", release_gate] if release_gate else []
     parts += ["## Compared with each other", "\n".join(f"- {sentences(pair)}" for pair in comparisons)] if comparisons else []
     parts += ["## What it shows", "\n".join(verdicts)]
     parts += ["## Training in several processes", processes] if processes else []
     parts += ["## Where a call's milliseconds go", "\n".join(f"- {bar['finding'].text}" for bar in profiles)] if profiles else []
     parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
+
+
+def text_table(table: TextTable, note: str) -> str:
+    """Return a table of texts as Markdown, and the note behind it; nothing of one without rows."""
+    if not table["rows"]:
+        return ""
+    lines = [table["heads"], ["---:"] * len(table["heads"]), *table["rows"]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}"
 
 
 def splits(description: dict) -> list[Split]:

@@ -7,7 +7,7 @@ from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
-IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
+IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "gate", "compare", "encoder", "dataset", "unlabelled")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ class Row(Step):
         """How to measure, on which device, and on which device the partner runs."""
         devices = self.study.options["devices"]
         measure = self.study.options["measure"] | {"metric": self.study.options["metric"]}
+        recall = self.study.options.get("gate", {}).get("recall")
+        if recall:  # the limit itself is a matter of the tables
+            measure = measure | {"recall": {"label": str(recall["label"]), "false_positive_rate": recall["false_positive_rate"]}}
         if self.seed != self.study.options["seeds"][0]:  # the grid is a matter of shapes, which all seeds share
             measure = measure | {"grid": measure["grid"] | {"batch_sizes": []}}
         return {
