@@ -2,8 +2,8 @@
 
 import pytest
 
-from encoder_compression.study.inputs import Inputs
 from encoder_compression.study.nested import merge
+from encoder_compression.study.rule_inputs import Inputs
 from own_experiments import TINY, load, load_studies, mistakes
 
 RECALL = {"label": "good", "false_positive_rate": 0.05, "at_least": 0.8}
