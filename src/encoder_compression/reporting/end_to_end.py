@@ -1,5 +1,7 @@
 """End-to-end latency of rows, from raw text to answer, beside that of the model alone."""
 
+from functools import cached_property
+
 import numpy as np
 
 from encoder_compression.reporting.rows import Row
@@ -15,11 +17,13 @@ class WholeCalls:
 
     def __init__(self, row: Row):
         self.row, self.has_partner = row, row.has_partner
+        of_processor, by_wall = ("processor_ms", "end_to_end_processor_ms"), ("latencies_ms", "end_to_end_ms")
+        self.of_model, self.of_call = of_processor if row.is_of_one_thread else by_wall
 
-    @property
+    @cached_property
     def log_ratios(self) -> np.ndarray:
         """Per start, the median over its calls of log(partner's whole call / this row's) on the same text, by the clock of the row."""
-        return self.row.log_ratios_of("end_to_end_processor_ms" if self.row.is_of_one_thread else "end_to_end_ms")
+        return self.row.log_ratios_of(self.of_call)
 
     @property
     def latency_ms(self) -> float:
@@ -29,8 +33,7 @@ class WholeCalls:
     @property
     def share(self) -> float:
         """The median share of a whole call that is not the model, by the clock of the row."""
-        of_model, whole = ("processor_ms", "end_to_end_processor_ms") if self.row.is_of_one_thread else ("latencies_ms", "end_to_end_ms")
-        return float(np.median(1 - self.row.samples(of_model) / self.row.samples(whole)))
+        return float(np.median(1 - self.row.samples(self.of_model) / self.row.samples(self.of_call)))
 
 
 class EndToEnd:
