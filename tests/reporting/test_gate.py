@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator
 from statsmodels.stats.proportion import proportion_confint
@@ -54,11 +55,11 @@ def test_accuracy_is_kept_above_its_exact_lower_bound_and_exceeded_below_the_upp
 
 
 def test_a_score_that_is_no_share_has_the_bounds_that_the_budget_would_have(tmp_path):
-    study = SavedStudy(tmp_path, "teacher", metric="macro_f1")
+    study = SavedStudy(tmp_path, "teacher", task="regression", metric="pearson")
     clause = clause_of(study, "metric", {"at_least": 0.8}, variant="teacher")
-    assert clause["value"] == pytest.approx(0.9, abs=1e-6)  # 10 of each class are wrong
-    spread = np.sqrt(0.9 * 0.1 / 200)  # of accuracy, which macro-F1 nearly is where classes are equal
-    assert bounds(clause) == pytest.approx((clause["value"] - 1.645 * spread, clause["value"] + 1.645 * spread), abs=0.004)
+    assert clause["value"] == pytest.approx(0.8)  # of equal classes twice the accuracy less 1; 10 of each are wrong
+    spread = 2 * np.sqrt(0.9 * 0.1 / 200)
+    assert bounds(clause) == pytest.approx((0.8 - 1.645 * spread, 0.8 + 1.645 * spread), abs=0.006)
 
 
 def test_recall_is_counted_beyond_the_threshold_of_validation(study):
@@ -133,6 +134,26 @@ def test_agreement_is_with_the_baseline_which_has_no_such_clause(study):
     assert bounds(clause) == pytest.approx(exact(186, 200), abs=0.005)
     alike = rows["teacher+even1", ONNX]["clauses"][-1]
     assert bounds(alike) == (pytest.approx(0.05 ** (1 / 200)), 1)
+
+
+def test_of_questions_whole_articles_are_right_or_wrong(tmp_path):
+    """Four of 20 articles, each of ten questions, are answered wrong: as much is known as of 20 questions, also within a slice."""
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1", task="question-answering", metric="exact_match")
+    articles = np.repeat(np.arange(20), 10)
+    answers = ["Anna" if number % 2 else "to her" for number in range(200)]
+    for variant, device in study.groups:
+        wrong = articles < 4 if variant == "teacher+even1" else np.zeros(200, bool)
+        given = ["no" if missed else answer for missed, answer in zip(wrong, answers, strict=True)]
+        columns = {"label": [[answer] for answer in answers], "prediction": given, "tokens": [8] * 200, "group": articles.astype(str)}
+        pd.DataFrame(columns).to_parquet(study.root / f"results/mine/{variant}/seed1/{device}/predictions.parquet")
+    few = exact(16, 20)
+    for name in ("metric", "agreement"):
+        clause = clause_of(study, name, {"at_least": 0.4})
+        assert (clause["value"], clause["verdict"]) == (0.8, "kept")
+        assert bounds(clause) == pytest.approx(few, abs=0.03)
+    part = clause_of(study, "worst_slice", {"at_least": 0.4, "examples": 50})
+    assert part["value"] == 0.8
+    assert part["lower_bound"] == pytest.approx(few[0], abs=0.03)
 
 
 def test_figures_are_means_over_seeds_and_seeds_that_differ_widen_the_bounds(tmp_path):
