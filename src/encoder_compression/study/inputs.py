@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from encoder_compression.encoders.quantization_config import BLOCK
+from encoder_compression.study import teachers
 from encoder_compression.study.chain import Chain
+from encoder_compression.study.fitted import Fitted
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
@@ -63,9 +65,9 @@ class Experiment:
 
     @property
     def pretrained_models(self) -> list[str]:
-        """The models of other experiments that those of this one start from, and all that their own chains trained."""
-        chains = {chain for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes}
-        named = [self.study.options["encoder"].get("variant"), *(self.study.step_options(chain).get("start") for chain in chains)]
+        """The models of other experiments that those of this one start from or learn from, and all that their own chains trained."""
+        steps = [self.study.step_options(chain) for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes]
+        named = [self.study.options["encoder"].get("variant"), *(step.get("start") for step in steps), *map(teachers.reference, steps)]
         behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in named if isinstance(each, dict))
         return sorted({model for models in behind for model in models})
 
@@ -141,8 +143,11 @@ class Step(Experiment):
 
     @property
     def teacher(self) -> str | list:
-        """The model that the step learns from."""
-        if not self.study.is_taught(self.chain):
+        """The model that the step learns from; of another experiment only where the loss asks for its answers."""
+        reference = teachers.reference(self.options)
+        if reference and teachers.asks_teacher(self.options["loss"]):
+            return self.model_of(reference)
+        if not self.study.is_taught_in_chain(self.chain):
             return []
         return self.study.folder(self.study.teacher(self.chain), self.seed, "model")
 
@@ -310,6 +315,10 @@ class Inputs:
     def of_searched_step(self, name: str) -> Callable:
         """Return a function that gives a property of the `Step` that the trials of a search train."""
         return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step).trained, name)
+
+    def of_fitted(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Fitted` soft targets of a step."""
+        return lambda wildcards: getattr(Fitted(self.studies, wildcards.experiment, wildcards.student, wildcards.targets), name)
 
     def targets_of_every_seed(self, wildcards) -> list[str]:
         """Return the logits that the variant's models of all seeds gave."""

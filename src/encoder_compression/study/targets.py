@@ -34,6 +34,12 @@ def searched_pattern(studies: dict[str, Study]) -> str:
     return "|".join(map(re.escape, steps)) or r"(?!)"
 
 
+def taught_elsewhere_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the steps whose soft targets come from another experiment or from files."""
+    steps = sorted({step for study in studies.values() for step in study.taught_elsewhere()})
+    return "|".join(map(re.escape, steps)) or r"(?!)"
+
+
 def processes_pattern(studies: dict[str, Study]) -> str:
     """Return a regular expression of the experiments that time a training in several processes."""
     return "|".join(re.escape(name) for name, study in studies.items() if "processes" in study.options) or r"(?!)"
