@@ -9,6 +9,7 @@ from encoder_compression.study.study import Study
 
 # Options of a data set that two experiments may have differently: how a model reads it, and what its classes are called.
 OF_ONE_EXPERIMENT = ("label_map", "label_names", "masking", "max_length", "stride", "tune_threshold", "version")
+OF_VOCABULARY = ("architecture", "vocabulary_from", "vocabulary_of_train", "vocabulary_size")  # of a random encoder
 
 
 def check_teachers(study: Study, studies: dict[str, Study]) -> None:
@@ -65,9 +66,9 @@ def _check_tokens(where: str, study: Study, source: Study) -> None:
 
 
 def _vocabulary(encoder: dict) -> tuple | None:
-    """Return what decides the vocabulary of a random encoder that makes one from a text; None where it has that of files."""
-    random = encoder.get("random", {})
-    return tuple(random[key] for key in ("architecture", "vocabulary_from", "vocabulary_size")) if "vocabulary_from" in random else None
+    """Return what decides the vocabulary of a random encoder that makes one from texts; None where it has that of files."""
+    random = encoder.get("random", {"tokenizer": ""})
+    return None if "tokenizer" in random else tuple(random.get(key) for key in OF_VOCABULARY)
 
 
 def _check_depths(where: str, study: Study, step: str, source: Study, variant: str) -> None:

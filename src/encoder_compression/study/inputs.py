@@ -34,8 +34,11 @@ class Experiment:
 
     @property
     def encoder_options(self) -> dict:
-        """Where the encoder comes from and, where a step cuts its rows into blocks, of how many weights these are."""
-        return self.study.options["encoder"] | ({"blocks": BLOCK} if self.study.cuts_blocks() else {})
+        """Where the encoder comes from, what gives its vocabulary, and where a step cuts its rows into blocks, of how many weights."""
+        source = self.study.options["encoder"]
+        asked = "vocabulary_of_train" in source.get("random", {})
+        texts = {"texts": {key: self.study.options[key] for key in ("dataset", "task")}} if asked else {}
+        return source | texts | ({"blocks": BLOCK} if self.study.cuts_blocks() else {})
 
     @property
     def language_model(self) -> str:

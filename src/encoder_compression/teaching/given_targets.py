@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.data import tasks
+from encoder_compression.data.sources.batches import Table
 from encoder_compression.data.sources.table import joined, open_tables
 from encoder_compression.data.spool import keys
 from encoder_compression.data.tasks import sentences
@@ -27,8 +28,8 @@ def fit_probabilities(*, options: dict, rows: Path, dataset: Path, output: Path)
     """
     classes = tasks.describe(dataset)["labels"]
     columns = _columns(classes, options["classes"])
-    tables = open_tables(options | {"columns": options["columns"] | {f"class '{name}'": columns[name] for name in classes}}, "soft_targets")
-    table = joined(list(tables.values()))
+    table = joined(list(open_tables(options, "soft_targets").values()))
+    _require_columns(table, columns)
     parts = list(_read(table, options["columns"], [columns[name] for name in classes]))
     given, probabilities = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     _check(probabilities, table.name)
@@ -52,7 +53,14 @@ def _columns(classes: list[str], named: dict[str, str]) -> dict[str, str]:
     return {name: named.get(name, name) for name in classes}
 
 
-def _read(table, columns: dict[str, str], of_classes: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _require_columns(table: Table, columns: dict[str, str]) -> None:
+    for name, column in columns.items():
+        if column not in table.columns:
+            remedy = f"{nearest(column, table.columns)}; 'classes' of soft_targets names the column of a class"
+            raise UserError(f"soft_targets: {table.name} has no column '{column}' for the class '{name}'{remedy}")
+
+
+def _read(table: Table, columns: dict[str, str], of_classes: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield keys of texts [rows] and probabilities [rows, classes], NaN where there is none; UserError for what is no number."""
     for batch in table.batches([*columns.values(), *of_classes]):
         texts = [sentences.stripped(batch[columns[role]]) for role in sentences.TEXTS if role in columns]
