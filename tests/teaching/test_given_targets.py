@@ -74,7 +74,10 @@ def test_the_first_row_of_a_text_counts(dataset):
         ({"bad": [0.3, 0.9]}, r"1 rows of .*given.csv have probabilities that do not add up to 1: row 0 \(0.3 0.75\); mend the rows"),
         ({"bad": [0.25, -0.9]}, r"1 rows of .*given.csv have a probability below 0: row 1 \(-0.9 0.1\); mend"),
         ({"bad": [0.25, None]}, r"1 rows of .* have a probability for some of the classes and not for all: row 1 \(nan 0.1\); mend"),
-        ({"bad": [0.25, "none"]}, r"row 1 of .*given.csv has 'none' in column 'bad'; give a probability, or leave the cells of the row empty"),
+        (
+            {"bad": [0.25, "none"]},
+            r"row 1 of .*given.csv has 'none' in column 'bad'; give a probability, or leave the cells of the row empty",
+        ),
         ({"text": ["x", "y"]}, r"given.csv has none of the 3 texts of .*dataset; give the texts as the data set has them"),
     ],
 )
