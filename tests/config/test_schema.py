@@ -38,7 +38,7 @@ def test_what_a_taught_step_reads_stands_in_one_block_of_the_schema(technique):
     block, part = SCHEMA["$defs"]["taught"]["properties"], SCHEMA["$defs"][technique]
     assert part["$ref"] == "#/$defs/taught" and part["unevaluatedProperties"] is False
     differing = {key: set(option) for key, option in part["properties"].items() if key in block}
-    teacher = {"teacher": {"description"}} if technique in ("distill", "lora") else {}
+    teacher = {"distill": {"teacher": {"anyOf", "description"}}, "lora": {"teacher": {"description"}}}.get(technique, {})
     loss = {"loss": {"description", "default", "properties"}} if technique == "lora" else {}
     assert differing == {"control": {"description"}} | teacher | loss
 
