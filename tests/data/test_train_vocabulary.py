@@ -22,7 +22,7 @@ def test_it_has_the_words_of_train_and_none_that_only_other_splits_have(tmp_path
     options |= {"split": {"validation": 0.2, "test": 0.25}, "max_length": 32}
     texts = {"dataset": options, "task": "classification"}
     prepare_with_vocabulary(source=SOURCE, texts=texts, output=tmp_path / "base")
-    prepare_dataset(**texts_of(texts), encoder=tmp_path / "base", output=tmp_path / "dataset")
+    prepare_dataset(options=options, task="classification", encoder=tmp_path / "base", output=tmp_path / "dataset")
     words = {
         split: set(" ".join(pd.read_parquet(tmp_path / f"dataset/{split}.parquet")["text"]).replace(",", " ").split())
         for split in ("train", "test")
@@ -30,10 +30,6 @@ def test_it_has_the_words_of_train_and_none_that_only_other_splits_have(tmp_path
     known = set(encoder_facts.load_tokenizer(tmp_path / "base").get_vocab())
     assert words["train"] <= known
     assert len(words["test"] - words["train"]) >= 10 and not (words["test"] - words["train"]) & known
-
-
-def texts_of(texts: dict) -> dict:
-    return {"options": texts["dataset"], "task": texts["task"]}
 
 
 @pytest.mark.parametrize(("experiment", "word"), [("tiny-roberta-squad", "miles"), ("tiny-wikitext", "the")])

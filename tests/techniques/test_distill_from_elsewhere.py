@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from conftest import TINY_CSV, make_encoder
+import corpora
+from conftest import TINY_CSV, Workspace, make_encoder
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
@@ -100,3 +101,63 @@ def test_a_teacher_of_elsewhere_must_reach_its_gate_too(tmp_path, big, encoder, 
     options = OPTIONS | {"loss": SOFT, "gate": 1.1}
     with pytest.raises(UserError, match="below its gate of 1.1"):
         run_distill(teacher=big / "model", encoder=encoder, goal=goal, options=options, folder=tmp_path, parent=None)
+
+
+def test_on_a_corpus_a_teacher_of_the_same_tokens_answers_beside_its_student(tmp_path):
+    """The logits of words are not kept, so a teacher of another vocabulary is refused."""
+    encoder = corpora.make_encoder(tmp_path / "encoder", layers=1)
+    goal = corpora.make_goal(encoder, tmp_path / "dataset")
+    corpora.tuned(tmp_path, corpora.make_encoder(tmp_path / "big", hidden_size=48), goal, epochs=1)
+    options = OPTIONS | {"loss": SOFT, "training": corpora.TRAINING | {"epochs": 1}}
+    run_distill(teacher=tmp_path / "model", encoder=encoder, goal=goal, options=options, folder=tmp_path / "small", parent=None)
+    header, first, *_ = (tmp_path / "small/training.csv").read_text(encoding="utf-8").splitlines()
+    assert float(dict(zip(header.split(","), first.split(","), strict=True))["loss_soft"]) > 0
+    stranger = corpora.make_encoder(tmp_path / "stranger", vocabulary_size=300)
+    provenance.write(stranger, options={}, inputs={}, seconds=0, facts={"validation_score": 1.0})
+    with pytest.raises(UserError, match="has another vocabulary than .*, so it cannot read the student's tokens"):
+        run_distill(teacher=stranger, encoder=encoder, goal=goal, options=options, folder=tmp_path / "refused", parent=None)
+
+
+BIG = """
+encoder: {random: {architecture: roberta, vocabulary_from: tests/data/tiny.csv, positions: 128}}
+dataset: {files: {train: tests/data/tiny.csv}, split: {validation: 0.2, test: 0.25}, max_length: 64}
+finetune: {teacher: {training: {epochs: 1, learning_rate: 1.0e-3, batch_size: 8}}}
+variants: [teacher]
+"""
+SMALL = """
+encoder: {random: {architecture: bert, vocabulary_of_train: true}}
+dataset: {files: {train: tests/data/tiny.csv}, split: {validation: 0.2, test: 0.25}, max_length: 32}
+distill:
+  small: {teacher: {experiment: big, variant: teacher}, gate: 0, training: {epochs: 1, learning_rate: 1.0e-3, batch_size: 8}}
+variants: [small, small+int8]
+baseline: {variant: small-control}
+"""
+
+
+@pytest.fixture
+def two(tmp_path) -> Workspace:
+    """A workspace with the experiments big and small."""
+    workspace = Workspace(tmp_path, experiment="small")
+    for name, text in (("big", BIG), ("small", SMALL)):
+        (workspace.folder / f"config/experiments/{name}.yaml").write_text(text, encoding="utf-8")
+    return workspace
+
+
+@pytest.mark.slow
+def test_the_jobs_of_both_experiments_are_planned_as_one(two):
+    done = two.run("-n", "--cores", "2")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    rules = [(block.split(":")[0], block.split("wildcards: ")[-1].split(",")[0].split("\n")[0]) for block in output.split("\nrule ")[1:]]
+    big = ["finetune", "predict_soft_targets", "prepare_dataset", "prepare_encoder"]
+    assert sorted(rule for rule, wildcards in rules if wildcards == "experiment=big") == big
+    assert {"fit_soft_targets", "distill", "quantize", "measure"} <= {rule for rule, wildcards in rules if wildcards == "experiment=small"}
+
+
+@pytest.mark.long
+def test_a_study_of_two_experiments_runs_to_its_report(two):
+    done = two.run("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = (two.folder / "results/small/summary.md").read_text(encoding="utf-8")
+    assert "small learns from teacher of big; its training seconds and steps leave that training out" in summary
+    assert not (two.folder / "results/big/report.html").exists()
