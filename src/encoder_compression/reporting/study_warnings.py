@@ -138,10 +138,7 @@ def _source_of_targets(variant: str, step: dict) -> Finding:
         files = sorted(step["soft_targets"]["files"].values())
         text = f"{variant} learns from probabilities in {', '.join(files)}; what they cost is not among its training seconds."
         return Finding("taught_elsewhere", text, facts={"variant": variant, "files": files})
-    text = (
-        f"{variant} learns from {teacher['variant']} of {teacher['experiment']}; its training seconds and steps leave that training out, "
-        "and the teacher's scores stand in its own experiment's tables."
-    )
+    text = f"{variant} learns from {teacher['variant']} of {teacher['experiment']}; its training seconds and steps leave that training out."
     return Finding("taught_elsewhere", text, facts={"variant": variant, "experiment": teacher["experiment"]})
 
 
