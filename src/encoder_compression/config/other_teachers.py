@@ -4,6 +4,7 @@ from encoder_compression.data.tasks import MASKED
 from encoder_compression.encoders.layers import model_type
 from encoder_compression.errors import UserError
 from encoder_compression.study import teachers
+from encoder_compression.study.fitted import steps_taught_elsewhere
 from encoder_compression.study.step_checks import count_layers
 from encoder_compression.study.study import Study
 
@@ -14,7 +15,7 @@ OF_VOCABULARY = ("architecture", "vocabulary_from", "vocabulary_of_train", "voca
 
 def check_teachers(study: Study, studies: dict[str, Study]) -> None:
     """Raise UserError where a step of a study learns from a model of another experiment that cannot teach it, as far as that is known."""
-    for step in study.taught_elsewhere():
+    for step in steps_taught_elsewhere(study):
         options = study.step_options(step)
         reference = teachers.reference(options)
         if reference:

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 
 from encoder_compression.study import teachers
+from encoder_compression.study.chain import is_control
 from encoder_compression.study.study import Study
+from encoder_compression.study.techniques import TECHNIQUES
+
+
+def steps_taught_elsewhere(study: Study) -> list[str]:
+    """Return the steps of a study whose soft targets come from another experiment or from files, controls left out."""
+    steps = [(name, step) for name, technique in TECHNIQUES.items() if technique.elsewhere for step in study.options[name]]
+    return [step for name, step in steps if not is_control(step) and not teachers.in_chain(study.options[name][step])]
 
 
 @dataclass(frozen=True)

@@ -116,11 +116,6 @@ class Study:
         """Return whether the chain's last step has a step of its chain as its teacher."""
         return self.is_taught(variant) and teachers.in_chain(self.step_options(variant))
 
-    def taught_elsewhere(self) -> list[str]:
-        """Return the steps whose soft targets come from another experiment or from files, controls left out."""
-        steps = [(name, step) for name, technique in TECHNIQUES.items() if technique.elsewhere for step in self.options[name]]
-        return [step for name, step in steps if not is_control(step) and not teachers.in_chain(self.options[name][step])]
-
     def soft_targets_form(self, variant: str) -> str | None:
         """Return what holds its teacher's logits, computed before, for the chain's last step; of a corpus the largest, if any are kept."""
         options = self.step_options(variant)
