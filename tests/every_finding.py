@@ -150,7 +150,9 @@ def _doubtful(folder: Path):
     study.train("teacher+even1", searched={"trials": 20, "seconds": 1234.4, "options": {}})
     record = Path(study.study.folder("teacher", 1, "model")) / "provenance.json"
     start = {"experiment": "wikitext", "variant": "student6", "seed": 1}
-    changed = json.loads(record.read_text(encoding="utf-8")) | {"options": {"options": {"start": start}}}
+    loss = {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}
+    step = {"start": start, "loss": loss, "teacher": {"experiment": "reviews", "variant": "teacher", "seed": 1}}
+    changed = json.loads(record.read_text(encoding="utf-8")) | {"options": {"options": step}}
     record.write_text(json.dumps(changed), encoding="utf-8")
     sizes = {"rows": {"train": 4000, "test": 200}, "cut": {"train": 1200, "test": 3}, "max_length": 128}
     return study.table(**sizes, warnings=["3 of 200 rows of test have a text that validation has too."])

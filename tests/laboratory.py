@@ -11,6 +11,7 @@ from encoder_compression.config.references import check_references
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.replacement import replace_words
 from encoder_compression.data.sources.encoder import prepare_encoder
+from encoder_compression.data.train_vocabulary import prepare_with_vocabulary
 from encoder_compression.data.unlabelled import prepare_unlabelled
 from encoder_compression.export import openvino_model
 from encoder_compression.export.onnx_graph import export
@@ -19,9 +20,12 @@ from encoder_compression.quantization import pytorch_model
 from encoder_compression.run import provenance
 from encoder_compression.search import trials
 from encoder_compression.search.choice import choose
+from encoder_compression.study.fitted import Fitted
+from encoder_compression.study.inputs import Experiment
 from encoder_compression.study.nested import merge
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.teaching.given_targets import fit_probabilities
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.teaching.top_logits import predict_top_logits
 from encoder_compression.techniques.distill import distill
@@ -99,6 +103,19 @@ REFERRING = {
 }
 
 
+BIG = {key: TINY[key] for key in ("encoder", "dataset", "finetune")} | {"variants": ["teacher"]}
+TAUGHT_ELSEWHERE = {
+    "encoder": {"random": {"architecture": "bert", "vocabulary_of_train": True}},
+    "dataset": TINY["dataset"],
+    "distill": {
+        "small": {"teacher": {"experiment": "big", "variant": "teacher"}} | ONE_STEP,
+        "given": {"soft_targets": {"files": {"train": str(ROOT / "tests/data/tiny.csv")}, "classes": {"0": "p0", "1": "p1"}}} | ONE_STEP,
+    },
+    "variants": ["small", "given"],
+    "baseline": {"variant": "small-control"},
+}
+
+
 class Laboratory:
     """A folder in which the jobs of a study run, one after the other, on options that note who reads them."""
 
@@ -124,6 +141,7 @@ class Laboratory:
         self.search()
         self.plan()
         self.plan_references()
+        self.learn_from_elsewhere()
         self.summarize()
 
     def prepare(self) -> None:
@@ -274,6 +292,23 @@ class Laboratory:
         folder.mkdir()
         experiments = load_options(folder, ["mine"], mine=REFERRING, corpus=CORPUS)
         check_references({"mine": Study("mine", self.recorded(experiments["mine"])), "corpus": Study("corpus", experiments["corpus"])})
+
+    def learn_from_elsewhere(self) -> None:
+        """Make an encoder of train's words, ask what a student of another experiment reads, and fit probabilities from a file."""
+        folder = self.folder / "elsewhere"
+        folder.mkdir()
+        experiments = load_options(folder, ["mine"], mine=TAUGHT_ELSEWHERE, big=BIG)
+        studies = {"mine": Study("mine", self.recorded(experiments["mine"])), "big": Study("big", experiments["big"])}
+        check_references(studies)
+        source = dict(Experiment(studies, "mine").encoder_options)
+        prepare_with_vocabulary(texts=source.pop("texts"), source=source, output=folder / "base")
+        assert Fitted(studies, "mine", "small", "soft_targets").reads["files"] == []
+        lines = (ROOT / "tests/data/tiny.csv").read_text(encoding="utf-8").splitlines()
+        (folder / "given.csv").write_text("\n".join(f"{line},0.3,0.7" for line in lines[1:]), encoding="utf-8")
+        changes = {"files": {"train": str(folder / "given.csv")}, "format": {"header": False, "names": ["text", "label", "p0", "p1"]}}
+        given = Fitted(studies, "mine", "given", "soft_targets").options | changes
+        options = self.recorded(given, "distill", "given", "soft_targets")
+        fit_probabilities(options=options, rows=self.dataset, dataset=self.dataset, output=folder / "fitted")
 
     def summarize(self) -> None:
         """Write tables and cards; what these tell of a step's options does not count as reading them."""

@@ -82,7 +82,10 @@ ALONE = {"compare": [], "runtimes": {}}  # for variants that are not those of th
             "distill.even1.start: unknown key 'varant'; did you mean 'variant'?",
         ),
         ({"dataset": {"masking": {"share": 0.2}}}, "dataset.masking: not for this task; take it out or change 'task'"),
-        ({"encoder": {"random": {"tokenizer": "x"}}}, "encoder.random: give exactly one of: vocabulary_from, tokenizer"),
+        (
+            {"encoder": {"random": {"tokenizer": "x"}}},
+            "encoder.random: give exactly one of: vocabulary_from, vocabulary_of_train, tokenizer",
+        ),
         ({"seeds": []}, "seeds"),
         (
             {"shrink": {"fast": {"target": {"speedup": 1.5, "device": "cpu-pytroch"}}}},

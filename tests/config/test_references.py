@@ -54,12 +54,12 @@ def load_control_start_of_tiny(folder) -> str:
         (
             {"a": with_encoder(**other("b")), "b": with_start("a")},
             "b.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> b -> a;"
-            " take the encoder or start elsewhere",
+            " take the encoder, start or teacher elsewhere",
         ),
         (
             {"a": with_start("a")},
             "a.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> a;"
-            " take the encoder or start elsewhere",
+            " take the encoder, start or teacher elsewhere",
         ),
         ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b.yaml:88: variants: unknown step 'x'"),
         (

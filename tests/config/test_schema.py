@@ -34,12 +34,13 @@ def test_a_number_may_be_written_only_as_yaml_understands_it():
 
 @pytest.mark.parametrize("technique", WITH_CONTROL)
 def test_what_a_taught_step_reads_stands_in_one_block_of_the_schema(technique):
-    """A step says of the block's options what differs alone: what its control is, and of lora who teaches and the weights."""
+    """A step says of the block's options what differs alone: what its control is, who teaches, and of lora the weights."""
     block, part = SCHEMA["$defs"]["taught"]["properties"], SCHEMA["$defs"][technique]
     assert part["$ref"] == "#/$defs/taught" and part["unevaluatedProperties"] is False
     differing = {key: set(option) for key, option in part["properties"].items() if key in block}
-    of_lora = {"teacher": {"description"}, "loss": {"description", "default", "properties"}} if technique == "lora" else {}
-    assert differing == {"control": {"description"}} | of_lora
+    teacher = {"distill": {"teacher": {"anyOf", "description"}}, "lora": {"teacher": {"description"}}}.get(technique, {})
+    loss = {"loss": {"description", "default", "properties"}} if technique == "lora" else {}
+    assert differing == {"control": {"description"}} | teacher | loss
 
 
 def test_a_part_that_takes_a_block_has_its_options_with_what_it_says_itself_over_them():

@@ -56,6 +56,22 @@ def test_a_student_that_begins_elsewhere_cost_more_than_its_own_training(study):
     assert only(study) == (("starts_elsewhere",), {"variant": "teacher+even1", "experiment": "wikitext"})
 
 
+@pytest.mark.parametrize(
+    ("source", "facts"),
+    [
+        ({"teacher": {"experiment": "big", "variant": "teacher", "seed": 1}}, {"experiment": "big"}),
+        ({"teacher": "teacher", "soft_targets": {"files": {"train": "given.csv"}}}, {"files": ["given.csv"]}),
+    ],
+)
+def test_a_student_that_is_taught_from_elsewhere_cost_more_than_its_own_training_and_its_control_did_not(study, source, facts):
+    record = Path(study.study.folder("teacher+even1", 1, "model")) / "provenance.json"
+    before = json.loads(record.read_text(encoding="utf-8"))
+    for soft, expected in ((0.9, (("taught_elsewhere",), {"variant": "teacher+even1"} | facts)), (0, None)):
+        step = source | {"loss": {"hard": 1, "soft": soft, "hidden": 0, "relation": 0}}
+        record.write_text(json.dumps(before | {"options": {"options": step}}), encoding="utf-8")
+        assert (only(study) if expected else warn(study)) == (expected or [])
+
+
 def test_rows_of_different_revisions_are_said(study):
     study.save("teacher+even1", TORCH, git=OTHER)
     assert only(study) == (("revisions_differ",), {"revisions": ["a1b2c3d", "fffffff"]})

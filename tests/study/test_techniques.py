@@ -29,7 +29,8 @@ def known_options(technique: str) -> dict:
 
 def options_of(technique: str) -> dict:
     """Return options of a technique: the defaults, and of options without one the first value that the schema allows."""
-    options = {name: part.get("default", value_of(part)) for name, part in known_options(technique).items() if name != "target"}
+    known = {name: part for name, part in known_options(technique).items() if name not in ("soft_targets", "target")}
+    options = {name: part.get("default", value_of(part)) for name, part in known.items()}
     loss = {"hard": 0.1, "soft": 0.9, "hidden": 0, "relation": 0}
     return options | {"loss": loss, "training": {"epochs": 2}}
 

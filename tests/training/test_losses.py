@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from conftest import make_encoder
 from encoder_compression.encoders import pretrained
+from encoder_compression.teaching.projected_spans import NO_MASS
 from encoder_compression.training.losses import HiddenStateMatcher, hidden_state_loss, relation_loss, soft_target_loss
 from encoder_compression.training.objectives import Distillation
 
@@ -139,3 +140,27 @@ def test_the_objective_weighs_the_relation_and_teaches_the_student(tmp_path):
     query = pretrained.blocks(student)[-1].query.weight
     assert query.grad.abs().sum() > 0
     assert all(weight.grad is None for weight in teacher.parameters())
+
+
+def test_a_row_without_soft_targets_adds_nothing_and_still_counts_in_the_mean():
+    student, teacher = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3)
+    rest = soft_target_loss(student[[0, 1, 3]], teacher[[0, 1, 3]], 2.0)
+    teacher[2] = -torch.inf
+    loss = soft_target_loss(student, teacher, 2.0)
+    torch.testing.assert_close(loss, rest * 3 / 4)
+    loss.backward()
+    assert torch.equal(student.grad[2], torch.zeros(3)) and student.grad[[0, 1, 3]].isfinite().all()
+
+
+def test_a_class_without_mass_is_a_choice_of_the_students_and_a_hard_target_a_cross_entropy():
+    student = torch.randn(2, 3)
+    loss = soft_target_loss(student, torch.tensor([[0.0, NO_MASS, NO_MASS], [NO_MASS, NO_MASS, 0.0]]), 1.0)
+    torch.testing.assert_close(loss, functional.cross_entropy(student, torch.tensor([0, 2])))
+
+
+def test_a_number_without_a_soft_target_adds_nothing():
+    student = torch.tensor([[1.0], [5.0]], requires_grad=True)
+    term = Distillation(weights={}, temperature=2, teacher=None)._soft_term(student, torch.tensor([[3.0], [torch.nan]]))
+    term.backward()
+    assert term == 2.0  # (1 - 3)² over two rows
+    assert student.grad.tolist() == [[-2.0], [0.0]]

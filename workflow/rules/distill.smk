@@ -1,12 +1,14 @@
 """
-Distil a student with fewer layers from the step of its chain that it names as its teacher.
+Distil a student from the step of its chain that it names as its teacher, from a model of another experiment, or from files.
 
 IN   the parent's and the teacher's model/, results/{experiment}/base/, results/{experiment}/dataset/,
      results/{experiment}/unlabelled/ where the step asks for it, the model/ of another experiment where the student starts from one
+     of another experiment that teaches: model/, soft_targets/, dataset/; or files of probabilities
 OUT  results/{experiment}/{variant}/seed{seed}/soft_targets/  of a teacher: its logits on train, shared by all students
      results/{experiment}/{variant}/seed{seed}/top{number}_logits/  of a corpus: the largest of them, at tokens that stay hidden
      results/{experiment}/{variant}/seed{seed}/unlabelled_targets/  those on the texts without labels
      results/{experiment}/{variant}/soft_targets/, unlabelled_targets/  the means over all seeds, where a step learns from the ensemble
+     results/{experiment}/fitted/{student}/soft_targets/, unlabelled_targets/  from another experiment or files, a row per row of this one
      results/{experiment}/{variant}/seed{seed}/model/, training.csv
 """
 
@@ -72,8 +74,27 @@ rule average_soft_targets:
         "../scripts/average_soft_targets.py"
 
 
+rule fit_soft_targets:
+    """Fit soft targets of another experiment's model, or of files, to the rows of this experiment."""
+    input:
+        unpack(inputs.of_fitted("reads")),
+        dataset="results/{experiment}/dataset",
+    output:
+        directory("results/{experiment}/fitted/{student}/{targets}"),
+    log:
+        "logs/{experiment}/fitted/{student}/fit_{targets}.log",
+    wildcard_constraints:
+        student=targets.taught_elsewhere_pattern(studies),
+        targets="soft_targets|unlabelled_targets",
+    priority: 20
+    params:
+        options=inputs.of_fitted("options"),
+    script:
+        "../scripts/fit_soft_targets.py"
+
+
 rule distill:
-    """Train a student with fewer layers by knowledge distillation."""
+    """Train a student by knowledge distillation."""
     input:
         parent=inputs.of_step("parent"),
         teacher=inputs.of_step("teacher"),

@@ -6,12 +6,12 @@ from encoder_compression.run.jobs import job
 with job(snakemake) as facts:
     allow_network()
 
-    from encoder_compression.data.sources.encoder import prepare_encoder
+    from encoder_compression.data.train_vocabulary import prepare_with_vocabulary
     from encoder_compression.encoders.encoder_facts import require_whole_blocks
 
     options = dict(snakemake.params.options)
-    blocks = options.pop("blocks", 1)
+    blocks, texts = options.pop("blocks", 1), options.pop("texts", None)
     model = snakemake.input.model  # of another experiment, where it is the source: a folder like any other
     source = {"files": {"folder": model}} if model else options
-    facts |= prepare_encoder(source=source, output=snakemake.output[0])
+    facts |= prepare_with_vocabulary(source=source, texts=texts, output=snakemake.output[0])
     require_whole_blocks(snakemake.output[0], blocks)

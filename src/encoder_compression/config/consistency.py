@@ -82,6 +82,8 @@ def _check_teaching(options: dict) -> Iterator[Mistake]:
     for section, step, step_options in _steps_of(options):
         if "loss" in step_options and not any(step_options["loss"].values()):
             yield Mistake((section, step, "loss"), "all weights are 0, so that nothing is learnt; give a term a weight above 0")
+        if isinstance(step_options.get("teacher"), dict) and not TECHNIQUES[section].elsewhere:
+            yield Mistake((section, step), f"a {section} step learns from a step of its chain; name that, or distil a student", "teacher")
         gate = step_options.get("gate", 0)
         if gate < 0 and options["metric"] not in CORRELATIONS:
             remedy = "give 0 where the teacher need not have learnt anything"
@@ -120,9 +122,11 @@ def _check_device(device: dict, place: tuple[str, ...]) -> Iterator[Mistake]:
 
 def find_files(options: dict) -> Iterator[Mistake]:
     """Put environment variables into the paths of local sources, in place; yield paths where nothing lies."""
-    sources = [(name, "files") for name in ("dataset", "unlabelled", "encoder")] + [("encoder", "random")]
-    for place in [place for place in sources if place[1] in options.get(place[0], {})]:
-        section = options[place[0]][place[1]]
+    sources = [((name, "files"), options.get(name, {}).get("files")) for name in ("dataset", "unlabelled", "encoder")]
+    sources += [(("encoder", "random"), options["encoder"].get("random"))]
+    given = [(step, part["soft_targets"]["files"]) for step, part in options["distill"].items() if "soft_targets" in part]
+    sources += [(("distill", step, "soft_targets", "files"), files) for step, files in given]
+    for place, section in [source for source in sources if source[1]]:
         for key in sorted(section.keys() & {*OF_FILES, *OF_FOLDERS}):
             section[key] = str(Path(os.path.expandvars(section[key])).expanduser())
             if message := _wrong_path(section[key], is_folder=key in OF_FOLDERS):

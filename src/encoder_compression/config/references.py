@@ -1,13 +1,17 @@
-"""What an experiment takes from another one: its encoder, the start of a student, or a language model that replaces words."""
+"""What an experiment takes from another one: its encoder, the start or teacher of a student, or a language model that replaces words."""
 
 from collections.abc import Callable
 
 from encoder_compression.config.mistakes import together
+from encoder_compression.config.other_teachers import check_teachers
 from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import UserError
+from encoder_compression.study.chain import is_control
 from encoder_compression.study.step_checks import count_layers
 from encoder_compression.study.study import Study, replaces_words
 from encoder_compression.study.targets import has_no
+from encoder_compression.study.teachers import reference
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 def of(options: dict) -> list[dict]:
@@ -20,7 +24,14 @@ def _by_place(options: dict) -> dict[tuple[str, ...], dict]:
     starts = {("distill", step, "start"): part["start"] for step, part in options["distill"].items() if isinstance(part["start"], dict)}
     encoder = {("encoder", "variant"): options["encoder"]["variant"]} if "variant" in options["encoder"] else {}
     model = {("unlabelled", "replaced", "model"): options["unlabelled"]["replaced"]["model"]} if replaces_words(options) else {}
-    return encoder | model | starts
+    return encoder | model | starts | _teachers(options)
+
+
+def _teachers(options: dict) -> dict[tuple[str, ...], dict]:
+    """Return the variants of other experiments that teach a step, by the place of the options that names them; a control needs none."""
+    sections = {name: options[name] for name, technique in TECHNIQUES.items() if technique.elsewhere}
+    taught = [(name, step, part) for name, section in sections.items() for step, part in section.items() if not is_control(step)]
+    return {(name, step, "teacher"): reference(part) for name, step, part in taught if reference(part)}
 
 
 def follow(names: list[str], load: Callable[[str, str], dict], where: Callable[[str | None, tuple[str, ...]], str]) -> dict[str, dict]:
@@ -40,22 +51,23 @@ def follow(names: list[str], load: Callable[[str, str], dict], where: Callable[[
 def _follow(name: str, asker: str, path: list[str], experiments: dict[str, dict], load: Callable, where: Callable) -> None:
     if name in path:
         circle = " -> ".join([*path[path.index(name) :], name])
-        raise UserError(f"{asker}: experiments refer to each other in a circle, {circle}; take the encoder or start elsewhere")
+        raise UserError(f"{asker}: experiments refer to each other in a circle, {circle}; take the encoder, start or teacher elsewhere")
     if name in experiments:
         return
     experiments[name] = load(name, asker)
-    for place, reference in _by_place(experiments[name]).items():
-        _follow(reference["experiment"], where(name, (*place, "experiment")), [*path, name], experiments, load, where)
+    for place, model in _by_place(experiments[name]).items():
+        _follow(model["experiment"], where(name, (*place, "experiment")), [*path, name], experiments, load, where)
 
 
 def check_references(studies: dict[str, Study]) -> None:
     """Raise UserError where an experiment takes from another one what that cannot give."""
     for name, study in studies.items():
-        for reference in of(study.options):
-            source = studies[reference["experiment"]]
-            source.check(reference["variant"])
-            if not source.has_weights(reference["variant"]):
-                raise UserError(f"{name}: {reference['experiment']}: {has_no('model', reference['variant'], source)}")
+        for model in of(study.options):
+            source = studies[model["experiment"]]
+            source.check(model["variant"])
+            if not source.has_weights(model["variant"]):
+                raise UserError(f"{name}: {model['experiment']}: {has_no('model', model['variant'], source)}")
+        check_teachers(study, studies)
         for step, options in study.options["distill"].items():
             if isinstance(options["start"], dict):
                 _check_start(f"{name}: distill.{step}", study, step, studies[options["start"]["experiment"]])

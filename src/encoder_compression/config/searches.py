@@ -11,7 +11,7 @@ from encoder_compression.study.nested import put, tried_values
 from encoder_compression.study.techniques import TECHNIQUES
 
 # Options that say what a step reads and which rows there are, which must be known before anything runs.
-SETTLED = ("control", "ensemble", "target.device", "teacher", "top_logits", "unlabelled", "version")
+SETTLED = ("control", "ensemble", "soft_targets", "target.device", "teacher", "top_logits", "unlabelled", "version")
 
 
 def find_mistakes(options: dict, *, schema: dict, validate: Callable[[dict], list[Mistake]]) -> Iterator[Mistake]:
@@ -77,7 +77,7 @@ def _wrong_kind(tried: dict, kind: str | None) -> str | None:
 
 def _settled(name: str, technique: str, step_options: dict) -> str | None:
     """Return why an option would change the files that a step reads, as Snakemake knows them before any trial."""
-    if name in SETTLED:
+    if name in SETTLED or name.split(".")[0] in SETTLED:
         return "this says what the step reads or which rows there are; give it in the step, a step for each"
     if name in TECHNIQUES[technique].settled:
         return "a quantize step stores what this step trained for; give it in the step, a step for each"

@@ -7,6 +7,7 @@ memory that it takes does not grow with the texts.
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ from encoder_compression.encoders.encoder_facts import classification_head, load
 from encoder_compression.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+ROLES_OF_TEXTS = ("text", "text_pair", "question", "context")
 
 
 def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) -> dict:
@@ -52,6 +54,15 @@ def prepare_dataset(*, options: dict, task: str, encoder: Path, output: Path) ->
     (output / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     print(*warnings, sep="\n")  # to the log
     return facts
+
+
+def train_texts(*, dataset: dict, task: str) -> Iterator[str]:
+    """Yield the texts of train, as `prepare_dataset` splits the section ``dataset`` of an experiment; no tokenizer is needed for it."""
+    with tempfile.TemporaryDirectory(prefix="rows-") as folder:
+        spools = _spool(tasks.load(task), open_tables(dataset, "dataset"), dataset, Path(folder))
+        for batch in _split(spools, **dataset["split"])["train"]:
+            for role in (role for role in ROLES_OF_TEXTS if role in batch):
+                yield from batch[role]
 
 
 def _require_length(longest: int, tokenizer, encoder: Path) -> None:

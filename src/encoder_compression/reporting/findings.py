@@ -60,6 +60,7 @@ OF_WARNINGS = {
     "kernel_mismatch": "a graph was quantized for another instruction set than that of the machine that measured it",
     "searched_options": "options of a step were chosen on validation by a search",
     "starts_elsewhere": "a step starts from a model of another experiment",
+    "taught_elsewhere": "a step learns from a model of another experiment, or from probabilities in files",
     "ranking_limit": "how close two rows of a device may be and still be ranked",
     "encoder_settings": "settings of the encoder's files were set to their defaults",
 }

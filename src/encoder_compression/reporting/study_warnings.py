@@ -11,6 +11,7 @@ from encoder_compression.reporting.standing import compared_with_constant, is_be
 from encoder_compression.reporting.summary import Table
 from encoder_compression.run import provenance
 from encoder_compression.runtimes import kernels
+from encoder_compression.study import teachers
 from encoder_compression.study.chain import is_control, place_of
 
 FEW_EXAMPLES = 200
@@ -30,7 +31,8 @@ def warnings(table: Table, aggregate: pd.DataFrame) -> list[Finding]:
         _too_short(aggregate),
         _few_examples(table),
     ]
-    findings += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_begun_elsewhere(table), *_ranking(table, aggregate)]
+    findings += [_few_groups(table), *_unfit_kernels(table), *_searches(table), *_begun_elsewhere(table), *_taught_elsewhere(table)]
+    findings += _ranking(table, aggregate)
     return [finding for finding in findings if finding]
 
 
@@ -118,6 +120,26 @@ def _begun_elsewhere(table: Table) -> list[Finding]:
         )
         for variant, start in starts.items()
     ]
+
+
+def _taught_elsewhere(table: Table) -> list[Finding]:
+    """Say which steps had soft targets from outside of the experiment, whose cost no row counts."""
+    options = {place_of(model).chain: provenance.read(model)["options"].get("options", {}) for model in table.trained_models}
+    return [_source_of_targets(variant, step) for variant, step in options.items() if _reads_targets_of_elsewhere(step)]
+
+
+def _reads_targets_of_elsewhere(step: dict) -> bool:
+    return "loss" in step and teachers.asks_teacher(step["loss"]) and not teachers.in_chain(step)
+
+
+def _source_of_targets(variant: str, step: dict) -> Finding:
+    teacher = teachers.reference(step)
+    if teacher is None:
+        files = sorted(step["soft_targets"]["files"].values())
+        text = f"{variant} learns from probabilities in {', '.join(files)}; what they cost is not among its training seconds."
+        return Finding("taught_elsewhere", text, facts={"variant": variant, "files": files})
+    text = f"{variant} learns from {teacher['variant']} of {teacher['experiment']}; its training seconds and steps leave that training out."
+    return Finding("taught_elsewhere", text, facts={"variant": variant, "experiment": teacher["experiment"]})
 
 
 def _disturbed(aggregate: pd.DataFrame) -> Finding | None:

@@ -32,8 +32,9 @@ def lora(options: dict, corpus: bool) -> str:
 
 def distill(options: dict, corpus: bool) -> str:
     """Describe a distill step, or its control."""
-    layers = options["layers"]
+    layers = options.get("layers", "all")
     kept = f"{_count(options['keep'], 'layer')} ({layers})" if isinstance(layers, str) else f"layers {_listed(layers)}"
+    kept = "all layers" if layers == "all" else kept
     teacher = _taught(options, corpus)
     further = ", with unlabeled text" if options["unlabelled"] and teacher else ""
     learnt = teacher or " on the labels alone, without the teacher: a control"
@@ -178,7 +179,14 @@ def _taught(options: dict, corpus: bool) -> str:
     if not any(options["loss"][term] for term in ("soft", "hidden", "relation")):
         return ""
     mean, seeds = ("the mean of ", "of each seed ") if options.get("ensemble") else ("", "")
-    return f" on the {_targets(corpus)} and on {mean}what “{options['teacher']}” {seeds}answers"
+    if "soft_targets" in options:
+        return f" on the {_targets(corpus)} and on probabilities from {_listed(sorted(options['soft_targets']['files'].values()))}"
+    return f" on the {_targets(corpus)} and on {mean}what {_teacher(options['teacher'])} {seeds}answers"
+
+
+def _teacher(teacher: str | dict) -> str:
+    """Return what a teacher is called, that of another experiment with its name."""
+    return f"“{teacher['variant']}” of “{teacher['experiment']}”" if isinstance(teacher, dict) else f"“{teacher}”"
 
 
 def _targets(corpus: bool) -> str:

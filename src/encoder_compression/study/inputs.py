@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from encoder_compression.encoders.quantization_config import BLOCK
+from encoder_compression.study import teachers
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -30,8 +31,11 @@ class Experiment:
 
     @property
     def encoder_options(self) -> dict:
-        """Where the encoder comes from and, where a step cuts its rows into blocks, of how many weights these are."""
-        return self.study.options["encoder"] | ({"blocks": BLOCK} if self.study.cuts_blocks() else {})
+        """Where the encoder comes from, what gives its vocabulary, and where a step cuts its rows into blocks, of how many weights."""
+        source = self.study.options["encoder"]
+        asked = "vocabulary_of_train" in source.get("random", {})
+        texts = {"texts": {key: self.study.options[key] for key in ("dataset", "task")}} if asked else {}
+        return source | texts | ({"blocks": BLOCK} if self.study.cuts_blocks() else {})
 
     @property
     def language_model(self) -> str:
@@ -61,9 +65,9 @@ class Experiment:
 
     @property
     def pretrained_models(self) -> list[str]:
-        """The models of other experiments that those of this one start from, and all that their own chains trained."""
-        chains = {chain for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes}
-        named = [self.study.options["encoder"].get("variant"), *(self.study.step_options(chain).get("start") for chain in chains)]
+        """The models of other experiments that those of this one start from or learn from, and all that their own chains trained."""
+        steps = [self.study.step_options(chain) for variant, *_ in self.study.rows() for chain in Chain(variant).prefixes]
+        named = [self.study.options["encoder"].get("variant"), *(step.get("start") for step in steps), *map(teachers.reference, steps)]
         behind = (self.studies[each["experiment"]].trained(each["variant"], each["seed"]) for each in named if isinstance(each, dict))
         return sorted({model for models in behind for model in models})
 
@@ -139,8 +143,11 @@ class Step(Experiment):
 
     @property
     def teacher(self) -> str | list:
-        """The model that the step learns from."""
-        if not self.study.is_taught(self.chain):
+        """The model that the step learns from; of another experiment only where the loss asks for its answers."""
+        reference = teachers.reference(self.options)
+        if reference and teachers.asks_teacher(self.options["loss"]):
+            return self.model_of(reference)
+        if not self.study.is_taught_in_chain(self.chain):
             return []
         return self.study.folder(self.study.teacher(self.chain), self.seed, "model")
 

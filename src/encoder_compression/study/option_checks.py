@@ -6,6 +6,7 @@ from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import Mistake, nearest
 from encoder_compression.run import environment, gpu
 from encoder_compression.study.forms import OF_PYTORCH
+from encoder_compression.study.teachers import asks_teacher, asks_teacher_itself, in_chain, reference
 
 GRAPH = ("dynamic", "weights", "openvino")
 # Options of a quantize step that not every method reads: the methods that do, and the value that changes nothing for others.
@@ -33,27 +34,54 @@ def none(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
     return iter(())
 
 
-def asks_teacher(loss: dict) -> bool:
-    """Say whether a loss of these weights has a term that needs the teacher's answers."""
-    return any(weight for term, weight in loss.items() if term != "hard")
-
-
 def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
     """Yield what does not fit the options of a student."""
     if student["unlabelled"] and "unlabelled" not in options:
         yield Mistake(place, "there is no unlabeled text; say in a section 'unlabelled' where it is", "unlabelled")
     if student["unlabelled"] and student["loss"]["hard"] and not asks_teacher(student["loss"]):
         yield Mistake(place, "texts without labels teach by the other terms than 'hard' alone; give one a weight", "loss")
-    if student["layers"] == "important" and options["task"] == MASKED:
+    if student.get("layers") == "important" and options["task"] == MASKED:
         yield Mistake(place, "what a layer is worth is measured on labels, which a corpus has none of; name the layers", "layers")
-    if student["ensemble"]:
+    if student["ensemble"] and "soft_targets" not in student:
         yield from _check_ensemble(student, options, place)
     if "top_logits" in student:
         yield from _check_top_logits(student["loss"], options["task"], place)
+    if "soft_targets" in student:
+        yield from _check_files(student, options, place)
+    if not in_chain(student):
+        yield from _check_elsewhere(student, options, place)
+
+
+def _check_files(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what soft targets from files do not go with: they are probabilities of classes, and nothing else of a teacher is there."""
+    if student["teacher"] != "teacher":
+        yield Mistake(place, "'soft_targets' stand in place of a teacher; take one of the two out", "soft_targets")
+    if options["task"] != "classification":
+        message = f"probabilities are those of classes, but the task is {options['task']}; name a teacher, or take them out"
+        yield Mistake(place, message, "soft_targets")
+    if asks_teacher_itself(student["loss"]):
+        yield Mistake(place, "files have no hidden states; take 'hidden' and 'relation' out of the loss, or name a teacher", "loss")
+    if student["ensemble"]:
+        yield Mistake(place, "an ensemble has teachers, but the soft targets are those of files; take 'ensemble' out", "ensemble")
+    if student["soft_targets"]["columns"].keys() != options["dataset"]["columns"].keys() - {"label"}:
+        yield Mistake((*place, "soft_targets"), "name text_pair in both 'dataset' and 'soft_targets', or in neither", "columns")
+
+
+def _check_elsewhere(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what soft targets that are found again by a text do not go with."""
+    if "top_logits" in student:
+        yield Mistake(
+            place, "'top_logits' are those of a step of the chain; take it out, the teacher then answers in every step", "top_logits"
+        )
+    if student["unlabelled"] and "replaced" in options.get("unlabelled", {}):
+        message = (
+            "texts with words replaced are not those that another teacher has read; take 'unlabelled' out, or name a step of the chain"
+        )
+        yield Mistake(place, message, "unlabelled")
 
 
 def _check_ensemble(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
-    if len(options["seeds"]) < 2:
+    if len(options["seeds"]) < 2 and not reference(student):
         message = "an ensemble is the teachers of all seeds, and there is one; name more 'seeds', or take 'ensemble' out"
         yield Mistake(place, message, "ensemble")
     if not student["loss"]["soft"] or options["task"] == MASKED:

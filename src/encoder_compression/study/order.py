@@ -5,6 +5,7 @@ from encoder_compression.encoders.encoder_facts import require_all_heads, requir
 from encoder_compression.encoders.layers import choose_layers, depth, local_folder, model_type
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain
+from encoder_compression.study.teachers import in_chain
 from encoder_compression.study.techniques import TECHNIQUES, Technique
 
 
@@ -22,7 +23,7 @@ def check(study, variant: str) -> None:
     for parent, step in zip(chain.prefixes, chain.steps[1:], strict=False):
         _check_order(where, step, techniques[step], {techniques[name].name: name for name in parent.steps})
         techniques[step].check(study, where, step, parent)
-        if study.is_taught(step) and study.step_options(step)["teacher"] not in parent.steps:
+        if study.is_taught_in_chain(step) and study.step_options(step)["teacher"] not in parent.steps:
             raise UserError(f"{where}: the teacher of '{step}' is '{study.step_options(step)['teacher']}', which does not come before it")
     _check_architecture(study, where, techniques)
     _check_heads(study, where, techniques)
@@ -32,11 +33,26 @@ def check(study, variant: str) -> None:
 def _check_first(study, where: str, step: str) -> None:
     """Raise UserError where no chain can begin with the step."""
     technique = study.technique(step)
+    if technique.elsewhere and not in_chain(study.step_options(step)):
+        _check_first_student(where, step, study.step_options(step))
+        return
     if not technique.begins:
         names = " or ".join(name for name, known in TECHNIQUES.items() if known.begins)
         raise UserError(f"{where}: a chain begins with a {names} step, but '{step}' is a {technique.name} step")
     if study.is_taught(step):
         raise UserError(f"{where}: '{step}' learns from a teacher, but comes first; put it after one, or take 'loss' out")
+
+
+def _check_first_student(where: str, step: str, options: dict) -> None:
+    """Raise UserError where a student that begins a chain asks for something of a model before it."""
+    if isinstance(options["start"], dict):
+        raise UserError(
+            f"{where}: '{step}' begins the chain and starts from the experiment's encoder; name that model there, not in 'start'"
+        )
+    if options.get("layers") == "important":
+        raise UserError(
+            f"{where}: what a layer of '{step}' is worth shows in a trained model before it, but it comes first; name the layers"
+        )
 
 
 def _check_order(where: str, step: str, technique: Technique, before: dict[str, str]) -> None:

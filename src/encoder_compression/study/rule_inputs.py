@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from encoder_compression.study.chain import Chain
+from encoder_compression.study.fitted import Fitted
 from encoder_compression.study.inputs import Experiment, Search, Step
 from encoder_compression.study.row_inputs import Row
 from encoder_compression.study.study import Study
@@ -45,6 +46,10 @@ class Inputs:
     def of_searched_step(self, name: str) -> Callable:
         """Return a function that gives a property of the `Step` that the trials of a search train."""
         return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step).trained, name)
+
+    def of_fitted(self, name: str) -> Callable:
+        """Return a function that gives a property of the `Fitted` soft targets of a step."""
+        return lambda wildcards: getattr(Fitted(self.studies, wildcards.experiment, wildcards.student, wildcards.targets), name)
 
     def targets_of_every_seed(self, wildcards) -> list[str]:
         """Return the logits that the variant's models of all seeds gave."""

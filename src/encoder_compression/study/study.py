@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
-from encoder_compression.study import order
+from encoder_compression.study import order, teachers
 from encoder_compression.study.chain import Chain, controlled, is_control
 from encoder_compression.study.controls import control_of, technique_of
 from encoder_compression.study.forms import FORM_OF_RUNTIME
@@ -113,8 +113,12 @@ class Study:
         return Chain(variant).up_to(self.step_options(variant)["teacher"])
 
     def is_taught(self, variant: str) -> bool:
-        """Return whether the chain's last step has a teacher."""
+        """Return whether the chain's last step has a teacher, wherever that is from."""
         return self.last_technique(variant).taught(self.step_options(variant))
+
+    def is_taught_in_chain(self, variant: str) -> bool:
+        """Return whether the chain's last step has a step of its chain as its teacher."""
+        return self.is_taught(variant) and teachers.in_chain(self.step_options(variant))
 
     def soft_targets_form(self, variant: str) -> str | None:
         """Return what holds its teacher's logits, computed before, for the chain's last step; of a corpus the largest, if any are kept."""
@@ -131,6 +135,8 @@ class Study:
 
     def targets(self, variant: str, seed: int, form: str) -> str:
         """Return where the logits lie that the chain's last step reads, in the ``form`` named, such as unlabelled_targets."""
+        if not self.is_taught_in_chain(variant):
+            return f"results/{self.name}/fitted/{Chain(variant).last}/{form}"
         teacher = self.teacher(variant)
         return f"results/{self.name}/{teacher}/{form}" if self.learns_from_ensemble(variant) else self.folder(teacher, seed, form)
 
@@ -233,7 +239,7 @@ class Study:
         for chain in Chain(variant).prefixes:
             averaged = self.step_options(chain).get("with", [])
             models += [(prefix, seed) for averaged_chain in averaged for prefix in Chain(averaged_chain).prefixes]
-            if self.learns_from_ensemble(chain):
+            if self.learns_from_ensemble(chain) and self.is_taught_in_chain(chain):
                 models += [(prefix, each) for prefix in self.teacher(chain).prefixes for each in self.options["seeds"]]
             models += [(chain, seed)] if self.has_weights(chain) else []
         return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(models)]

@@ -4,6 +4,7 @@ import re
 
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.study.chain import Chain
+from encoder_compression.study.fitted import steps_taught_elsewhere
 from encoder_compression.study.forms import FORM_OF_METHOD
 from encoder_compression.study.study import Study, replaces_words
 from encoder_compression.study.techniques import TECHNIQUES
@@ -31,6 +32,12 @@ def structures_pattern(studies: dict[str, Study]) -> str:
 def searched_pattern(studies: dict[str, Study]) -> str:
     """Return a regular expression of the steps whose options are searched."""
     steps = sorted({step for study in studies.values() for step in study.options["search"]})
+    return "|".join(map(re.escape, steps)) or r"(?!)"
+
+
+def taught_elsewhere_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the steps whose soft targets come from another experiment or from files."""
+    steps = sorted({step for study in studies.values() for step in steps_taught_elsewhere(study)})
     return "|".join(map(re.escape, steps)) or r"(?!)"
 
 

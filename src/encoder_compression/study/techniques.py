@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from encoder_compression.study import descriptions, option_checks, step_checks
+from encoder_compression.study import descriptions, option_checks, step_checks, teachers
 from encoder_compression.study.forms import FORM_OF_METHOD
 
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
@@ -30,7 +30,7 @@ def trains(step_options: dict) -> bool:
 
 
 def _by_loss(step_options: dict) -> bool:
-    return option_checks.asks_teacher(step_options["loss"])
+    return teachers.asks_teacher(step_options["loss"])
 
 
 def _always(step_options: dict) -> bool:
@@ -58,6 +58,7 @@ class Technique:
     refusal         why no other technique may follow it: ends a sentence that names the step, ``before`` is the step of this one
     reads           inputs of its rule beside the encoder and the data set, by their names in `inputs.Step`
     taught          options of a step -> whether it learns from a teacher
+    elsewhere       whether its teacher may be a model of another experiment, or files; it may then begin chains
     learns          options of a step -> whether it fits any weight to the data
     control         what a control of it lacks; None where rows of it have none
     row_cause       (cause, counterpart) of a row that ends with it and has the control of an earlier step
@@ -88,6 +89,7 @@ class Technique:
     refusal: str = "cannot follow '{before}'; put it before that"
     reads: tuple[str, ...] = ()
     taught: Callable[[dict], bool] = _never
+    elsewhere: bool = False
     learns: Callable[[dict], bool] = _always
     control: Control | None = None
     row_cause: tuple[str, str] | None = None
@@ -149,6 +151,7 @@ _ALL = (
         speedup_factor="depth",
         reads=(*_TAUGHT, "start", "unlabelled", "unlabelled_targets"),
         taught=_always,
+        elsewhere=True,
         control=Control(
             without={"loss": LABELS_ALONE, "start": "best", "ensemble": False},
             cause="Distillation",

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run import provenance
+from encoder_compression.study.teachers import asks_teacher_itself
 from encoder_compression.teaching.fixed_mlm_masks import FixedMlmMasks
 from encoder_compression.teaching.soft_targets import FILE_NAME
 from encoder_compression.training.examples import Examples, has_mlm_masks, of_train, read_train
@@ -44,7 +45,7 @@ def layer_map(parent: Path, teacher: Path) -> list[int]:
 def learn(
     student: PreTrainedModel,
     *,
-    teacher: Path,
+    teacher: Path | None,
     soft_targets: Path | None,
     further: Dataset | None,
     layer_map: list[int],
@@ -77,6 +78,11 @@ def learn(
     return history, facts | {"layer_map": dict(enumerate(layer_map, start=1))}
 
 
+def asks_live(loss: dict, soft_targets: Path | None) -> bool:
+    """Say whether a loss has a term for which the teacher itself answers beside its student."""
+    return asks_teacher_itself(loss) or bool(loss["soft"] and not soft_targets)
+
+
 def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, options: dict) -> Examples:
     """Return train with the teacher's answers where they are kept, and the rows beside it."""
     if "top_logits" in options:
@@ -87,11 +93,12 @@ def _examples(goal: Goal, soft_targets: Path | None, further: Dataset | None, op
     return concatenate_datasets([train, further]) if further else train
 
 
-def _objective(student: PreTrainedModel, teacher: Path, soft_targets: Path | None, layer_map: list[int], options: dict) -> Distillation:
+def _objective(
+    student: PreTrainedModel, teacher: Path | None, soft_targets: Path | None, layer_map: list[int], options: dict
+) -> Distillation:
     """Return the loss; some terms need the teacher itself, and hidden states a matcher that is trained with the student."""
     loss = options["loss"]
-    asked = loss["hidden"] or loss["relation"] or (loss["soft"] and not soft_targets)
-    live = pretrained.load_model(teacher) if asked else None
+    live = pretrained.load_model(teacher) if asks_live(loss, soft_targets) else None
     if loss["hidden"]:
         widths = {"student_width": student.config.hidden_size, "teacher_width": live.config.hidden_size}
         student.hidden_matcher = HiddenStateMatcher(**widths, layer_map=layer_map)

@@ -7,7 +7,7 @@ from datasets import Dataset
 from pyarrow import parquet
 
 from encoder_compression.data.features import IGNORED
-from encoder_compression.study.option_checks import asks_teacher
+from encoder_compression.study.teachers import asks_teacher
 from encoder_compression.teaching.distillation import soft_columns
 from encoder_compression.training.examples import read_train
 

@@ -9,8 +9,8 @@ def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
     """KL(teacher || student) of logits [..., choices] softened by T, times T² (Hinton et al. 2015, section 2).
 
     The factor keeps the size of the gradient when T changes. Choices for which the teacher has -inf are none: padding, or
-    words of the question where a span is sought. Any other teacher logit that is not finite makes the loss NaN. Mean over
-    the distributions.
+    words of the question where a span is sought; a distribution of such choices alone adds nothing. Any other teacher logit that is not
+    finite makes the loss NaN. Mean over the distributions.
     """
     possible = teacher != -torch.inf
     student = functional.log_softmax(student.float().masked_fill(~possible, -torch.inf) / temperature, dim=-1)

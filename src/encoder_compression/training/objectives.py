@@ -126,5 +126,5 @@ class Distillation:
 
     def _soft_term(self, student: Tensor, teacher: Tensor) -> Tensor:
         if student.shape[-1] == 1:  # one number, which has no distribution
-            return functional.mse_loss(student.float(), teacher)
+            return torch.where(teacher.isnan(), 0, student.float() - teacher).square().mean()  # NaN is no soft target
         return soft_target_loss(student, teacher, self.temperature)

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from encoder_compression.data import features
 from encoder_compression.data.sources.batches import Table
-from encoder_compression.data.spool import Faults, Rows
+from encoder_compression.data.spool import Faults, Rows, keys
 from encoder_compression.data.tasks import sentences, spans, squad, windows
 from encoder_compression.data.tasks.text_calls import QuestionCalls
 from encoder_compression.errors import UserError
@@ -129,6 +129,12 @@ def possible(logits: np.ndarray, row: dict) -> np.ndarray:
     context = slice(row["context_first"], row["context_first"] + len(row["token_starts"]))
     masked[:, 0], masked[:, context] = logits[:, 0], logits[:, context]
     return masked
+
+
+def question_keys(dataset: Path) -> dict[str, int]:
+    """Return id -> a key of question and context of each question of train."""
+    questions = parquet.read_table(_questions(dataset, "train"), columns=["id", "question", "context"]).to_pandas()
+    return dict(zip(questions["id"], keys(sentences.join_texts([questions["question"], questions["context"]])).tolist(), strict=True))
 
 
 def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:

@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 
 from encoder_compression.data import features
 from encoder_compression.data.sources.batches import BATCH, Table
-from encoder_compression.data.spool import Faults, Rows
+from encoder_compression.data.spool import Faults, Rows, keys
 
 SEPARATOR = "\x1f"  # between two texts: ASCII's own, which no text holds
 DAMAGE = "\ufffd"  # what stands in place of bytes that are no text
@@ -41,8 +41,7 @@ def read(table: Table, split: str, columns: dict[str, str], dropped: Counter) ->
         texts = [rows[role] for role in TEXTS if role in rows]
         empty = np.logical_or.reduce([text.eq("") for text in texts])
         dropped["empty text"] += int(empty.sum())
-        source = texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
-        yield rows.assign(source=source)[~empty].reset_index(drop=True)
+        yield rows.assign(source=join_texts(texts))[~empty].reset_index(drop=True)
     faults.raise_first("give one text a row")
 
 
@@ -192,6 +191,19 @@ def _encoded_anew(path: Path, counts: Counter, **reading) -> Iterator[pa.Table]:
 
 def _mean_length(dataset: Path) -> float:
     return compute.mean(compute.list_value_length(features.read(dataset, "train")["input_ids"])).as_py()
+
+
+def text_keys(dataset: Path) -> np.ndarray:
+    """Return a key of the text, or of both, of each row of train, as uint64 [rows]."""
+    file = Path(dataset) / "train.parquet"
+    columns = [role for role in TEXTS if role in parquet.read_schema(file).names]
+    rows = parquet.read_table(file, columns=columns).to_pandas()
+    return keys(join_texts([rows[role] for role in columns]))
+
+
+def join_texts(texts: list[pd.Series]) -> pd.Series:
+    """Return one text or two of each row as one."""
+    return texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
 
 
 def read_labels(dataset: Path, split: str) -> dict[str, list]:
