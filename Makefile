@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish lock clean
+.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -23,6 +23,9 @@ run: $(READY)  ## the default study, to its tables and plots
 
 results: $(READY)  ## the default study with three seeds and the whole grid: the tables and pictures of the README
 	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml
+
+compress: $(READY)  ## your own table and model, to an answer: make compress DATA=reviews.csv [LOSE=1] [MODEL=folder] [DEVICE=cpu-openvino]
+	$(BIN)/encoder-compression compress $(DATA) --cores $(CORES) $(if $(LOSE),--lose $(LOSE)) $(if $(MODEL),--model $(MODEL)) $(if $(DEVICE),--device $(DEVICE))
 
 tiny: $(READY)  ## every path of the pipeline in about three minutes
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'

@@ -8,6 +8,7 @@ import yaml
 from pyarrow import parquet
 
 from encoder_compression.config import devices, yaml_files
+from encoder_compression.config.input_length import longest_input
 from encoder_compression.contract import candidates
 from encoder_compression.contract.look import Look
 from encoder_compression.data import tasks
@@ -61,7 +62,9 @@ def beginning(seen: Look, encoder: dict, wishes: Wishes) -> dict:
         raise UserError(f"--device {wishes.device}: this machine has none of that name{nearest(wishes.device, known)}")
     baseline = next(name for name, device in known.items() if device == known[wishes.device] | {"runtime": "pytorch"})
     files = {"files": {"train": str(seen.path.resolve())}, "format": seen.format, "columns": seen.roles.columns}
-    length = {} if seen.roles.task == "question-answering" else {"max_length": seen.max_length}
+    length = (
+        {} if seen.roles.task == "question-answering" else {"max_length": min(seen.max_length, longest_input(encoder) or seen.max_length)}
+    )
     return {
         "encoder": encoder,
         "dataset": {key: part for key, part in files.items() if part} | length,
