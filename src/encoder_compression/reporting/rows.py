@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.run import provenance
-from encoder_compression.statistics import quality
+from encoder_compression.statistics import quality, ratios
 
 SHORT_MS = 1000
 
@@ -85,16 +85,10 @@ class Row:
 
         One thread of a CPU is timed by the processor's clock, which stands still while another program runs there.
         """
-        return self._log_ratios("processor_ms" if self.is_of_one_thread else "latencies_ms")
+        return self._log_ratios(ratios.clock_of(self.measurement["device"]))
 
     def _log_ratios(self, clock: str) -> np.ndarray:
         return np.array([_median_log_ratio(launch["rounds"], clock) for launch in self.measurement["launches"]])
-
-    @property
-    def is_of_one_thread(self) -> bool:
-        """Whether the processor's clock tells the time of a call."""
-        device = self.measurement["device"]
-        return device["hardware"] == "cpu" and device["threads"] == 1
 
     @property
     def clock_gap(self) -> float:
@@ -102,14 +96,14 @@ class Row:
 
         A slow call is preempted more often than a fast one, so other programs flatter whatever is faster.
         """
-        if not (self.is_of_one_thread and self.has_partner):
+        if not (ratios.is_of_one_thread(self.measurement["device"]) and self.has_partner):
             return math.nan
         return float(np.expm1(np.abs(np.median(self._log_ratios("latencies_ms") - self.log_ratios))))
 
     @property
     def has_partner(self) -> bool:
         """Whether the row was timed in turns with another."""
-        return self.measurement["launches"][0]["rounds"][0]["partner_latencies_ms"] is not None
+        return ratios.has_partner(self.measurement["launches"][0]["rounds"][0])
 
     @property
     def foreign_cpu_share(self) -> float:
@@ -135,7 +129,6 @@ class Row:
 
 
 def _median_log_ratio(rounds: list[dict], clock: str) -> float:
-    if rounds[0][f"partner_{clock}"] is None:
+    if not ratios.has_partner(rounds[0]):
         return 0.0
-    row_ms, partner_ms = (np.concatenate([round_of_calls[side] for round_of_calls in rounds]) for side in (clock, f"partner_{clock}"))
-    return float(np.median(np.log(partner_ms / row_ms)))
+    return float(np.median(np.concatenate([ratios.log_ratios(timed, clock) for timed in rounds])))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.text import beside, interval, points
-from encoder_compression.statistics.intervals import ALPHA
+from encoder_compression.statistics import ALPHA
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, OPEN
 from encoder_compression.study.techniques import TECHNIQUES
 
