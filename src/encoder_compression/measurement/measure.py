@@ -10,7 +10,8 @@ from pyarrow import parquet
 
 from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
-from encoder_compression.export import contents
+from encoder_compression.export import contents, shapes
+from encoder_compression.measurement import shared
 from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started, starting
@@ -29,6 +30,7 @@ def measure(
     partner: tuple[Path, dict, Path] | None,
     dataset: Path,
     options: dict,
+    timed_as: Path | None,
     measurement: Path,
     predictions: Path,
     name: str,
@@ -40,8 +42,36 @@ def measure(
     examples, in the pieces of each one's vocabulary. Both start afresh
     ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start also runs
     batches, the grid and calls with empty caches, and predicts while the processes of the second one load. Returns facts.
+
+    ``timed_as`` is the measurement of a row that should have the same graph, shapes and number formats. Where it has, its times are
+    taken over, and only predictions, size and proof are the row's own.
     """
-    artifact, dataset = Path(artifact), Path(dataset)
+    artifact, dataset, digest = Path(artifact), Path(dataset), shapes.digest(artifact)
+    times = shared.times(timed_as, digest=digest, device=device, partner=partner and partner[0]) if timed_as else None
+    if times:
+        predicted, facts = _predict_alone(artifact, device, dataset, options, times, name)
+    else:
+        predicted, facts = _measure(artifact, device, partner, dataset, options, name)
+    parquet.write_table(pa.table(predicted), predictions)
+    Path(measurement).write_text(json.dumps(facts | {"device": device, "shapes": digest}) + "\n", encoding="utf-8")
+    largest = max(launch["foreign_cpu_share"] for launch in facts["launches"])
+    return {"launches": len(facts["launches"]), "largest_foreign_cpu_share": largest, "timed_as": facts["timed_as"]}
+
+
+def _predict_alone(artifact: Path, device: dict, dataset: Path, options: dict, times: dict, name: str) -> tuple[dict, dict]:
+    """Return the predictions of an artifact whose ``times`` another one has told, and all facts of its row."""
+    with progress.bar(1, description=name, unit="part") as bar, started([(artifact, device, dataset)], split="test") as (subject,):
+        facts = subject.ask("facts")
+        predicted, untimed = _predict_once(subject, artifact, dataset, options, _best_batch_size(times["throughput"]))
+        bar.update()
+    _require_proof(untimed, device)
+    return predicted, facts | untimed | times
+
+
+def _measure(
+    artifact: Path, device: dict, partner: tuple[Path, dict, Path] | None, dataset: Path, options: dict, name: str
+) -> tuple[dict, dict]:
+    """Return the predictions of an artifact, and all facts of its row."""
     sides = [(artifact, device, dataset), *([partner] if partner else [])]
     with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar, ExitStack() as stack:
         with started(sides, split="test") as workers:
@@ -56,10 +86,7 @@ def measure(
         for number in range(2, options["launches"]):
             with started(sides, split="test") as workers:
                 launches.append(_launch(workers, options, number, bar))
-    parquet.write_table(pa.table(predicted), predictions)
-    result = once | untimed | {"device": device, "launches": launches}
-    Path(measurement).write_text(json.dumps(result) + "\n", encoding="utf-8")
-    return {"launches": len(launches), "largest_foreign_cpu_share": max(launch["foreign_cpu_share"] for launch in launches)}
+    return predicted, once | untimed | {"launches": launches, "timed_as": None}
 
 
 def _launch(workers: list[RemoteWorker], options: dict, number: int, bar) -> dict:

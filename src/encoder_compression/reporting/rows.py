@@ -87,6 +87,16 @@ class Row:
         """
         return self._log_ratios(ratios.clock_of(self.measurement["device"]))
 
+    @property
+    def fresh_log_ratio(self) -> float:
+        """The median over the calls with empty caches of log(partner's time / this row's time) on the same example; 0 if alone."""
+        return _median_log_ratio([self.measurement["fresh"]], ratios.clock_of(self.measurement["device"]))
+
+    @property
+    def fresh_latency_ms(self) -> float:
+        """The median of the calls with empty caches."""
+        return float(np.median(self.measurement["fresh"]["latencies_ms"]))
+
     def _log_ratios(self, clock: str) -> np.ndarray:
         return np.array([_median_log_ratio(launch["rounds"], clock) for launch in self.measurement["launches"]])
 
@@ -104,6 +114,11 @@ class Row:
     def has_partner(self) -> bool:
         """Whether the row was timed in turns with another."""
         return ratios.has_partner(self.measurement["launches"][0]["rounds"][0])
+
+    @property
+    def timed_as(self) -> str | None:
+        """The variant whose times these are, as both have the same graph, shapes and number formats; None where they are its own."""
+        return self.measurement["timed_as"]
 
     @property
     def foreign_cpu_share(self) -> float:

@@ -7,6 +7,7 @@ from encoder_compression.encoders.quantization_config import BLOCK
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.study.twins import timed_as
 
 IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
 OF_SINGLE_CALLS = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
@@ -214,6 +215,12 @@ class Row(Step):
     def partner_dataset(self) -> str | list:
         """The data set that the row's partner reads."""
         return self.study.dataset(self.partner[0], self.seed) if self.partner else []
+
+    @property
+    def timed_as(self) -> str | list:
+        """The measurement of the row whose times this one can take over; nothing where it is to be timed itself."""
+        variant = timed_as(self.study, self.chain, self.device)
+        return f"{self.study.folder(variant, self.seed, self.device)}/measurement.json" if variant else []
 
     @property
     def measure_options(self) -> dict:
