@@ -88,7 +88,7 @@ def _speeds() -> list[dict]:
     slower = ratio("speedup_compression", 0.8, 0.75, 0.85) | SURE
     negligible = ratio("speedup_compression", 1.01, 1.008, 1.012) | SURE
     moved = [{"runtime_alone": True} | each for each in ({}, ratio("speedup_runtime", 5.4, 5.1, 5.7) | SURE)]
-    return [sample(**row) for row in (FASTER, FASTER | runtime, slower, negligible, *moved)]
+    return [sample(**row) for row in (FASTER, FASTER | runtime, slower, negligible, {"timed_as": "teacher+magnitude60"}, *moved)]
 
 
 def _exclusions() -> list[Finding]:

@@ -259,6 +259,7 @@ class Laboratory:
             partner=None,
             dataset=self.dataset,
             options=options,
+            timed_as=None,
             measurement=self.folder / "measurement.json",
             predictions=self.folder / "predictions.parquet",
             name="test",

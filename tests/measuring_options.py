@@ -10,6 +10,7 @@ OPTIONS = {
     "launches": 2,
     "rounds": 4,
     "calls": 40,
+    "precision": 0.02,
     "seconds": 0,
     "warmup_calls": 3,
     "throughput": {"batch_sizes": [2, 4], "examples": 8},

@@ -216,6 +216,7 @@ def measure_row(study, folder, form, device) -> tuple[dict, pd.DataFrame]:
         partner=None,
         dataset=study / "dataset",
         options=OPTIONS | {"metric": "f1", "grid": OPTIONS["grid"] | {"batch_sizes": []}},
+        timed_as=None,
         measurement=folder / "measurement.json",
         predictions=folder / "predictions.parquet",
         name="test",

@@ -38,6 +38,7 @@ def run(folder, artifacts, dataset, *, device, partner=None) -> tuple[dict, pd.D
         partner=(artifacts / form[partner["runtime"]], partner, dataset) if partner else None,
         dataset=dataset,
         options=OPTIONS,
+        timed_as=None,
         measurement=folder / "measurement.json",
         predictions=folder / "predictions.parquet",
         name="test",

@@ -50,6 +50,18 @@ def test_the_factors_of_a_speedup_multiply_to_it(tmp_path, seeds):
         assert row["speedup_ci_low"] < 12 < row["speedup_ci_high"]
 
 
+def test_the_speedup_with_empty_caches_multiplies_runtime_and_compression_too(tmp_path):
+    study = SavedStudy(tmp_path, "teacher", CHAIN, seeds=(1, 2))
+    for seed, compressed in ((1, 2.0), (2, 8.0)):
+        study.save("teacher", ONNX, seed=seed, ms=6.0, ratios=2.0, fresh=1.5)
+        study.save(CHAIN, ONNX, seed=seed, ms=1.0, ratios=6.0, fresh=compressed)
+    rows = study.aggregate()
+    fresh = rows.loc[CHAIN, ONNX]
+    assert (fresh["speedup_fresh"], fresh["fresh_latency_ms"]) == pytest.approx((1.5 * 4, 2.0))  # the seeds' geometric mean is 4
+    assert rows.loc[("teacher", ONNX), "speedup_fresh"] == pytest.approx(1.5)
+    assert rows.loc[("teacher", TORCH), "speedup_fresh"] == 1
+
+
 def test_zeros_are_a_factor_of_their_own(tmp_path):
     chain = "teacher+even1+magnitude60+int8"
     study = SavedStudy(tmp_path, chain)

@@ -12,6 +12,7 @@ with job(snakemake) as facts:
         partner=(snakemake.input.partner, options["partner_device"], snakemake.input.partner_dataset) if snakemake.input.partner else None,
         dataset=snakemake.input.dataset,
         options=options["measure"],
+        timed_as=snakemake.input.timed_as or None,
         measurement=snakemake.output.measurement,
         predictions=snakemake.output.predictions,
         name=title(snakemake),

@@ -1,8 +1,8 @@
 """Measure one variant on one device, in turns with the partner that its speed is compared with."""
 
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +10,12 @@ from pyarrow import parquet
 
 from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
-from encoder_compression.export import contents
+from encoder_compression.export import contents, shapes
+from encoder_compression.measurement import shared
 from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.foreign_load import ForeignLoad
-from encoder_compression.measurement.remote import RemoteWorker, started
+from encoder_compression.measurement.remote import RemoteWorker, started, starting
+from encoder_compression.measurement.rounds import ask_in_turn, fresh_calls, take_turns
 from encoder_compression.run import progress
 from encoder_compression.statistics import recall
 
@@ -29,6 +31,7 @@ def measure(
     partner: tuple[Path, dict, Path] | None,
     dataset: Path,
     options: dict,
+    timed_as: Path | None,
     measurement: Path,
     predictions: Path,
     name: str,
@@ -38,64 +41,75 @@ def measure(
     ``device`` holds runtime, hardware and threads; ``partner`` is the (artifact, device, data set) timed in turns with the
     variant on the same examples, each in a process of its own, or None for the baseline. The data sets hold the same
     examples, in the pieces of each one's vocabulary. Both start afresh
-    ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start
-    also predicts, and runs batches and the grid. Returns facts.
+    ``options["launches"]`` times: what differs between two starts of one program is part of the noise. The first start also runs
+    batches, the grid and calls with empty caches, and predicts while the processes of the second one load. Returns facts.
+
+    ``timed_as`` is the measurement of a row that should have the same graph, shapes and number formats. Where it has, its times are
+    taken over, and only predictions, size and proof are the row's own.
     """
-    artifact, dataset = Path(artifact), Path(dataset)
-    sides = [(artifact, device, dataset), *([partner] if partner else [])]
-    launches: list[dict] = []
-    with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar:
-        for number in range(options["launches"]):
-            with started(sides, split="test") as workers:
-                load = ForeignLoad(workers)
-                launches.append({"rounds": _take_turns(workers, options, number, bar), "foreign_cpu_share": load.share()})
-                if number == 0:
-                    predicted, once = _measure_once(workers, artifact, dataset, options)
-                    bar.update()
-    _require_proof(once, device)
+    artifact, dataset, digest = Path(artifact), Path(dataset), shapes.digest(artifact)
+    times = shared.times(timed_as, digest=digest, device=device, partner=partner and partner[0]) if timed_as else None
+    if times:
+        predicted, facts = _predict_alone(artifact, device, dataset, options, times, name)
+    else:
+        predicted, facts = _measure(artifact, device, partner, dataset, options, name)
     parquet.write_table(pa.table(predicted), predictions)
-    result = once | {"device": device, "launches": launches}
-    Path(measurement).write_text(json.dumps(result) + "\n", encoding="utf-8")
-    return {"launches": len(launches), "largest_foreign_cpu_share": max(launch["foreign_cpu_share"] for launch in launches)}
+    Path(measurement).write_text(json.dumps(facts | {"device": device, "shapes": digest}) + "\n", encoding="utf-8")
+    largest = max(launch["foreign_cpu_share"] for launch in facts["launches"])
+    return {"launches": len(facts["launches"]), "largest_foreign_cpu_share": largest, "timed_as": facts["timed_as"]}
 
 
-def _take_turns(workers: list[RemoteWorker], options: dict, launch: int, bar) -> list[dict]:
-    """Return per round the latencies of the variant and of its partner on the same examples.
+def _predict_alone(artifact: Path, device: dict, dataset: Path, options: dict, times: dict, name: str) -> tuple[dict, dict]:
+    """Return the predictions of an artifact whose ``times`` another one has told, and all facts of its row."""
+    with progress.bar(1, description=name, unit="part") as bar, started([(artifact, device, dataset)], split="test") as (subject,):
+        facts = subject.ask("facts")
+        predicted, untimed = _predict_once(subject, artifact, dataset, options, _best_batch_size(times["throughput"]))
+        bar.update()
+    _require_proof(untimed, device)
+    return predicted, facts | untimed | times
 
-    Who goes first alternates. Rounds go on until this launch's share of the calls and of the seconds has been reached.
-    """
+
+def _measure(
+    artifact: Path, device: dict, partner: tuple[Path, dict, Path] | None, dataset: Path, options: dict, name: str
+) -> tuple[dict, dict]:
+    """Return the predictions of an artifact, and all facts of its row."""
+    sides = [(artifact, device, dataset), *([partner] if partner else [])]
+    with progress.bar(options["launches"] * options["rounds"] + 1, description=name, unit="round") as bar, ExitStack() as stack:
+        with started(sides, split="test") as workers:
+            launches = [_launch(workers, options, 0, bar)]
+            once = _time_once(workers, options, tasks.describe(dataset)["max_length"])
+            next_workers = stack.enter_context(starting(sides, split="test"))  # what follows is not timed, so they load meanwhile
+            predicted, untimed = _predict_once(workers[0], artifact, dataset, options, _best_batch_size(once["throughput"]))
+            bar.update()
+        _require_proof(untimed, device)
+        launches.append(_launch(next_workers, options, 1, bar))
+        stack.close()
+        for number in range(2, options["launches"]):
+            with started(sides, split="test") as workers:
+                launches.append(_launch(workers, options, number, bar))
+    return predicted, once | untimed | {"launches": launches, "timed_as": None}
+
+
+def _launch(workers: list[RemoteWorker], options: dict, number: int, bar) -> dict:
+    """Return the rounds of a start, how well they tell the ratio, and the share of processor time that others took."""
     for worker in workers:
-        worker.ask("latency", first=0, calls=options["warmup_calls"])
-    calls = math.ceil(options["calls"] / options["launches"] / options["rounds"])
-    rounds: list[dict] = []
-    seconds = 0.0
-    while len(rounds) < options["rounds"] or seconds < options["seconds"] / options["launches"]:
-        first = options["warmup_calls"] + (launch * options["rounds"] + len(rounds)) * calls
-        rounds.append(_ask_in_turn(workers, len(rounds), "latency", first=first, calls=calls))
-        seconds += sum(rounds[-1]["latencies_ms"]) / 1000
-        bar.update(len(rounds) <= options["rounds"])
-    return rounds
+        worker.wait_until_loaded()
+    load = ForeignLoad(workers)
+    return take_turns(workers, options, number, bar) | {"foreign_cpu_share": load.share()}
 
 
-def _ask_in_turn(workers: list[RemoteWorker], number: int, command: str, **arguments) -> dict:
-    """Return what a command timed of the variant, and of its partner as "partner_…" (None where it has none), the first one by turns."""
-    turn = workers if number % 2 else workers[::-1]
-    answers = {id(worker): worker.ask(command, **arguments) for worker in turn}
-    subject, *partners = (answers[id(worker)] for worker in workers)
-    partner = partners[0] if partners else dict.fromkeys(subject)
-    return subject | {f"partner_{name}": values for name, values in partner.items()}
+def _time_once(workers: list[RemoteWorker], options: dict, longest: int) -> dict:
+    """Return what one start can tell by its clock: throughput, memory, grid, and calls with empty caches."""
+    facts = _measure_throughput(workers[0], **options["throughput"]) | workers[0].ask("facts")
+    return facts | {"grid": _measure_grid(workers, options["grid"], longest), "fresh": fresh_calls(workers, options)}
 
 
-def _measure_once(workers: list[RemoteWorker], artifact: Path, dataset: Path, options: dict) -> tuple[dict, dict]:
-    """Return the predictions on the test split, and what one start can tell: throughput, memory, size, grid, proof."""
-    subject = workers[0]
-    facts = _measure_throughput(subject, **options["throughput"]) | subject.ask("facts")
+def _predict_once(subject: RemoteWorker, artifact: Path, dataset: Path, options: dict, batch_size: int) -> tuple[dict, dict]:
+    """Return the predictions on the test split, and what needs no clock: how batches move logits, thresholds, size, proof."""
     with ThreadPoolExecutor(1) as pool:
-        described = pool.submit(contents.describe, artifact)  # predictions are not timed, so a neighbour does no harm
-        predicted, tuned = _predict(subject, dataset, options, _best_batch_size(facts["throughput"]))
-        facts |= described.result() | tuned
-    grid = _measure_grid(workers, options["grid"], tasks.describe(dataset)["max_length"])
-    return predicted, facts | {"grid": grid, "proof": subject.ask("proof")}
+        described = pool.submit(contents.describe, artifact)
+        predicted, tuned = _predict(subject, dataset, options, batch_size)
+        return predicted, tuned | described.result() | {"proof": subject.ask("proof")}
 
 
 def _best_batch_size(throughput: list[dict]) -> int:
@@ -131,13 +145,11 @@ def _measure_throughput(subject: RemoteWorker, *, batch_sizes: list[int], exampl
     "padded_seconds" is what the same examples take at the first batch size when all are padded to the study's longest input.
     """
     for size in batch_sizes:  # not counted: a runtime has work of its own when a shape is new to it
-        subject.ask("throughput", batch_size=size, examples=examples, padded=False)
+        subject.ask("throughput", batch_size=size, examples=examples)
     energy = EnergyCounter()
-    throughputs = [
-        {"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples, padded=False)} for size in batch_sizes
-    ]
+    throughputs = [{"batch_size": size, **subject.ask("throughput", batch_size=size, examples=examples)} for size in batch_sizes]
     joules = energy.joules()
-    padded = subject.ask("throughput", batch_size=batch_sizes[0], examples=examples, padded=True)["seconds"]
+    padded = subject.ask("padded_throughput", batch_size=batch_sizes[0], examples=examples)["seconds"]
     energy_j = joules and joules / sum(throughput["examples"] for throughput in throughputs)
     return {"throughput": throughputs, "padded_seconds": padded, "energy_j_per_example": energy_j}
 
@@ -150,7 +162,7 @@ def _measure_grid(workers: list[RemoteWorker], grid: dict, longest: int) -> list
             shape = {"batch_size": size, "length": length}
             for worker in workers:
                 worker.ask("block", **shape, calls=1)
-            turns = [_ask_in_turn(workers, number, "block", **shape, calls=1) for number in range(grid["calls"])]
+            turns = [ask_in_turn(workers, number, "block", **shape, calls=1) for number in range(grid["calls"])]
             partner = [turn["partner_latencies_ms"][0] for turn in turns] if len(workers) > 1 else None
             cells.append(shape | {"latencies_ms": [turn["latencies_ms"][0] for turn in turns], "partner_latencies_ms": partner})
     return cells

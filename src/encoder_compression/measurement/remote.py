@@ -65,13 +65,19 @@ class RemoteWorker:
 
 
 @contextmanager
-def started(sides: list[tuple[Path, dict, Path]], *, split: str) -> Iterator[list[RemoteWorker]]:
-    """Yield a fresh worker per (artifact, device, data set), which time examples of the split; they load side by side."""
+def starting(sides: list[tuple[Path, dict, Path]], *, split: str) -> Iterator[list[RemoteWorker]]:
+    """Yield a fresh worker per (artifact, device, data set), which time examples of the split; they are still loading, side by side."""
     with ExitStack() as stack:
-        workers = [
+        yield [
             stack.enter_context(RemoteWorker(artifact=artifact, dataset=dataset, split=split, device=device))
             for artifact, device, dataset in sides
         ]
+
+
+@contextmanager
+def started(sides: list[tuple[Path, dict, Path]], *, split: str) -> Iterator[list[RemoteWorker]]:
+    """Yield the workers of `starting` once all have loaded."""
+    with starting(sides, split=split) as workers:
         for worker in workers:
             worker.wait_until_loaded()
         yield workers

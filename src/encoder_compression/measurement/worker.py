@@ -8,8 +8,10 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +21,14 @@ from encoder_compression.data import tasks
 from encoder_compression.encoders import quantization_config
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
+from encoder_compression.measurement import caches
 from encoder_compression.measurement.text_calls import TextCalls
 from encoder_compression.run import environment, memory
 from encoder_compression.runtimes.workload import Batch, Workload
 from encoder_compression.statistics.finite import require_finite
 
 COMPARED = 64  # examples that tell whether batches change anything
+PADDED = 2  # batches of one shape that are timed
 TUNED_ON = "validation"  # whose lengths a runtime may prepare for; test is to be new to it
 
 
@@ -80,11 +84,26 @@ class Worker:
         module = importlib.import_module(f"encoder_compression.runtimes.{self.runtime_name}_profile")
         return module.profile(self.runtime, self.workload.single(example), warmup=warmup, calls=calls)
 
-    def throughput(self, *, batch_size: int, examples: int, padded: bool) -> dict:
-        """Time so many examples of all lengths in length-sorted batches of their inputs, padded to the longest of each or of the study."""
+    def fresh(self, *, first: int) -> dict:
+        """Time one example as `latency` does, with nothing of the model left in the processor's caches."""
+        caches.empty()
+        return self.latency(first=first, calls=1)
+
+    def throughput(self, *, batch_size: int, examples: int) -> dict:
+        """Time so many examples of all lengths in length-sorted batches of their inputs, padded to the longest of each."""
         chosen = self.workload.sample(examples)
-        batches = list(self.workload.batches(batch_size, np.concatenate(chosen), padded=padded))
+        batches = self.workload.batches(batch_size, np.concatenate(chosen), padded=False)
         return {"examples": len(chosen), "seconds": sum(self._time_ms(batch) for _, batch in batches) / 1000}
+
+    def padded_throughput(self, *, batch_size: int, examples: int) -> dict:
+        """Return the seconds that the batches of `throughput` would take if all were padded to the study's longest input.
+
+        They have one shape then, so a few tell what all take.
+        """
+        inputs = np.concatenate(self.workload.sample(examples))
+        timed = list(islice(self.workload.batches(batch_size, inputs, padded=True), PADDED))
+        seconds = sum(self._time_ms(batch) for _, batch in timed) / 1000
+        return {"seconds": seconds * len(inputs) / sum(len(chosen) for chosen, _ in timed)}
 
     def predict(self, *, batch_size: int | None, split: str) -> dict:
         """Run a whole split, example by example or in length-sorted batches, several side by side; returns the columns of its predictions.
@@ -92,17 +111,11 @@ class Worker:
         It is not timed, so it may use every core; comes after `facts`, as its memory is that of several batches. UserError where a
         logit is not finite.
         """
-        os.sched_setaffinity(0, self.all_cores)
         workload, task = Workload(self.dataset, split), tasks.of_dataset(self.dataset)
-        logits: list = [None] * len(workload.lengths)
         everything = np.arange(len(workload.lengths))
         batches = list(workload.singles() if batch_size is None else workload.batches(batch_size, everything, padded=False))
-        with ThreadPoolExecutor(len(self.all_cores)) as pool:
-            for (chosen, _), rows in zip(batches, pool.map(lambda pair: task.reduce(self._logits(pair[1])), batches), strict=True):
-                for index, row in zip(chosen, rows, strict=True):
-                    logits[index] = row
-        os.sched_setaffinity(0, self.cores)
-        return task.decode(self.dataset, split, logits)
+        logits = self._on_all_cores(batches, lambda batch: task.reduce(self._logits(batch)))
+        return task.decode(self.dataset, split, [logits[index] for index in range(len(everything))])
 
     def batching(self, *, batch_size: int) -> dict:
         """Return how far batches move the logits of a few examples: the largest difference, over the largest logit.
@@ -110,15 +123,21 @@ class Worker:
         Floating point is rounded otherwise, by a millionth. Dynamic INT8 scales activations by batch, and moves logits by far more.
         """
         chosen = self.workload.sample(COMPARED)
-        alone, together = {}, {}
-        for batches, logits in (
-            (self.workload.singles(chosen), alone),
-            (self.workload.batches(batch_size, np.concatenate(chosen), padded=False), together),
-        ):
-            for inputs, batch in batches:
-                logits |= dict(zip(inputs.tolist(), self._at_tokens(batch), strict=True))
+        alone = self._on_all_cores(list(self.workload.singles(chosen)), self._at_tokens)
+        batches = list(self.workload.batches(batch_size, np.concatenate(chosen), padded=False))
+        together = self._on_all_cores(batches, self._at_tokens)
         moved = max(float(np.abs(alone[index] - together[index]).max()) for index in alone)
         return {"moved": moved / max(float(np.abs(row).max()) for row in alone.values())}
+
+    def _on_all_cores(self, batches: list[tuple[np.ndarray, Batch]], rows_of: Callable[[Batch], Iterable]) -> dict[int, np.ndarray]:
+        """Return by input what ``rows_of`` a batch says of each of its inputs; not timed, so batches run side by side on every core."""
+        os.sched_setaffinity(0, self.all_cores)
+        with ThreadPoolExecutor(len(self.all_cores)) as pool:
+            answers = pool.map(rows_of, (batch for _, batch in batches))
+            pairs = ((chosen.tolist(), rows) for (chosen, _), rows in zip(batches, answers, strict=True))
+            by_input = {index: row for chosen, rows in pairs for index, row in zip(chosen, rows, strict=True)}
+        os.sched_setaffinity(0, self.cores)
+        return by_input
 
     def _at_tokens(self, batch: Batch) -> list[np.ndarray]:
         """Return the logits of each input of a batch, those at padding left out: of classes, [2, length] of spans or [length, words]."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, with_interval
+from encoder_compression.statistics import ratios
 
 COLUMNS = (
     "end_to_end_ms_p50", "outside_model_share", "end_to_end_speedup", "end_to_end_speedup_ci_low", "end_to_end_speedup_ci_high",
@@ -18,7 +19,7 @@ class WholeCalls:
     def __init__(self, row: Row):
         self.row, self.has_partner = row, row.has_partner
         of_processor, by_wall = ("processor_ms", "end_to_end_processor_ms"), ("latencies_ms", "end_to_end_ms")
-        self.of_model, self.of_call = of_processor if row.is_of_one_thread else by_wall
+        self.of_model, self.of_call = of_processor if ratios.is_of_one_thread(row.measurement["device"]) else by_wall
 
     @cached_property
     def log_ratios(self) -> np.ndarray:

@@ -25,6 +25,7 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
     "speed_negligible": "the difference in speed is significant, but at most 3 %",
     "by_compression": "the speed is compared with the baseline in the same runtime",
     "by_runtime": "the speed is that of the baseline variant in another runtime",
+    "timed_as": "its times and memory are those of another row with the same graph, shapes and number formats",
     "runtime_factor": "what the runtime alone brings, beside what compression does",
     "sparse": "at least 10 % of the weights of the layers are 0",
     "zeros_save_no_time": "nothing but these zeros could have saved time, and none is saved",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from encoder_compression.run import provenance
-from encoder_compression.statistics import quality
+from encoder_compression.statistics import quality, ratios
 
 SHORT_MS = 1000
 
@@ -87,17 +87,21 @@ class Row:
 
         One thread of a CPU is timed by the processor's clock, which stands still while another program runs there.
         """
-        return self.log_ratios_of("processor_ms" if self.is_of_one_thread else "latencies_ms")
+        return self.log_ratios_of(ratios.clock_of(self.measurement["device"]))
+
+    @property
+    def fresh_log_ratio(self) -> float:
+        """The median over the calls with empty caches of log(partner's time / this row's time) on the same example; 0 if alone."""
+        return _median_log_ratio([self.measurement["fresh"]], ratios.clock_of(self.measurement["device"]))
+
+    @property
+    def fresh_latency_ms(self) -> float:
+        """The median of the calls with empty caches."""
+        return float(np.median(self.measurement["fresh"]["latencies_ms"]))
 
     def log_ratios_of(self, samples: str) -> np.ndarray:
         """Return the same of the samples under a name: "end_to_end_ms"."""
         return np.array([_median_log_ratio(launch["rounds"], samples) for launch in self.measurement["launches"]])
-
-    @property
-    def is_of_one_thread(self) -> bool:
-        """Whether the processor's clock tells the time of a call."""
-        device = self.measurement["device"]
-        return device["hardware"] == "cpu" and device["threads"] == 1
 
     @property
     def clock_gap(self) -> float:
@@ -105,14 +109,19 @@ class Row:
 
         A slow call is preempted more often than a fast one, so other programs flatter whatever is faster.
         """
-        if not (self.is_of_one_thread and self.has_partner):
+        if not (ratios.is_of_one_thread(self.measurement["device"]) and self.has_partner):
             return math.nan
         return float(np.expm1(np.abs(np.median(self.log_ratios_of("latencies_ms") - self.log_ratios))))
 
     @property
     def has_partner(self) -> bool:
         """Whether the row was timed in turns with another."""
-        return self.measurement["launches"][0]["rounds"][0]["partner_latencies_ms"] is not None
+        return ratios.has_partner(self.measurement["launches"][0]["rounds"][0])
+
+    @property
+    def timed_as(self) -> str | None:
+        """The variant whose times these are, as both have the same graph, shapes and number formats; None where they are its own."""
+        return self.measurement["timed_as"]
 
     @property
     def has_raw_texts(self) -> bool:
@@ -143,7 +152,6 @@ class Row:
 
 
 def _median_log_ratio(rounds: list[dict], clock: str) -> float:
-    if rounds[0][f"partner_{clock}"] is None:
+    if not ratios.has_partner(rounds[0]):
         return 0.0
-    row_ms, partner_ms = (np.concatenate([round_of_calls[side] for round_of_calls in rounds]) for side in (clock, f"partner_{clock}"))
-    return float(np.median(np.log(partner_ms / row_ms)))
+    return float(np.median(np.concatenate([ratios.log_ratios(timed, clock) for timed in rounds])))

@@ -18,7 +18,8 @@ class Speed:
     def _pool(self, rows: list[dict]) -> tuple[float, float]:
         """Return the variance of log ratios between starts, over all rows of a device, and its degrees of freedom."""
         folders = {row[key] for row in rows for key in ("folder", "same_runtime")}
-        repeats = [self.saved_rows[folder].log_ratios for folder in sorted(folders) if self.saved_rows[folder].has_partner]
+        timed = [self.saved_rows[folder] for folder in sorted(folders)]
+        repeats = [row.log_ratios for row in timed if row.has_partner and row.timed_as is None]  # each start counts once
         return intervals.pooled_variance(repeats) if repeats else (0.0, np.inf)
 
     def spread(self, device: str) -> float:
@@ -54,7 +55,12 @@ class Speed:
         runtime, compression = self.runtime(rows), self.compression(rows)
         parts = {"speedup": runtime + compression, "speedup_runtime": runtime, "speedup_compression": compression}
         named = [with_interval(name, estimate) for name, estimate in parts.items()]
-        return {key: value for part in named for key, value in part.items()} | self.factors(rows)
+        return {key: value for part in named for key, value in part.items()} | self.factors(rows) | {"speedup_fresh": self.fresh(rows)}
+
+    def fresh(self, rows: list[dict]) -> float:
+        """Return the speed-up of calls with empty caches, runtime times compression; it has no interval, as one start measures it."""
+        folders = [{row["same_runtime"], row["folder"]} for row in rows]
+        return float(np.exp(np.mean([sum(self.saved_rows[folder].fresh_log_ratio for folder in both) for both in folders])))
 
     def p_value(self, rows: list[dict]) -> float | None:
         """Return the p-value that compression brings nothing, or of the runtime for the baseline variant; None for the baseline."""
@@ -66,7 +72,7 @@ class Speed:
     def _ratio(self, rows: list[dict], folders: list[str]) -> Estimate:
         """Return the log of the partner's time over a row's, from all starts of all seeds; exactly 0 for a row without partner."""
         saved_rows = [self.saved_rows[folder] for folder in folders]
-        if not saved_rows[0].has_partner:
+        if not any(saved.has_partner for saved in saved_rows):
             return Estimate(0.0, 0.0, np.inf)
         return intervals.of_repeats(np.concatenate([saved.log_ratios for saved in saved_rows]), self.pooled[rows[0]["device"]])
 

@@ -22,9 +22,10 @@ NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a 
 NOISY_GAP = 0.05  # between a speed-up by the wall clock and by the processor's
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
-    "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example", "memory_load_mb", "memory_run_mb",
-    "size_mb", "compressed_mb", "parameters", "nonzero_parameters", "matrix_zeros_share", "integer_products_share", "training_seconds",
-    "search_seconds", "training_steps", "trained_parameters", "training_memory_mb", "adapter_mb", *curves.KEPT,
+    "fresh_latency_ms", "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example",
+    "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters", "nonzero_parameters", "matrix_zeros_share",
+    "integer_products_share", "training_seconds", "search_seconds", "training_steps", "trained_parameters",
+    "training_memory_mb", "adapter_mb", *curves.KEPT,
 ]  # fmt: skip
 
 
@@ -128,6 +129,7 @@ class Table:
             **{metric: this.score(metric) for metric in self.task.SHOWN if metric != self.metric},
             **(_of_classes(this) if this.logits is not None else {}),
             **{f"latency_ms_p{p}": value for p, value in zip((50, 90, 99), percentiles, strict=True)},
+            "fresh_latency_ms": this.fresh_latency_ms,
             **self.speed.columns([row]),
             **self.end_to_end.columns([row]),
             "throughput_per_s": this.throughput[0],
@@ -139,6 +141,7 @@ class Table:
             **_contents(this.measurement),
             **_training(row),
             **(curves.kept_epoch(curves.read(row["fitted"])) if row["fitted"] else dict.fromkeys(curves.KEPT)),
+            "timed_as": this.timed_as,
             "foreign_cpu_share": this.foreign_cpu_share,
             "clock_gap": this.clock_gap,
             "commit": this.revision["commit"],
@@ -168,6 +171,7 @@ class Table:
             "speedup_length": length_factor(self.saved_rows[rows[0]["folder"]]),
             "throughput_batch_size": each["throughput_batch_size"][0],
             "padding": each["padding"][0],
+            "timed_as": each["timed_as"][0],
             "spread_of_starts": self.speed.spread(device),
             "foreign_cpu_share": each["foreign_cpu_share"].max(),
             "clock_gap": each["clock_gap"].max(),

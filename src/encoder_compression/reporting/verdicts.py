@@ -7,7 +7,7 @@ import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.text import beside, interval, points
-from encoder_compression.statistics.intervals import ALPHA
+from encoder_compression.statistics import ALPHA
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, OPEN
 from encoder_compression.study.techniques import TECHNIQUES
 
@@ -127,6 +127,13 @@ def _speed_in_words(kind: str, row: dict, name: str) -> str:
     return f"No gain in speed by {name}: {reason} ({ratio})."
 
 
+def timed_as(row: dict, rows: list[dict]) -> Finding | None:
+    """Say whose times a row shows, where they are not its own."""
+    if pd.isna(row["timed_as"]):
+        return None
+    return Finding("timed_as", f"Timed as {row['timed_as']}, which has the same graph, shapes and number formats.")
+
+
 def runtime_factor(row: dict, rows: list[dict]) -> Finding | None:
     """Say what the runtime alone brings, where compression brings its own share."""
     if not _has_other_runtime(row):
@@ -188,9 +195,10 @@ def dominated(row: dict, rows: list[dict]) -> Finding | None:
 
 
 def _beats(rival: dict, row: dict) -> bool:
-    surely = rival["speedup"] if rival["is_baseline"] else rival["speedup_ci_low"]
+    surely = rival["speedup"] if pd.isna(rival["speedup_ci_low"]) else rival["speedup_ci_low"]
+    at_best = row["speedup"] if pd.isna(row["speedup_ci_high"]) else row["speedup_ci_high"]
     no_worse = rival["score"] >= row["score"] and rival["size_mb"] <= row["size_mb"] and surely >= row["speedup"]
-    clearly = rival["size_mb"] < 0.95 * row["size_mb"] or surely > row["speedup_ci_high"]
+    clearly = rival["size_mb"] < 0.95 * row["size_mb"] or surely > at_best
     return rival["can_win"] and no_worse and clearly
 
 
@@ -213,6 +221,7 @@ RULES: tuple[Rule, ...] = (
     against_control,
     standing,
     speed,
+    timed_as,
     runtime_factor,
     zeros,
     integer,

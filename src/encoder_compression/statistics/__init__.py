@@ -1,1 +1,4 @@
 """Scores of predictions, intervals and tests."""
+
+LEVEL = 0.95  # of every interval
+ALPHA = 1 - LEVEL

@@ -6,8 +6,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-LEVEL = 0.95
-ALPHA = 1 - LEVEL
+from encoder_compression.statistics import ALPHA
 
 
 @dataclass(frozen=True)

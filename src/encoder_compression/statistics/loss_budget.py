@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from encoder_compression.statistics import ALPHA
 from encoder_compression.statistics.differences import Mean
-from encoder_compression.statistics.intervals import ALPHA
 
 ROUNDING = 1e-9  # differences of scores are not exact
 TOO_MANY = 50  # times as many examples or seeds are no advice

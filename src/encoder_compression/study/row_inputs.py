@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from encoder_compression.study.inputs import Step
+from encoder_compression.study.twins import timed_as
 
 OF_SINGLE_CALLS = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
 
@@ -32,6 +33,12 @@ class Row(Step):
     def partner_dataset(self) -> str | list:
         """The data set that the row's partner reads."""
         return self.study.dataset(self.partner[0], self.seed) if self.partner else []
+
+    @property
+    def timed_as(self) -> str | list:
+        """The measurement of the row whose times this one can take over; nothing where it is to be timed itself."""
+        variant = timed_as(self.study, self.chain, self.device)
+        return f"{self.study.folder(variant, self.seed, self.device)}/measurement.json" if variant else []
 
     @property
     def measure_options(self) -> dict:

@@ -37,6 +37,19 @@ def _always(step_options: dict) -> bool:
     return True
 
 
+def _keeps_shapes(step: str, step_options: dict) -> None:
+    """Say that a step changes values of weights alone."""
+
+
+def _by_name(step: str, step_options: dict) -> str:
+    return step
+
+
+def _by_layers(step: str, step_options: dict) -> str:
+    layers = step_options["layers"]
+    return f"{len(layers) if isinstance(layers, list) else step_options['keep']} layers"
+
+
 def _never(step_options: dict) -> bool:
     return False
 
@@ -73,6 +86,7 @@ class Technique:
     sparse          whether it leaves a model whose zeros make a second, compressed file worth having
     own_dataset     whether it leaves a data set, cut for its model
     in_float        whether the weights that it leaves are numbers that can be trained, averaged, exported and compressed
+    shape           name and options of a step -> what it makes of the shapes of weights; None where it changes their values alone
     forms           options of a step -> the artifacts that it can have
     tags            options of a step -> what the hub's search finds an artifact by
     describe        options of a step, whether the task is a corpus -> what it did, in words
@@ -103,6 +117,7 @@ class Technique:
     sparse: bool = False
     own_dataset: bool = False
     in_float: bool = True
+    shape: Callable[[str, dict], str | None] = _by_name
     forms: Callable[[dict], tuple[str, ...]] = _weights
     tags: Callable[[dict], tuple[str, ...]] = _named()
     limits: Callable[[dict, str], list[str]] = field(default=descriptions.no_limits)
@@ -120,6 +135,7 @@ _TAUGHT = ("parent", "teacher", "soft_targets")
 _ALL = (
     Technique(
         name="finetune",
+        shape=_keeps_shapes,
         begins=True,
         learns=trains,
         searchable=True,
@@ -129,6 +145,7 @@ _ALL = (
     ),
     Technique(
         name="lora",
+        shape=_keeps_shapes,
         begins=True,
         follows=(*TRAINED, "shrink"),
         reads=_TAUGHT,
@@ -147,6 +164,7 @@ _ALL = (
     ),
     Technique(
         name="distill",
+        shape=_by_layers,
         follows=TRAINED,
         speedup_factor="depth",
         reads=(*_TAUGHT, "start", "unlabelled", "unlabelled_targets"),
@@ -167,6 +185,7 @@ _ALL = (
     ),
     Technique(
         name="average",
+        shape=_keeps_shapes,
         follows=(*TRAINED, "shrink"),
         reads=("parent", "others"),
         tags=_named("model-soup"),
@@ -175,6 +194,7 @@ _ALL = (
     ),
     Technique(
         name="shrink",
+        shape=lambda step, options: None if options.get("remove") == 0 else step,
         follows=TRAINED,
         refusal="needs whole layers, but follows '{before}'; shrink once, after distilling",
         speedup_factor="width",
@@ -194,6 +214,7 @@ _ALL = (
     ),
     Technique(
         name="prune",
+        shape=_keeps_shapes,
         follows=(*TRAINED, "shrink", "prune"),
         refusal="would fill the zeros of '{before}'; put it first, then prune",
         reads=_TAUGHT,
@@ -215,6 +236,7 @@ _ALL = (
     ),
     Technique(
         name="qat",
+        shape=_keeps_shapes,
         follows=(*TRAINED, "shrink"),
         refusal="would undo what '{before}' learnt for the quantization; put it first",
         reads=_TAUGHT,
