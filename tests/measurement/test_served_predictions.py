@@ -36,7 +36,8 @@ def graphs(tmp_path_factory, encoder, dataset, tiny) -> Path:
 def served(folder: Path, artifact: Path, device: dict, dataset: Path, **more) -> tuple[dict, pd.DataFrame]:
     options = OPTIONS | {"launches": 1, "rounds": 1, "calls": 1, "grid": {"batch_sizes": [], "lengths": [], "calls": 1}} | more
     output = {"measurement": folder / "measurement.json", "predictions": folder / "predictions.parquet"}
-    measure(artifact=artifact, device=device, partner=None, dataset=dataset, options=options, name="test", **output)
+    row = {"artifact": artifact, "device": device, "partner": None, "dataset": dataset, "timed_as": None}
+    measure(**row, options=options, name="test", **output)
     return json.loads(output["measurement"].read_text(encoding="utf-8")), pd.read_parquet(output["predictions"])
 
 

@@ -17,7 +17,7 @@ class WholeCalls:
     """The whole calls of a saved row, as `speed.Speed` asks a row about the model's."""
 
     def __init__(self, row: Row):
-        self.row, self.has_partner = row, row.has_partner
+        self.row, self.has_partner, self.timed_as = row, row.has_partner, row.timed_as
         of_processor, by_wall = ("processor_ms", "end_to_end_processor_ms"), ("latencies_ms", "end_to_end_ms")
         self.of_model, self.of_call = of_processor if ratios.is_of_one_thread(row.measurement["device"]) else by_wall
 
