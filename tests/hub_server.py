@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = (".safetensors", ".bin", ".parquet")  # these the hub keeps elsewhere and redirects to
 API = re.compile(r"/api/(?P<kind>models|datasets)/(?P<id>[^/]+/[^/]+)/(?P<verb>revision|tree|paths-info)/(?P<revision>[^/]+)/?(?P<path>.*)")
+NEWEST = re.compile(r"/api/(?P<kind>models|datasets)/(?P<id>[^/]+/[^/]+)")
 FILE = re.compile(r"/(?P<kind>datasets/)?(?P<id>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
@@ -59,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(self.server.root / cdn[1])
         elif api := API.fullmatch(path):
             self._api(**api.groupdict())
+        elif newest := NEWEST.fullmatch(path):
+            self._newest(**newest.groupdict())
         elif file := FILE.fullmatch(path):
             self._resolve(**file.groupdict())
         else:
@@ -82,6 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             recursive = parse_qs(urlsplit(self.path).query).get("recursive", ["false"])[0].lower() in ("true", "1")
             self._json([_entry(folder, entry) for entry in sorted(below.rglob("*") if recursive else below.iterdir())])
+
+    def _newest(self, *, kind: str, id: str) -> None:
+        """Answer as `_api` does for the last commit by name, which stands for the newest one."""
+        commits = sorted(folder.name for folder in (self.server.root / kind / id).glob("*"))
+        self._api(kind=kind, id=id, verb="revision", revision=commits[-1] if commits else "none", path="")
 
     def _resolve(self, *, kind: str | None, id: str, revision: str, path: str) -> None:
         folder = self._repository("datasets" if kind else "models", id, revision)

@@ -33,7 +33,7 @@ from encoder_compression.techniques.quantize import quantize
 from encoder_compression.training.train import Goal
 from own_experiments import TINY, load_options
 from recorded_options import Recorded
-from saved_rows import Rooted, SavedStudy
+from saved_rows import CHOSEN, GATE, Rooted, SavedStudy
 
 ONE_STEP = {"training": {"steps": 1, "batch_size": 8}, "gate": 0}
 TAUGHT = {"loss": {"hard": 0.2, "soft": 0.5, "hidden": 0.2, "relation": 0.1}} | ONE_STEP
@@ -314,5 +314,7 @@ class Laboratory:
         """Write tables and cards; what these tell of a step's options does not count as reading them."""
         saved, reads = SavedStudy(self.folder / "saved", "teacher", "teacher+even1"), set()
         saved.study = Rooted("mine", Recorded(saved.study.options, reads, ()))
-        saved.summarize(gate=0.5)
+        for variant, device in saved.groups:
+            saved.save(variant, device, **CHOSEN)
+        saved.summarize(gate=0.5, release_gate=GATE)
         self.reads |= {place for place in reads if place[0] not in TECHNIQUES}

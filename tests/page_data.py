@@ -157,6 +157,7 @@ def sample() -> dict:
         "answers": [{"device": device, "smallest": smallest, "fastest": fastest, "caution": None} for device in DEVICES],
         "data": [{"split": "train", "rows": 7940, "left_out": "2 (repeated text)"}, {"split": "test", "rows": 1600, "left_out": ""}],
         "processes": {"heads": ["processes", "tokens/s (range)"], "rows": [["1", "900 (890–910)"], ["2", "1,700 (1,690–1,720)"]]},
+        "release_gate": {"heads": ["variant", "device", "gate", "budget"], "rows": [["even3", "cpu-pytorch", "pass", "-0.10 points"]]},
         "comparisons": [[sample_finding("not_significant", pair)]], "profiles": sample_profiles(rows),
         "columns": [sample_column(*facts) for facts in COLUMNS], "rows": rows, "baseline_score": dict.fromkeys(DEVICES, 0.861),
         "slices": sample_slices(rows), "grid": sample_grid(rows),

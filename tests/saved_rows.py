@@ -48,6 +48,16 @@ MEASURED = {
     "cores": [0],
 }
 
+# A release gate with all clauses, and the threshold that validation chose for its recall.
+GATE = {
+    "metric": {"at_least": 0.8},
+    "recall": {"label": "good", "false_positive_rate": 0.1, "at_least": 0.8},
+    "worst_slice": {"at_least": 0.8, "examples": 30},
+    "calibration_error": {"at_most": 0.2},
+    "agreement": {"at_least": 0.9},
+}
+CHOSEN = {"recall_threshold": {"label": "good", "false_positive_rate": 0.1, "log_odds": 0.25}}
+
 CURVE = [  # of two epochs of three steps, the first of which was kept
     {"step": 1, "epoch": 1 / 3, "loss": 0.9, "loss_hard": 0.9},
     {"step": 3, "epoch": 1.0, "loss": 0.6, "loss_hard": 0.6},
@@ -58,7 +68,21 @@ CURVE = [  # of two epochs of three steps, the first of which was kept
 ]
 
 
-def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.0, ratios=None, foreign=0.0, gap=None, git=COMMIT, **more):
+def save_row(
+    folder: Path,
+    *,
+    runtime,
+    wrong,
+    labels=LABELS,
+    tokens=None,
+    ms=10.0,
+    ratios=None,
+    foreign=0.0,
+    gap=None,
+    git=COMMIT,
+    logits=None,
+    **more,
+):
     """Save a row that errs on the examples ``wrong`` and is ``ratios[i]`` times as fast as its partner at start i.
 
     One number instead of three ratios: around it, 0.1 % apart. None: the row is timed alone. ``gap`` is by how much the wall clock
@@ -66,7 +90,7 @@ def save_row(folder: Path, *, runtime, wrong, labels=LABELS, tokens=None, ms=10.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = np.where(np.isin(np.arange(len(labels)), list(wrong)), 1 - labels, labels)
-    logits = [list(one) for one in 2.0 * np.eye(2)[predictions]]
+    logits = [list(one) for one in (2.0 * np.eye(2)[predictions] if logits is None else logits)]
     tokens = np.full(len(labels), 8) if tokens is None else tokens
     columns = {"id": [str(i) for i in range(len(labels))], "label": labels, "prediction": predictions, "logits": logits, "tokens": tokens}
     pd.DataFrame(columns).to_parquet(folder / "predictions.parquet")
@@ -165,6 +189,12 @@ class SavedStudy:
         given = {"runtime": DEVICES[device]["runtime"], "wrong": range(19 + seed), "ratios": None if alone else 1.0} | figures
         save_row(Path(self.study.folder(variant, seed, device)), **given)
 
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """The variants on the devices whose rows the tables read, the baseline's among them."""
+        places = [place_of(row[key]) for row in self.study.table_rows() for key in ("folder", "baseline", "same_runtime")]
+        return sorted({(place.chain, place.part) for place in places})
+
     def table(self, gate: float | None = None, points: float = 1, **description) -> Table:
         named = {name: self.study.options[name] for name in ("task", "metric")} | {"rows": self.study.table_rows()}
         limits = Limits(points=points, retained=gate)
@@ -173,18 +203,21 @@ class SavedStudy:
     def aggregate(self, gate: float | None = None, points: float = 1) -> pd.DataFrame:
         return self.table(gate, points).over_seeds.set_index(["variant", "device"])
 
-    def summarize(self, gate: float | None = None, points: float = 1, **description) -> SimpleNamespace:
-        """Run the whole summary; returns what it wrote and said."""
+    def summarize(self, gate: float | None = None, points: float = 1, release_gate: dict | None = None, **description) -> SimpleNamespace:
+        """Run the whole summary with a quality gate and a release gate, if they are given; returns what it wrote and said."""
         (self.root / "dataset.json").write_text(json.dumps(DESCRIPTION | description), encoding="utf-8")
         _write_provenance(self.root, git=COMMIT, facts={"weights_sha256": "0" * 64, "license": "mit"})
         rest = {"budget": {"points": points}, "rows": self.study.table_rows()}
         rest |= {} if gate is None else {"quality_gate": {"retained": gate}}
+        rest |= {} if release_gate is None else {"gate": release_gate}
         options = self.study.options | rest | {"artifacts": self.study.artifacts()}
         tables = ("summary", "aggregate", "pairs", "slices", "grid")
-        output = {name: self.root / f"{name}.csv" for name in tables} | {name: self.root / name for name in ("markdown", "latex", "page")}
+        output = {name: self.root / f"{name}.csv" for name in tables} | {
+            name: self.root / name for name in ("markdown", "latex", "page", "gate")
+        }
         sources = {"dataset": self.root, "encoder": self.root, "processes": None, "profiled": self.study.profiles()}
         facts = summarize(experiment="mine", options=options, **sources, output=output)
-        texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page")}
+        texts = {name: output[name].read_text(encoding="utf-8") for name in ("markdown", "latex", "page", "gate")}
         read = {name: pd.read_csv(output[name]) for name in tables} | texts
         return SimpleNamespace(facts=facts, **read)
 

@@ -1,4 +1,4 @@
-"""Commands beside snakemake: what a run would cost, and what a SLURM cluster needs."""
+"""Commands beside snakemake: compress a model for a table, plan a run, check its release gate, and look after a SLURM cluster."""
 
 import argparse
 from importlib import import_module
@@ -28,6 +28,13 @@ def _parser() -> argparse.ArgumentParser:
     plan = _add(commands, "plan", _plan, "tell what a run would cost; takes the arguments of snakemake")
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
+    _add_compress(commands)
+    gate = _add(
+        commands, "gate", _gate, "say which rows of an experiment pass its release gate; ends with 0 for pass, 3 for open, 4 for fail"
+    )
+    gate.add_argument("experiment", metavar="EXPERIMENT", help="whose results/EXPERIMENT/gate.json to read")
+    gate.add_argument("--variant", help="rows of this variant alone")
+    gate.add_argument("--device", help="rows on this device alone")
     slurm = _add(commands, "slurm", None, "look at a SLURM cluster, clean it up, guard a run on it")
     of_slurm = slurm.add_subparsers(required=True, metavar="COMMAND")
     _add(of_slurm, "check", _check, "look at the cluster and say what profiles/slurm needs")
@@ -36,6 +43,25 @@ def _parser() -> argparse.ArgumentParser:
     guard.add_argument("--idle-minutes", type=float, required=True, metavar="MINUTES", help="how long the run may wait on nothing")
     guard.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, such as snakemake, after --")
     return parser
+
+
+def _add_compress(commands: argparse._SubParsersAction) -> None:
+    """Add the command that makes a study of a table and answers from it."""
+    command = _add(commands, "compress", _compress, "compress a model for a table of texts and labels, and say which form to take")
+    command.add_argument("data", metavar="DATA", help="a .csv, .tsv, .txt, .json, .jsonl or .parquet file")
+    command.add_argument("--text", metavar="COLUMN", help="the column of the texts, where another one was taken")
+    command.add_argument("--text-pair", metavar="COLUMN", help="the column of second texts, for a task about two")
+    command.add_argument("--label", metavar="COLUMN", help="the column of the labels")
+    command.add_argument("--task", choices=["classification", "regression", "question-answering"], help="what the models learn")
+    command.add_argument(
+        "--model", metavar="MODEL", help="a folder, or a name on the hub: org/name or org/name@revision; fine-tuned or not"
+    )
+    command.add_argument("--lose", type=float, default=1.0, metavar="POINTS", help="points of the score that may be lost (1.0)")
+    command.add_argument("--device", default="cpu-onnxruntime", metavar="DEVICE", help="where the model is to run (cpu-onnxruntime)")
+    command.add_argument("--name", metavar="NAME", help="name of the experiment (that of the file)")
+    command.add_argument("--cores", default="all", metavar="NUMBER", help="processor cores that the run may take (all)")
+    command.add_argument("--profile", metavar="PROFILE", help="run as jobs of a cluster, such as profiles/slurm")
+    command.add_argument("--dry-run", action="store_true", help="prepare encoder and data, and say what the rest would cost")
 
 
 def _add(commands: argparse._SubParsersAction, name: str, run: object, summary: str) -> argparse.ArgumentParser:
@@ -56,6 +82,15 @@ def _load(name: str) -> ModuleType:
 
 def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
     _load("planning.plan").print_plan(arguments)
+
+
+def _compress(options: argparse.Namespace, _: list[str]) -> int:
+    module = _load("contract.compress")
+    return module.compress(module.order_of(options))
+
+
+def _gate(options: argparse.Namespace, _: list[str]) -> int:
+    return _load("reporting.gate_check").check(options.experiment, variant=options.variant, device=options.device)
 
 
 def _check(*_) -> int:

@@ -143,9 +143,7 @@ def test_a_control_that_the_user_names_is_no_second_row(tmp_path):
 
 
 def test_a_branch_is_no_revision(tmp_path):
-    with pytest.raises(
-        UserError, match="encoder.hub.revision: 'main' does not look right. The full commit of the repository has 40 digits"
-    ):
+    with pytest.raises(UserError, match="encoder.hub.revision: 'main' does not look right. The full commit of the repository, 40 digits"):
         load(tmp_path, TINY | {"encoder": {"hub": {"id": "org/name", "revision": "main"}}})
 
 

@@ -107,10 +107,11 @@ def test_what_follows_from_another_mistake_is_not_told(tmp_path, change, line):
 
 
 def test_two_keys_that_are_missing_are_two_mistakes_at_the_line_of_their_section(tmp_path):
-    text = changed("random: {architecture: bert, vocabulary_from: tests/data/tiny.csv}", "hub:\n    {}")
+    given = f"    {{name: a, version: '1', archive: wheel, weights_sha256: {64 * 'a'}}}"
+    text = changed("random: {architecture: bert, vocabulary_from: tests/data/tiny.csv}", "package:\n" + given)
     assert refusal(tmp_path, mine=text) == [
-        "experiments/mine.yaml:2: encoder.hub: the key 'id' is missing; add it",
-        "experiments/mine.yaml:2: encoder.hub: the key 'revision' is missing; add it",
+        "experiments/mine.yaml:2: encoder.package: the key 'folder' is missing; add it",
+        "experiments/mine.yaml:2: encoder.package: the key 'sha256' is missing; add it",
     ]
 
 

@@ -1,6 +1,7 @@
 """Each artifact is measured in a fresh process of its own, in turns with its partner, on real lengths."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,7 @@ def rounds_of(measured: dict) -> list[dict]:
 def test_measuring_a_graph_imports_neither_torch_nor_transformers(artifacts, dataset, tmp_path):
     measured, _ = run(tmp_path, artifacts, dataset, device=ONNX)
     assert measured["imported"] == ["onnxruntime"]
+    assert all(len(one["end_to_end_ms"]) == len(one["latencies_ms"]) for one in rounds_of(measured)), "raw texts are read without them"
 
 
 def test_raw_samples_of_both_sides_are_kept_for_every_start(artifacts, dataset, tmp_path):
@@ -62,6 +64,9 @@ def test_raw_samples_of_both_sides_are_kept_for_every_start(artifacts, dataset, 
             assert len(one["latencies_ms"]) == len(one["partner_latencies_ms"]) == 5
             assert min(one["latencies_ms"]) > 0
             computed = np.array([one["processor_ms"], one["partner_processor_ms"]])
+            for side in ("", "partner_"):
+                assert (np.array(one[f"{side}end_to_end_ms"]) > one[f"{side}latencies_ms"]).all()
+                assert (np.array(one[f"{side}end_to_end_processor_ms"]) >= one[f"{side}processor_ms"]).all()
             assert (computed > 0).all() and (computed < 1.05 * np.array([one["latencies_ms"], one["partner_latencies_ms"]]) + 0.05).all()
 
 
@@ -211,6 +216,8 @@ def test_cuda_that_is_not_there_is_refused_with_a_reason(artifacts, dataset, tmp
 
 
 def test_a_worker_that_dies_is_an_error_that_names_the_artifact(artifacts, dataset, tmp_path):
+    (tmp_path / "nowhere").mkdir()
+    shutil.copy(artifacts / "onnx" / "tokenizer.json", tmp_path / "nowhere")
     with (
         pytest.raises(RuntimeError, match="nowhere.*died with code 1"),
         RemoteWorker(artifact=tmp_path / "nowhere", dataset=dataset, split="test", device=ONNX) as worker,

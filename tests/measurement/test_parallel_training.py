@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from conftest import Workspace
 from encoder_compression.errors import UserError
@@ -78,10 +79,12 @@ def test_an_epoch_of_one_batch_cannot_be_timed(encoder, dataset, tmp_path, monke
 
 @pytest.mark.long
 def test_the_report_of_an_experiment_that_asks_has_the_table(tmp_path):
-    workspace = Workspace(tmp_path, "tiny-roberta-squad")
+    workspace = Workspace(tmp_path, "timed")
+    options = {"extends": "tiny-roberta-squad", "variants": ["teacher"], "devices": {"cpu": {"runtime": "pytorch"}}, "processes": [1, 2]}
+    (workspace.folder / "config/experiments/timed.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     done = workspace.run("--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
-    times = pd.read_csv(tmp_path / "results/tiny-roberta-squad/processes/times.csv")
+    times = pd.read_csv(tmp_path / "results/timed/processes/times.csv")
     assert times["processes"].tolist() == [1, 2]
-    page = (tmp_path / "results/tiny-roberta-squad/report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "results/timed/report.html").read_text(encoding="utf-8")
     assert f"{times['tokens_per_second'][1]:,.0f}" in page

@@ -7,9 +7,11 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_curve
 
 import corpora
 from encoder_compression.encoders import encoder_facts, pretrained
+from encoder_compression.errors import UserError
 from encoder_compression.export import onnx_graph
 from encoder_compression.measurement.measure import measure
 from encoder_compression.measurement.remote import RemoteWorker
@@ -31,18 +33,18 @@ def graphs(tmp_path_factory, encoder, dataset, tiny) -> Path:
     return folder
 
 
-def served(folder: Path, artifact: Path, device: dict, dataset: Path) -> tuple[dict, pd.DataFrame]:
-    options = OPTIONS | {"launches": 1, "rounds": 1, "calls": 1, "grid": {"batch_sizes": [], "lengths": [], "calls": 1}}
+def served(folder: Path, artifact: Path, device: dict, dataset: Path, **more) -> tuple[dict, pd.DataFrame]:
+    options = OPTIONS | {"launches": 1, "rounds": 1, "calls": 1, "grid": {"batch_sizes": [], "lengths": [], "calls": 1}} | more
     output = {"measurement": folder / "measurement.json", "predictions": folder / "predictions.parquet"}
     measure(artifact=artifact, device=device, partner=None, dataset=dataset, options=options, name="test", **output)
     return json.loads(output["measurement"].read_text(encoding="utf-8")), pd.read_parquet(output["predictions"])
 
 
-def alone(graph: Path, dataset: Path) -> np.ndarray:
-    """Return the logits of every test example in a call of its own, by ONNX Runtime itself."""
+def alone(graph: Path, dataset: Path, split: str = "test") -> np.ndarray:
+    """Return the logits of every example of a split in a call of its own, by ONNX Runtime itself."""
     session = onnxruntime.InferenceSession(graph / "model.onnx")
     names = [node.name for node in session.get_inputs()]
-    workload = Workload(dataset)
+    workload = Workload(dataset, split)
     batches = [workload.single(index) for index in range(len(workload))]
     inputs = [{name: batch.get(name, np.zeros_like(batch["input_ids"])) for name in names} for batch in batches]
     return np.concatenate([session.run(None, each)[0] for each in inputs])
@@ -53,6 +55,25 @@ def test_the_logits_of_dynamic_int8_are_those_of_single_calls(graphs, dataset, t
     np.testing.assert_array_equal(np.stack(predicted["logits"]), alone(graphs / "int8", dataset))
     assert measured["batches_move_logits_by"] > 1e-3
     assert "batched_prediction" in predicted
+
+
+def test_the_threshold_of_a_recall_is_chosen_on_single_calls_of_validation(graphs, dataset, tmp_path):
+    """Dynamic INT8 answers otherwise in batches, so the threshold is one of the artifact as it is served."""
+    asked = {"label": "1", "false_positive_rate": 0.2}
+    measured, predicted = served(tmp_path, graphs / "int8", ONNX, dataset, recall=asked)
+    odds = np.diff(alone(graphs / "int8", dataset, "validation").astype(float), axis=1)[:, 0]
+    positive = pd.read_parquet(dataset / "validation.parquet")["label"].to_numpy() == 1
+    false_positives, true_positives, _ = roc_curve(positive, odds, drop_intermediate=False)
+    threshold = measured["recall_threshold"].pop("log_odds")
+    assert measured["recall_threshold"] == asked
+    assert threshold in odds[~positive]
+    assert (odds[positive] > threshold).mean() == true_positives[false_positives <= 0.2].max()
+    assert predicted["prediction"].tolist() == np.stack(predicted["logits"]).argmax(axis=1).tolist()  # which the clause leaves alone
+
+
+def test_a_class_that_is_not_there_ends_the_measurement_with_one_line(graphs, dataset, tmp_path):
+    with pytest.raises(UserError, match="gate.recall.label: the data set has no class 'good'; known: 0, 1"):
+        served(tmp_path, graphs / "onnx", ONNX, dataset, recall={"label": "good", "false_positive_rate": 0.2})
 
 
 @pytest.mark.parametrize(("form", "device"), [("onnx", ONNX), ("model", PYTORCH)])

@@ -37,7 +37,7 @@ def test_the_hub_reads_the_score_of_the_runtime_that_reads_the_artifact(folder, 
 def test_the_text_has_the_scores_with_intervals_the_costs_and_the_verdict(folder, options):
     text = card(folder, options).text
     assert "| cpu-pytorch | 86.1% (84.3%–87.8%) | 100.0% | 97.0% |" in text
-    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 91 | 22.7 | 16.3 |" in text
+    assert "| cpu-pytorch | 3.50 | 3.60 | 2.00 | 197 | 91 | 22.7 | 16.3 |" in text
     assert "- cpu-pytorch: 1 thread, measured on AMD EPYC, 2 cores\n" in text
     assert "- cpu-pytorch: as good as its teacher.\n" in text
     assert "7,940 sentences for training" in text
@@ -46,7 +46,7 @@ def test_the_text_has_the_scores_with_intervals_the_costs_and_the_verdict(folder
 def test_the_card_of_compressed_weights_has_their_size_and_says_where_the_rest_was_measured(folder, options):
     text = card(folder, options, "compressed", "teacher+magnitude60", rows=[TORCH_ROW | {"variant": "teacher+magnitude60"}]).text
     assert text.startswith("\n# mine: teacher+magnitude60, seed 1 (compressed)\n")
-    assert "| cpu-pytorch | 3.50 | 2.00 | 197 | 64.3 | 22.7 | 16.3 |" in text
+    assert "| cpu-pytorch | 3.50 | 3.60 | 2.00 | 197 | 64.3 | 22.7 | 16.3 |" in text
     assert "All but the size was measured on the same weights in `model/`." in text
     assert "The zeros of pruning save space in this file alone" in text
 

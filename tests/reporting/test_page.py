@@ -126,7 +126,7 @@ def test_empty_parts_are_left_out_and_nan_is_refused(tmp_path):
     data = (
         sample()
         | dict.fromkeys(("warnings", "answers", "comparisons", "profiles", "data", "slices", "grid", "curves", "proofs", "provenance"), [])
-        | {"gate": None, "processes": {"heads": [], "rows": []}}
+        | {"gate": None, "processes": {"heads": [], "rows": []}, "release_gate": {"heads": [], "rows": []}}
     )
     headings = re.findall("<h2>(.*?)</h2>", write(data, tmp_path))
     assert headings == ["All variants", "How each figure is measured"]

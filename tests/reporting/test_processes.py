@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from encoder_compression.reporting import processes
+from encoder_compression.reporting import processes, text
 
 TIMED = {
     "processes": 2,
@@ -23,7 +23,7 @@ def test_each_row_has_its_figures_and_what_was_left_out_has_dashes_and_the_reaso
     pd.DataFrame(rows).to_csv(tmp_path / "times.csv", index=False)
     table = processes.read(tmp_path / "times.csv")
     assert table["rows"] == [SHOWN, ["4 (needs 4 GPUs; there are 2)", *["–"] * 6]]
-    lines = processes.markdown(table).splitlines()
+    lines = text.text_table(table, processes.NOTE).splitlines()
     assert {line.count("|") for line in lines[:4]} == {len(table["heads"]) + 1}
     assert lines[2] == f"| {' | '.join(SHOWN)} |"
 
@@ -35,4 +35,4 @@ def test_where_nothing_was_left_out_the_empty_column_is_none(tmp_path):
 
 def test_an_experiment_that_does_not_ask_has_no_table():
     for absent in (None, []):
-        assert processes.markdown(processes.read(absent)) == ""
+        assert text.text_table(processes.read(absent), processes.NOTE) == ""

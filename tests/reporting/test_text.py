@@ -14,7 +14,9 @@ def markdown(*rows: dict, warnings=(), comparisons=(), data=(), caution=None) ->
     answer = {"smallest": Finding("variant_wins", "one"), "fastest": Finding("variant_wins", "other")}
     answers = [{"device": device, **answer, "caution": caution} for device in ("cpu-pytorch", "cpu-onnxruntime")]
     shown = {"warnings": list(warnings), "comparisons": list(comparisons), "answers": answers, "data": list(data)}
-    return text.markdown(processes="", profiles=[], experiment="mine", machine="A machine", budget=1, table=pd.DataFrame(rows), **shown)
+    return text.markdown(
+        processes="", release_gate="", profiles=[], experiment="mine", machine="A machine", budget=1, table=pd.DataFrame(rows), **shown
+    )
 
 
 def cells(written: str, variant: str) -> list[str]:

@@ -17,6 +17,7 @@ from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.tasks import sentences
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.text_calls import TextCalls
 from encoder_compression.pruning import vocabulary
 from encoder_compression.runtimes.workload import Workload
 from encoder_compression.techniques.trim import counts, keep_embeddings, trim
@@ -53,6 +54,13 @@ def cut(request, tmp_path_factory):
         curve=folder / "trimmed/training.csv",
     )
     return folder, facts, SIZES[request.param]
+
+
+def test_raw_texts_have_the_tokens_of_the_cut_data_set_by_the_smaller_vocabularys_own_file(cut):
+    dataset = cut[0] / "trimmed/dataset"
+    calls, workload = TextCalls(cut[0] / "trimmed/model", dataset, "test", Workload(dataset)).calls, Workload(dataset)
+    for example in range(len(workload)):
+        assert calls.read(example)[0]["input_ids"].tolist() == workload.single(example)["input_ids"].tolist()
 
 
 def test_the_cut_data_set_is_padded_as_the_smaller_vocabulary_pads(cut):

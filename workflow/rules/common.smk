@@ -17,7 +17,7 @@ from encoder_compression.config import frozen, load, references
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, gpu, locks
 from encoder_compression.study import targets
-from encoder_compression.study.inputs import Inputs
+from encoder_compression.study.rule_inputs import Inputs
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 

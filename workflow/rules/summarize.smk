@@ -7,6 +7,7 @@ OUT  results/{experiment}/summary.csv    a row per variant, seed and device
      results/{experiment}/aggregate.csv  a row per variant and device, with intervals, tests and verdicts
      results/{experiment}/pairs.csv      a row per two variants that 'compare' names together
      results/{experiment}/slices.csv, grid.csv, summary.md, summary.tex, report.html, plots/
+     results/{experiment}/gate.json      what the release gate says of each row
      results/summary.csv                 the rows of all experiments of the run
      README.md in the folder of every artifact (not an output: it belongs to a folder that another rule makes)
 """
@@ -31,6 +32,7 @@ rule summarize:
         markdown="results/{experiment}/summary.md",
         latex="results/{experiment}/summary.tex",
         page=report("results/{experiment}/report.html", caption="../report/page.rst", category="{experiment}"),
+        gate="results/{experiment}/gate.json",
     log:
         "logs/{experiment}/summarize.log",
     params:

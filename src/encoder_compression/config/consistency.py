@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from encoder_compression.config import data_options, input_length
+from encoder_compression.config import data_options, gate_options, input_length
 from encoder_compression.errors import Mistake
 from encoder_compression.study.study import replaces_words
 from encoder_compression.study.techniques import TECHNIQUES
@@ -21,6 +21,8 @@ def find_mistakes(options: dict) -> Iterator[Mistake]:
     """Yield where options that the schema allows do not fit each other; `find_files` looks at paths."""
     yield from data_options.find_mistakes(options)
     yield from input_length.find_mistakes(options)
+    yield from gate_options.find_mistakes(options)
+    yield from _check_gate(options)
     yield from _check_shares(options["dataset"])
     yield from _check_heads(options["encoder"].get("random", {"hidden_size": 0, "heads": 1}))
     yield from _check_trainings(options)
@@ -86,6 +88,12 @@ def _check_teaching(options: dict) -> Iterator[Mistake]:
         if gate < 0 and options["metric"] not in CORRELATIONS:
             remedy = "give 0 where the teacher need not have learnt anything"
             yield Mistake((section, step, "gate"), f"{options['metric']} is from 0 to 1, so {gate} keeps nothing out; {remedy}")
+
+
+def _check_gate(options: dict) -> Iterator[Mistake]:
+    least = options.get("gate", {}).get("metric", {"at_least": 0})["at_least"]
+    if least < 0 and options["metric"] not in CORRELATIONS:
+        yield Mistake(("gate", "metric", "at_least"), f"{options['metric']} is from 0 to 1, so {least} keeps nothing out; give 0 or more")
 
 
 def _check_unlabelled(options: dict) -> Iterator[Mistake]:

@@ -4,7 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from encoder_compression.config import consistency, data_options, devices, overrides, references, schema, searches, validate, yaml_files
+from encoder_compression.config import (
+    consistency,
+    data_options,
+    devices,
+    hub_revisions,
+    overrides,
+    references,
+    schema,
+    searches,
+    validate,
+    yaml_files,
+)
 from encoder_compression.config.mistakes import Layer, Sources, command_line, refuse, together
 from encoder_compression.config.overrides import Overrides
 from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
@@ -97,6 +108,7 @@ class _Reader:
         duplicates = _find_duplicate_steps(options, sources)
         refuse([*duplicates, *consistency.find_files(options), *consistency.find_mistakes(options)], sources)
         refuse(searches.find_mistakes(options, schema=self.schema, validate=self._find_mistakes), sources)
+        hub_revisions.fill(options, self.folder.parent)
         self.variants[name] = options["variants"]
         add_controls(options)
         return canonical(options)

@@ -80,6 +80,11 @@ def hidden_size(encoder: Path) -> int:
     return _setting(encoder, architecture(encoder).width_key)
 
 
+def vocabulary_size(encoder: Path) -> int:
+    """Return how many token ids an encoder or a model has embeddings for."""
+    return _setting(encoder, "vocab_size")
+
+
 def require_whole_blocks(encoder: Path, size: int) -> None:
     """Raise UserError where the rows of an encoder's matrices are not whole blocks of so many weights."""
     if hidden_size(encoder) % size:

@@ -15,6 +15,7 @@ from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started
 from encoder_compression.run import progress
+from encoder_compression.statistics import recall
 
 ROUNDING = 1e-4  # of the largest logit: what another order of sums may change
 FLOATS = {"float32", "bfloat16", "float16"}
@@ -107,15 +108,18 @@ def _predict(subject: RemoteWorker, dataset: Path, options: dict, batch_size: in
 
     Where batches of the best throughput move no logit by more than rounding does, theirs are taken, as they are sooner made; else the
     column "batched_prediction" holds theirs beside those of single examples. Facts are "batches_move_logits_by", and the
-    threshold that validation chose where the task has one.
+    thresholds that validation chose where the task has one, and where ``options["recall"]`` names a class and a false-positive rate.
     """
-    task = tasks.of_dataset(dataset)
+    task, description = tasks.of_dataset(dataset), tasks.describe(dataset)
     moved = subject.ask("batching", batch_size=batch_size)["moved"]
     size = batch_size if moved <= ROUNDING else None
     predicted, facts = subject.ask("predict", batch_size=size, split="test"), {"batches_move_logits_by": moved}
     batched = predicted if size else subject.ask("predict", batch_size=batch_size, split="test")
-    if task.is_tuned(tasks.describe(dataset)):
+    if task.is_tuned(description) or "recall" in options:
         validation = subject.ask("predict", batch_size=size, split="validation")
+    if "recall" in options:
+        facts |= {"recall_threshold": recall.choose(validation, description, **options["recall"])}
+    if task.is_tuned(description):
         (predicted, tuned), (batched, _) = (task.tune(each, validation, options["metric"]) for each in (predicted, batched))
         facts |= tuned
     return predicted if size else predicted | {"batched_prediction": batched["prediction"]}, facts

@@ -19,6 +19,7 @@ from encoder_compression.data import tasks
 from encoder_compression.encoders import quantization_config
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.text_calls import TextCalls
 from encoder_compression.run import environment, memory
 from encoder_compression.runtimes.workload import Batch, Workload
 from encoder_compression.statistics.finite import require_finite
@@ -34,6 +35,7 @@ class Worker:
         self.artifact, self.dataset = artifact, Path(dataset)
         self.workload = Workload(self.dataset, split)
         self.order = self.workload.order()
+        self.texts = TextCalls(Path(artifact), self.dataset, split, self.workload)
         _import_quantizer(self.artifact)
         self.runtime_name = device["runtime"]
         module = importlib.import_module(f"encoder_compression.runtimes.{self.runtime_name}_runtime")
@@ -49,10 +51,14 @@ class Worker:
         self.cores = _pin(device["threads"])
 
     def latency(self, *, first: int, calls: int) -> dict:
-        """Time single examples at positions first … first + calls - 1 of the fixed order, by the wall and by the processor's clock."""
-        positions = (self.order[position % len(self.order)] for position in range(first, first + calls))
-        timed = [self._time(self.workload.single(index)) for index in positions]
-        return {name: [call[name] for call in timed] for name in ("latencies_ms", "processor_ms")}
+        """Time single examples at positions first … first + calls - 1 of the fixed order, by the wall and by the processor's clock.
+
+        Where they have raw texts, the model's calls are parts of calls from text to answer, which are timed too.
+        """
+        examples = [int(self.order[position % len(self.order)]) for position in range(first, first + calls)]
+        in_tokens = (self._time(self.workload.single(example)) for example in examples)
+        timed = self.texts.time(self.runtime, examples) if self.texts else list(in_tokens)
+        return {name: [call[name] for call in timed] for name in timed[0]}
 
     def block(self, *, batch_size: int, length: int, calls: int) -> dict:
         """Time calls with a full batch of one length, without padding."""

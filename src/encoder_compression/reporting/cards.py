@@ -26,8 +26,8 @@ PACKAGES = {  # that the code of a card imports
     "model": ("transformers", "torch"),
     "compressed": ("transformers", "torch", "pyarrow"),
     "adapter": ("transformers", "torch", "peft"),
-    "onnx": ("onnxruntime", "transformers"),
-    "openvino": ("openvino", "transformers"),
+    "onnx": ("onnxruntime", "tokenizers"),
+    "openvino": ("openvino", "tokenizers"),
 }
 QUANTIZERS = {"bitsandbytes": ("accelerate", "bitsandbytes"), "torchao": ("torchao",)}  # what transformers needs besides
 IN_MODEL = ("compressed", "adapter")  # forms of weights that were measured as model/

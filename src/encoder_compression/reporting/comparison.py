@@ -41,7 +41,7 @@ def score_intervals(metric: str, groups: dict[Hashable, list[Row]]) -> dict[Hash
     samples = {
         key: _sample([row.score(metric) for row in rows], [row.replicates(metric) for row in rows], rows) for key, rows in groups.items()
     }
-    estimates = _means(samples)
+    estimates = means_of(samples)
     return {
         key: estimates[key].interval() if len(sample.values) > 1 else intervals.percentiles(sample.replicates[0])
         for key, sample in samples.items()
@@ -58,7 +58,7 @@ def differences(
     """
     samples = {key: _difference(metric, *rows) for key, rows in pairs.items()}
     families = defaultdict(dict)
-    for key, estimate in _means(samples).items():
+    for key, estimate in means_of(samples).items():
         families[family(key)][key] = estimate
     return {key: tested for members in families.values() for key, tested in _tested(members, samples).items()}
 
@@ -73,7 +73,7 @@ def _sample(values: list[float], replicates: list[np.ndarray], rows: list[Row]) 
     return Sample(np.array(values), np.array(replicates), rows[0].units)
 
 
-def _means(samples: dict[Hashable, Sample]) -> dict[Hashable, Mean]:
+def means_of(samples: dict[Hashable, Sample]) -> dict[Hashable, Mean]:
     """Return the estimate of each sample; equal ones count once among the rows whose variances are pooled."""
     distinct = {sample.identity: sample for sample in samples.values()}
     estimates = dict(zip(distinct, means(list(distinct.values())), strict=True))

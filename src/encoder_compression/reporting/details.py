@@ -17,11 +17,11 @@ def slices(table: Table) -> pd.DataFrame:
     not right or wrong has no slices.
     """
     (baseline, *_) = table.saved(table.rows, "baseline")
-    parts = _parts(baseline, table.description)
+    parts_of_test = parts(baseline, table.description)
     described = (
         {"variant": variant, "device": device, **part}
         for (variant, device), rows in table.groups.items()
-        for part in _slices_of(table.saved(rows), parts)
+        for part in _slices_of(table.saved(rows), parts_of_test)
     )
     columns = ["variant", "device", "kind", "slice", "examples", "score", "score_ci_low", "score_ci_high"]
     return pd.DataFrame(described, columns=columns)
@@ -34,7 +34,7 @@ def _slices_of(rows: list[Row], parts: list[tuple[str, str, np.ndarray]]) -> lis
     return [_describe(kind, name, right[inside]) for kind, name, inside in parts if inside.any()]
 
 
-def _parts(baseline: Row, description: dict) -> list[tuple[str, str, np.ndarray]]:
+def parts(baseline: Row, description: dict) -> list[tuple[str, str, np.ndarray]]:
     """Return (kind, name, which examples) of every slice."""
     edges = np.unique(np.quantile(baseline.tokens, [0, 0.25, 0.5, 0.75, 1]).astype(int))
     ends = edges[1:] if len(edges) > 1 else edges  # all of one length: one slice

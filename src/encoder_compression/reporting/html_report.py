@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from encoder_compression.reporting.gate_words import NOTE as GATE_NOTE
 from encoder_compression.reporting.page_content import Column, PageContent, Row
 from encoder_compression.reporting.processes import NOTE as PROCESSES_NOTE
 
@@ -49,6 +50,7 @@ def render(data: PageContent, output: Path) -> None:
             slice_tables=[(kind, *_pivot(rows, ("slice",))) for kind, rows in _by(data["slices"], "kind")],
             grid_table=_pivot(data["grid"], ("batch_size", "length")),
             processes_note=PROCESSES_NOTE,
+            gate_note=GATE_NOTE,
             embedded={key: data[key] for key in EMBEDDED},
             policy=_policy(plotly, code),
             style=Markup((PARTS / "report.css").read_text(encoding="utf-8")),

@@ -188,7 +188,8 @@ class Collected(TypedDict):
 
 
 class PageContent(Collected, Conclusions):
-    """All that `html_report.render` shows; ``processes`` is a training in one process and in several."""
+    """All that `html_report.render` shows; ``processes`` is a training in one process and in several, ``release_gate`` rows × clauses."""
 
     data: list[Split]
     processes: TextTable
+    release_gate: TextTable

@@ -26,11 +26,3 @@ def _texts(row: dict) -> list[str]:
     speed, low, high = (f"{row[f'tokens_per_second{end}']:,.0f}" for end in ("", "_low", "_high"))
     ratios = [f"{row['speedup']:.2f}×", f"{row['efficiency']:.0%}", f"{row['memory_mb_per_process']:,.0f}"]
     return [str(row["processes"]), f"{row['threads_per_process']:.0f}", f"{speed} ({low}–{high})", f"{row['epoch_seconds']:,.1f}", *ratios]
-
-
-def markdown(table: TextTable) -> str:
-    """Return the table as Markdown, with how it was measured; nothing of one without rows."""
-    if not table["rows"]:
-        return ""
-    lines = [table["heads"], ["---:"] * len(HEADS), *table["rows"]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{NOTE}"

@@ -75,9 +75,11 @@ class Row:
     @cached_property
     def latencies_ms(self) -> np.ndarray:
         """All timed calls with one example."""
-        return np.concatenate(
-            [round_of_calls["latencies_ms"] for launch in self.measurement["launches"] for round_of_calls in launch["rounds"]]
-        )
+        return self.samples("latencies_ms")
+
+    def samples(self, name: str) -> np.ndarray:
+        """Return what every timed call recorded under a name."""
+        return np.concatenate([round_of_calls[name] for launch in self.measurement["launches"] for round_of_calls in launch["rounds"]])
 
     @cached_property
     def log_ratios(self) -> np.ndarray:
@@ -85,10 +87,11 @@ class Row:
 
         One thread of a CPU is timed by the processor's clock, which stands still while another program runs there.
         """
-        return self._log_ratios("processor_ms" if self.is_of_one_thread else "latencies_ms")
+        return self.log_ratios_of("processor_ms" if self.is_of_one_thread else "latencies_ms")
 
-    def _log_ratios(self, clock: str) -> np.ndarray:
-        return np.array([_median_log_ratio(launch["rounds"], clock) for launch in self.measurement["launches"]])
+    def log_ratios_of(self, samples: str) -> np.ndarray:
+        """Return the same of the samples under a name: "end_to_end_ms"."""
+        return np.array([_median_log_ratio(launch["rounds"], samples) for launch in self.measurement["launches"]])
 
     @property
     def is_of_one_thread(self) -> bool:
@@ -104,12 +107,17 @@ class Row:
         """
         if not (self.is_of_one_thread and self.has_partner):
             return math.nan
-        return float(np.expm1(np.abs(np.median(self._log_ratios("latencies_ms") - self.log_ratios))))
+        return float(np.expm1(np.abs(np.median(self.log_ratios_of("latencies_ms") - self.log_ratios))))
 
     @property
     def has_partner(self) -> bool:
         """Whether the row was timed in turns with another."""
         return self.measurement["launches"][0]["rounds"][0]["partner_latencies_ms"] is not None
+
+    @property
+    def has_raw_texts(self) -> bool:
+        """Whether the calls were timed from raw text to answer, too."""
+        return "end_to_end_ms" in self.measurement["launches"][0]["rounds"][0]
 
     @property
     def foreign_cpu_share(self) -> float:

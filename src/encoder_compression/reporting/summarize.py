@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from encoder_compression.reporting import answer, details, findings, html_report, pairs, profiles, report_data, text, verdicts
+from encoder_compression.reporting import answer, details, findings, gate_words, html_report, pairs, profiles, report_data, text, verdicts
 from encoder_compression.reporting import processes as several
 from encoder_compression.reporting.cards import write_cards
+from encoder_compression.reporting.gate import release_gate
 from encoder_compression.reporting.latex import latex
 from encoder_compression.reporting.page_content import Conclusions, PageContent
 from encoder_compression.reporting.standing import Limits
@@ -19,6 +20,8 @@ from encoder_compression.study.chain import Chain
 from encoder_compression.study.nested import put
 from encoder_compression.study.techniques import TECHNIQUES
 
+NOTES = {"processes": several.NOTE, "release_gate": gate_words.NOTE}  # of tables of texts
+
 
 def summarize(
     *, experiment: str, options: dict, dataset: Path, encoder: Path, processes: Path | None, profiled: list[Path], output: dict[str, Path]
@@ -26,9 +29,9 @@ def summarize(
     """Write the tables, the report and a card beside each artifact; returns facts.
 
     ``processes`` is what a training took in one process and in several, where the experiment asks.
-    ``options`` holds task, metric, budget, quality_gate if one is set, compare, encoder and dataset of the experiment, its "rows"
-    and "artifacts" (both of `study.Study`); ``profiled`` are the folders of profiles. ``output`` names the files: summary,
-    aggregate, pairs, slices, grid, markdown, latex, page.
+    ``options`` holds task, metric, budget, compare, encoder and dataset of the experiment, quality_gate and gate if they are set,
+    its "rows" and "artifacts" (both of `study.Study`); ``profiled`` are the folders of profiles. ``output`` names the files: summary,
+    aggregate, pairs, slices, grid, markdown, latex, page, gate.
     """
     limits = Limits(points=options["budget"]["points"], retained=options.get("quality_gate", {}).get("retained"))
     description = json.loads((Path(dataset) / "dataset.json").read_text(encoding="utf-8"))
@@ -36,6 +39,11 @@ def summarize(
     learnt = {name: options[name] for name in ("task", "metric", "rows")}
     table = Table(experiment=experiment, limits=limits, description=description, **learnt)
     aggregate = _judge(table)
+    asked = options.get("gate", {})
+    gate = release_gate(table, aggregate, asked)
+    Path(output["gate"]).write_text(json.dumps(gate, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    if asked:
+        aggregate = aggregate.assign(gate=[row["verdict"] for row in gate["rows"]])
     frames = {"aggregate": aggregate, "slices": details.slices(table), "grid": details.grid(table)}
     compared = pairs.pairs(table, aggregate, options["compare"])
     comparisons = pairs.verdicts(compared)
@@ -49,8 +57,9 @@ def summarize(
         "comparisons": comparisons,
         "profiles": [profiles.read(folder) for folder in profiled],
     }
-    shown = {"data": text.splits(description), "processes": several.read(processes)}
-    shown_in_words = shown | {"processes": several.markdown(shown["processes"])}
+    gated = gate_words.table(gate) if asked else gate_words.NOTHING
+    shown = {"data": text.splits(description), "processes": several.read(processes), "release_gate": gated}
+    shown_in_words = shown | {name: text.text_table(shown[name], note) for name, note in NOTES.items()}
     Path(output["markdown"]).write_text(
         text.markdown(experiment=experiment, budget=limits.points, table=aggregate, **shown_in_words, **conclusions), encoding="utf-8"
     )

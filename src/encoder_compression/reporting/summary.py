@@ -10,6 +10,7 @@ import pandas as pd
 from encoder_compression.data import tasks
 from encoder_compression.reporting import comparison, curves, standing
 from encoder_compression.reporting.comparison import Difference
+from encoder_compression.reporting.end_to_end import EndToEnd
 from encoder_compression.reporting.rows import Row
 from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
@@ -38,7 +39,7 @@ class Table:
         self.task = tasks.load(task)
         folders = {folder for row in rows for folder in (row["baseline"], row["same_runtime"], *row["folder_of"].values())}
         self.saved_rows = {folder: Row(folder, self.task) for folder in folders}
-        self.speed = Speed(rows, self.saved_rows)
+        self.speed, self.end_to_end = Speed(rows, self.saved_rows), EndToEnd(rows, self.saved_rows)
         self.groups: dict[tuple[str, str], list[dict]] = defaultdict(list)  # (variant, device) -> its rows by seed
         for row in rows:
             self.groups[row["variant"], row["device"]].append(row)
@@ -128,6 +129,7 @@ class Table:
             **(_of_classes(this) if this.logits is not None else {}),
             **{f"latency_ms_p{p}": value for p, value in zip((50, 90, 99), percentiles, strict=True)},
             **self.speed.columns([row]),
+            **self.end_to_end.columns([row]),
             "throughput_per_s": this.throughput[0],
             "throughput_batch_size": this.throughput[1],
             "batched_score": this.batched_score(self.metric),
@@ -161,6 +163,7 @@ class Table:
             "technique": rows[0]["chain"][variant],
             **self._against_control(key),
             **self.speed.columns(rows),
+            **self.end_to_end.columns(rows),
             "speedup_p_value": self.speed.p_value(rows),
             "speedup_length": length_factor(self.saved_rows[rows[0]["folder"]]),
             "throughput_batch_size": each["throughput_batch_size"][0],
@@ -239,9 +242,11 @@ def _contents(measured: dict) -> dict:
     copied = ("energy_j_per_example", "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters")
     products = measured["proof"]["matmuls"]
     tuned = {name: measured[name] for name in ("null_threshold", "class_threshold") if name in measured}
+    chosen = {"recall_threshold": measured["recall_threshold"]["log_odds"]} if "recall_threshold" in measured else {}
     return (
         {name: measured[name] for name in copied}
         | tuned
+        | chosen
         | {
             "nonzero_parameters": measured["parameters"] - measured["zeros"],
             "matrix_zeros_share": _share(measured["matrix_zeros"], measured["matrices"]),

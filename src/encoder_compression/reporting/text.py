@@ -5,9 +5,11 @@ import math
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding, sentences
-from encoder_compression.reporting.page_content import Split
+from encoder_compression.reporting.page_content import Split, TextTable
 
 ABSENT = "–"  # where there is no figure
+END_TO_END = "end-to-end ms (speed-up)"
+_WHOLE_CALLS = "*end-to-end*: from the raw text of one {unit} to its answer, tokenization by the artifact's own tokenizer included."
 _NOTES = """\
 How to read it: the score is that of the saved artifact on the test split; intervals are 95 %. *retained* is the score over the
 baseline's, a dash where that is not above 0. Latency is one {unit} at a time over the real lengths; *speed-up* is over the baseline,
@@ -24,7 +26,9 @@ or a gain by chance."""
 
 def notes(table: pd.DataFrame) -> str:
     """Return how to read a `summary.Table.over_seeds`, with what it calls an example and how its devices pad single ones."""
-    return "\n".join([_NOTES.format(unit=table["unit"][0]), *_paddings(table)])
+    unit = table["unit"][0]
+    whole_calls = [_WHOLE_CALLS.format(unit=unit)] if "end_to_end_ms_p50" in table else []
+    return "\n".join([_NOTES.format(unit=unit), *whole_calls, *_paddings(table)])
 
 
 def _paddings(table: pd.DataFrame) -> list[str]:
@@ -45,6 +49,7 @@ def markdown(
     profiles: list[dict],
     data: list[dict],
     processes: str,
+    release_gate: str,
     budget: float,
     table: pd.DataFrame,
 ) -> str:
@@ -55,12 +60,21 @@ def markdown(
     parts = [f"# {experiment}", machine, _table(table), notes(table)]
     parts += ["## Warnings", "\n".join(f"- {warning.text}" for warning in warnings)] if warnings else []
     parts += [f"## At most {points(budget)} of loss", "\n".join(wins)]
+    parts += ["## Release gate", release_gate] if release_gate else []
     parts += ["## Compared with each other", "\n".join(f"- {sentences(pair)}" for pair in comparisons)] if comparisons else []
     parts += ["## What it shows", "\n".join(verdicts)]
     parts += ["## Training in several processes", processes] if processes else []
     parts += ["## Where a call's milliseconds go", "\n".join(f"- {bar['finding'].text}" for bar in profiles)] if profiles else []
     parts += ["## Data", "\n".join(_describe_split(split, table["unit"][0]) for split in data)]
     return "\n\n".join(parts) + "\n"
+
+
+def text_table(table: TextTable, note: str) -> str:
+    """Return a table of texts as Markdown, and the note behind it; nothing of one without rows."""
+    if not table["rows"]:
+        return ""
+    lines = [table["heads"], ["---:"] * len(table["heads"]), *table["rows"]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}"
 
 
 def splits(description: dict) -> list[Split]:
@@ -81,6 +95,7 @@ def _table(table: pd.DataFrame) -> str:
     shown = [name for name in ("f1", "exact_match") if name in table]
     score = [table["metric"][0], *(name.replace("_", " ") for name in shown)]
     header = ["variant", "device", *score, "retained", "p50 ms", "speed-up", "= runtime × compression", f"{table['unit'][0]}s/s"]
+    header += [END_TO_END] if "end_to_end_ms_p50" in table else []
     header += ["memory MB", "size MB (compressed)", "parameters M (non-zero)", "training s"]
     lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2)]
     lines += [_cells(row, shown) for row in table.itertuples()]
@@ -98,11 +113,17 @@ def _cells(row, shown: list[str]) -> list[str]:
         "1 (baseline)" if row.is_baseline else f"{row.speedup:.2f}x{interval(row.speedup_ci_low, row.speedup_ci_high, '.2f')}",
         f"{row.speedup_runtime:.2f} × {row.speedup_compression:.2f}",
         f"{row.throughput_per_s:.0f}",
+        *([_end_to_end(row)] if hasattr(row, "end_to_end_ms_p50") else []),
         f"{row.memory_run_mb:.0f}",
         f"{short(row.size_mb)} ({short(row.compressed_mb)})",
         f"{short(row.parameters / 1e6)} ({short(row.nonzero_parameters / 1e6)})",
         short(row.training_seconds),
     ]
+
+
+def _end_to_end(row) -> str:
+    speedup = figure(None if row.is_baseline else row.end_to_end_speedup, ".2f")
+    return figure(row.end_to_end_ms_p50, ".2f") + (f" ({speedup}x)" if speedup != ABSENT else "")
 
 
 def figure(value: float | None, form: str) -> str:

@@ -194,3 +194,15 @@ def allow_network() -> None:
     """Let this process ask the hub, unless the user forbade it; call before any of the hub's libraries is imported."""
     if os.environ.get("HF_HUB_OFFLINE") == PROCESS_SETTINGS["HF_HUB_OFFLINE"]:
         del os.environ["HF_HUB_OFFLINE"]
+
+
+@contextmanager
+def network_allowed() -> Iterator[None]:
+    """Let this process ask the hub for a while, unless the user forbade it; the processes that it starts later may not."""
+    offline = os.environ.get("HF_HUB_OFFLINE")
+    allow_network()
+    try:
+        yield
+    finally:
+        if offline is not None:
+            os.environ["HF_HUB_OFFLINE"] = offline

@@ -39,6 +39,13 @@ def decide(change: Mean, allowed: float) -> Decision:
     return Decision(allowed, *change.interval(2 * ALPHA))
 
 
+def against(limit: dict[str, float], low: float | None, high: float | None) -> str:
+    """Say what one-sided 95 % bounds decide of a limit, {"at_least": …} or {"at_most": …}; "open" where there are none."""
+    if low is None or high is None:
+        return OPEN
+    return Decision(-limit["at_least"], low, high).verdict if "at_least" in limit else Decision(limit["at_most"], -high, -low).verdict
+
+
 def settling(change: Mean, allowed: float) -> tuple[str, float] | None:
     """Return what would settle an open budget if the change stayed as it is: ("examples" or "seeds", how many times as many).
 

@@ -10,6 +10,8 @@ from scipy import special
 from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
 
+BINS = 15  # of confidence
+
 
 def score(task: ModuleType, metric: str, labels, predictions) -> float:
     """Return the score of predictions against labels, one per example: a share and not in percent."""
@@ -54,14 +56,21 @@ def score_replicates(
     Examples of one group, such as questions on one article, are alike, so that they would understate the interval if each
     were drawn alone. The resamples are the same for all predictions of a test split: differences of replicates are paired.
     """
-    generator = np.random.default_rng(0)
-    if groups is not None:
-        chosen = generator.integers(0, len(np.unique(groups)), (resamples, len(np.unique(groups))))
-        return _means_of_groups(task.CREDITS[metric](labels, predictions), groups, chosen)
-    chosen = generator.integers(0, len(labels), (resamples, len(labels)))
     if metric in task.CREDITS:
-        return task.CREDITS[metric](labels, predictions)[chosen].mean(axis=1)
-    return np.array([score(task, metric, labels[rows], predictions[rows]) for rows in chosen])
+        return credit_replicates(task.CREDITS[metric](labels, predictions), groups=groups, resamples=resamples)
+    return np.array([score(task, metric, labels[rows], predictions[rows]) for rows in _resampled(len(labels), resamples)])
+
+
+def credit_replicates(credits: np.ndarray, *, groups: np.ndarray | None = None, resamples: int = 1000) -> np.ndarray:
+    """Return the mean credit [resamples] on the bootstrap resamples of `score_replicates`; ``credits`` [n] lie between 0 and 1."""
+    if groups is not None:
+        return _means_of_groups(credits, groups, _resampled(len(np.unique(groups)), resamples))
+    return credits[_resampled(len(credits), resamples)].mean(axis=1)
+
+
+def _resampled(units: int, resamples: int) -> np.ndarray:
+    """Return which units are drawn [resamples, units], the same at each call."""
+    return np.random.default_rng(0).integers(0, units, (resamples, units))
 
 
 def _means_of_groups(credits: np.ndarray, groups: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -77,7 +86,21 @@ def calibration_error(logits: np.ndarray, labels: np.ndarray) -> float:
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     probabilities = torch.tensor(special.softmax(logits, axis=1))
-    return float(multiclass_calibration_error(probabilities, torch.tensor(labels), num_classes=logits.shape[1], n_bins=15))
+    return float(multiclass_calibration_error(probabilities, torch.tensor(labels), num_classes=logits.shape[1], n_bins=BINS))
+
+
+def calibration_replicates(logits: np.ndarray, labels: np.ndarray, resamples: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `calibration_error` [resamples] on the bootstrap resamples of `score_replicates`, and how far bins moved [resamples].
+
+    The latter is the sum over the bins of how far right - confidence is from that of all examples. As |a + b| <= |a| + |b|, no more than
+    this is what chance adds to the error: a calibrated model has one above 0, too.
+    """
+    probabilities = special.softmax(logits, axis=1)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    gaps = np.zeros((len(labels), BINS + 2))
+    gaps[np.arange(len(labels)), np.digitize(confidence, np.linspace(0, 1, BINS + 1))] = (right - confidence) / len(labels)
+    resampled = np.array([np.bincount(rows, minlength=len(labels)) @ gaps for rows in _resampled(len(labels), resamples)])
+    return np.abs(resampled).sum(axis=1), np.abs(resampled - gaps.sum(axis=0)).sum(axis=1)
 
 
 def divergence(reference: np.ndarray, logits: np.ndarray) -> float:

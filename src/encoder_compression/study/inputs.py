@@ -1,17 +1,14 @@
-"""What the rules read and which options they take: properties of a step, a row, an experiment or a search, by a rule's wildcards."""
+"""What the rules of an experiment, of a step and of a search read, and which options they take."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from encoder_compression.encoders.quantization_config import BLOCK
 from encoder_compression.study import teachers
 from encoder_compression.study.chain import Chain
-from encoder_compression.study.fitted import Fitted
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
 
-IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "compare", "encoder", "dataset", "unlabelled")
-OF_SINGLE_CALLS = ("calls", "launches", "rounds", "version", "warmup_calls")  # of the section "measure"
+IN_SUMMARY = ("task", "metric", "baseline", "devices", "quality_gate", "budget", "gate", "compare", "encoder", "dataset", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -198,62 +195,6 @@ class Step(Experiment):
 
 
 @dataclass(frozen=True)
-class Row(Step):
-    """A variant on a device, for a seed: what its measurement reads."""
-
-    device: str
-
-    @property
-    def artifact(self) -> str:
-        """The artifact that the device's runtime reads."""
-        return self.study.folder(self.chain, self.seed, self.study.form(self.device))
-
-    @property
-    def partner(self) -> tuple[str, str] | None:
-        """Variant and device of the row's partner; None for the baseline."""
-        return self.study.partner(self.chain, self.device)
-
-    @property
-    def partner_artifact(self) -> str | list:
-        """The artifact of the row's partner."""
-        return self.study.folder(self.partner[0], self.seed, self.study.form(self.partner[1])) if self.partner else []
-
-    @property
-    def partner_dataset(self) -> str | list:
-        """The data set that the row's partner reads."""
-        return self.study.dataset(self.partner[0], self.seed) if self.partner else []
-
-    @property
-    def measure_options(self) -> dict:
-        """How to measure, on which device, and on which device the partner runs."""
-        devices = self.study.options["devices"]
-        measure = self.study.options["measure"] | {"metric": self.study.options["metric"]}
-        if self.seed != self.study.options["seeds"][0]:  # the grid is a matter of shapes, which all seeds share
-            measure = measure | {"grid": measure["grid"] | {"batch_sizes": []}}
-        return {
-            "measure": measure,
-            "device": devices[self.device],
-            "partner_device": devices[self.partner[1]] if self.partner else None,
-        }
-
-    @property
-    def profile_options(self) -> dict:
-        """How many calls to profile, and on which device."""
-        measure = self.study.options["measure"]
-        return {"device": self.study.options["devices"][self.device], "options": {name: measure[name] for name in OF_SINGLE_CALLS}}
-
-    @property
-    def structure_times_options(self) -> dict:
-        """How to time structures on the device, and how to write graphs where its runtime reads them."""
-        measure = self.study.options["measure"]
-        return {
-            "device": self.study.options["devices"][self.device],
-            "export": self.study.options["export"] if self.study.form(self.device) != "model" else None,
-            "measure": {name: measure[name] for name in OF_SINGLE_CALLS},
-        }
-
-
-@dataclass(frozen=True)
 class Search(Experiment):
     """The search of a step's options: the trials train the step, behind the chain that the search names, for the first seed."""
 
@@ -279,51 +220,3 @@ class Search(Experiment):
         """What the workers of the search leave."""
         numbers = range(1, self.options["workers"] + 1)
         return [f"results/{self.name}/search/{self.step}/worker{number}/trials.json" for number in numbers]
-
-
-class Inputs:
-    """The studies of a run as rules ask them: each method takes the name of a property and returns a function of wildcards."""
-
-    def __init__(self, studies: dict[str, Study]):
-        self.studies = studies
-
-    @property
-    def reported(self) -> list[str]:
-        """The experiments whose tables the run is asked for."""
-        return [name for name, study in self.studies.items() if study.options["reported"]]
-
-    def section(self, name: str) -> Callable:
-        """Return a function that gives a section of the experiment's options."""
-        return lambda wildcards: self.studies[wildcards.experiment].options[name]
-
-    def of_experiment(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Experiment`."""
-        return lambda wildcards: getattr(Experiment(self.studies, wildcards.experiment), name)
-
-    def of_step(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Step`: the variant's last one, for the seed."""
-        return lambda wildcards: getattr(Step(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed)), name)
-
-    def of_row(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Row`: the variant on the device, for the seed."""
-        return lambda wildcards: getattr(
-            Row(self.studies, wildcards.experiment, Chain(wildcards.variant), int(wildcards.seed), wildcards.device),
-            name,
-        )
-
-    def of_search(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Search` of the step."""
-        return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step), name)
-
-    def of_searched_step(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Step` that the trials of a search train."""
-        return lambda wildcards: getattr(Search(self.studies, wildcards.experiment, wildcards.step).trained, name)
-
-    def of_fitted(self, name: str) -> Callable:
-        """Return a function that gives a property of the `Fitted` soft targets of a step."""
-        return lambda wildcards: getattr(Fitted(self.studies, wildcards.experiment, wildcards.student, wildcards.targets), name)
-
-    def targets_of_every_seed(self, wildcards) -> list[str]:
-        """Return the logits that the variant's models of all seeds gave."""
-        study = self.studies[wildcards.experiment]
-        return [study.folder(wildcards.variant, seed, wildcards.targets) for seed in study.options["seeds"]]

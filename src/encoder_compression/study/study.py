@@ -37,6 +37,10 @@ class Study:
             yield self._without_row(variant)
         for index, group in enumerate(self.options["compare"]):
             yield from (Mistake(("compare",), message, str(index)) for message in self._find_incomparable(group))
+        if "agreement" in self.options.get("gate", {}) and all(self.partner(row[0], row[2]) is None for row in self.rows()):
+            yield Mistake(
+                ("gate", "agreement"), "the baseline is the only row and agrees with itself; add a variant, or take the clause out"
+            )
         for index, variant in enumerate(self.options["profile"]):
             yield from (Mistake(("profile",), message, str(index)) for message in self._find_missing_rows([variant]))
 

@@ -12,6 +12,7 @@ head          dataset.json -> arguments of the new head
 reduce        logits of a batch, of numpy or torch -> as much of them as decode looks at
 possible      logits of one input -> the same with -inf where there is nothing to choose
 decode        reduced logits of a split -> a column each of "id", "label", "prediction", "tokens" and more, a row per example
+text_calls    a split, a tokenizer of the tokenizers library, dataset.json -> calls from raw text to answer; None without raw texts
 is_tuned      dataset.json -> whether predictions depend on a threshold that validation chooses
 tune          predictions of a split and of validation -> final predictions, and the threshold
 SHOWN         metrics that tables show beside the one that heads them

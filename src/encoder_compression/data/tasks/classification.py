@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tokenizers import Tokenizer
 
 from encoder_compression.data.sources.batches import Table
 from encoder_compression.data.spool import Faults, Rows
 from encoder_compression.data.tasks import sentences
 from encoder_compression.data.tasks.labels import Classes, find_classes
 from encoder_compression.data.tasks.labels import as_text as labels_as_text
+from encoder_compression.data.tasks.text_calls import SentenceCalls
 from encoder_compression.errors import UserError
 
 HUB_NAME = "text-classification"
@@ -134,6 +136,12 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
         "prediction": [int(np.argmax(row)) for row in logits],
         "logits": np.asarray(logits).tolist(),
     }
+
+
+def text_calls(dataset: Path, split: str, tokenizer: Tokenizer, description: dict) -> SentenceCalls:
+    """Return calls that answer with the name of the likeliest class."""
+    names = description["labels"]
+    return SentenceCalls(dataset, split, tokenizer, max_length=description["max_length"], answer_of=lambda logits: names[logits.argmax()])
 
 
 def is_tuned(description: dict) -> bool:

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
+from tokenizers import Tokenizer
 
 from encoder_compression.data import features
 from encoder_compression.data.sources.batches import Table
 from encoder_compression.data.spool import Faults, Rows, keys
 from encoder_compression.data.tasks import sentences, spans, squad, windows
+from encoder_compression.data.tasks.text_calls import QuestionCalls
 from encoder_compression.errors import UserError
 
 HUB_NAME = "question-answering"
@@ -81,8 +83,8 @@ def _has_answers_in_place(row: pd.Series) -> bool:
 
 
 def write(splits: dict[str, Rows], folder: Path, *, options: dict, head: list[str] | None, tokenizer, told_apart: bool) -> dict:
-    """Write the windows of the splits, and their questions beside them; returns whether some have no answer."""
-    facts = {"windows": {}, "unanswerable": False}
+    """Write the windows of the splits, and their questions beside them; returns how they overlap and whether some have no answer."""
+    facts = {"windows": {}, "unanswerable": False, "stride": options["stride"]}
     reading = {"tokenizer": tokenizer, "max_length": options["max_length"], "stride": options["stride"], "told_apart": told_apart}
     for name, rows in splits.items():
         questions = (pa.Table.from_pandas(batch[SHOWN_OF_QUESTION], preserve_index=False).replace_schema_metadata(None) for batch in rows)
@@ -152,6 +154,16 @@ def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
     tokens = np.bincount(example, weights=compute.list_value_length(table["input_ids"]), minlength=len(place)).astype(int)
     names = {"id": questions["id"], "group": questions["group"], "label": questions["answers"]}
     return names | {"prediction": answers["answer"], "null_odds": answers["null_odds"], "tokens": tokens.tolist()}
+
+
+def text_calls(dataset: Path, split: str, tokenizer: Tokenizer, description: dict) -> QuestionCalls | None:
+    """Return calls that answer with a part of the context; None of a data set that was prepared before it kept its stride."""
+    if "stride" not in description:
+        return None
+    questions = parquet.read_table(_questions(dataset, split), columns=["question", "context"])
+    told_apart = "token_type_ids" in features.read(dataset, split).column_names
+    cutting = {"max_length": description["max_length"], "stride": description["stride"], "told_apart": told_apart}
+    return QuestionCalls(questions, tokenizer, longest=LONGEST_ANSWER, pad_token_id=description["pad_token_id"], **cutting)
 
 
 def is_tuned(description: dict) -> bool:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tokenizers import Tokenizer
 
 from encoder_compression.data.sources.batches import Table
 from encoder_compression.data.spool import Faults, Rows
 from encoder_compression.data.tasks import sentences
 from encoder_compression.data.tasks.labels import as_text as labels_as_text
+from encoder_compression.data.tasks.text_calls import SentenceCalls
 
 HUB_NAME = "text-classification"  # so the hub calls it; a head of one output
 UNIT = "sentence"
@@ -63,6 +65,11 @@ def possible(logits: np.ndarray, row: dict) -> np.ndarray:
 def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
     """Return the predicted number of each example."""
     return sentences.read_labels(dataset, split) | {"prediction": [float(row[0]) for row in logits]}
+
+
+def text_calls(dataset: Path, split: str, tokenizer: Tokenizer, description: dict) -> SentenceCalls:
+    """Return calls that answer with a number."""
+    return SentenceCalls(dataset, split, tokenizer, max_length=description["max_length"], answer_of=lambda logits: float(logits[0]))
 
 
 def is_tuned(description: dict) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 
 from encoder_compression.data import features
 from encoder_compression.data.sources.batches import BATCH, Table
@@ -114,10 +114,15 @@ def encode(rows: pd.DataFrame, **reading) -> tuple[pa.Table, Counter]:
 def _tokenize(rows: pd.DataFrame, *, tokenizer, max_length: int, told_apart: bool) -> list[Encoding]:
     """Ask the tokenizer itself: transformers' own call takes half as long again to make Python lists of the answer."""
     backend = tokenizer.backend_tokenizer
-    backend.enable_truncation(max_length, strategy="longest_first")
-    backend.no_padding()
+    cut_at(backend, max_length)
     texts = [rows[role].tolist() for role in TEXTS if role in rows]
     return backend.encode_batch_fast(texts[0] if len(texts) == 1 else list(zip(*texts, strict=True)))
+
+
+def cut_at(tokenizer: Tokenizer, max_length: int) -> None:
+    """Let a tokenizer cut inputs after so many tokens, of two texts the longer one first, and pad nothing."""
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    tokenizer.no_padding()
 
 
 def _assemble(rows: pd.DataFrame, encodings: list[Encoding], *, tokenizer, max_length: int, told_apart: bool) -> tuple[pa.Table, Counter]:

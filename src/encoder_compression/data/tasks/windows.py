@@ -4,9 +4,11 @@ The windows are those of Hugging Face's fast tokenizers with ``truncation="only_
 but each context is tokenized once for all questions about it: SQuAD asks five of each.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from encoder_compression.errors import UserError
 
@@ -14,7 +16,7 @@ QUESTION_SHARE = 4  # one part in so many of a window is the most a question tak
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """The special tokens around the two texts, and the token types of the five pieces, in the order they are read."""
 
     before: np.ndarray
@@ -46,7 +48,7 @@ def cut(
     """
     if not tokenizer.is_fast:
         raise UserError("dataset: only a fast tokenizer tells where its tokens lie in a text; give an encoder with a tokenizer.json")
-    frame, longest = _frame(tokenizer, told_apart), max_length // QUESTION_SHARE
+    frame, longest = frame_of(tokenizer.backend_tokenizer, told_apart), max_length // QUESTION_SHARE
     if not 0 <= stride < frame.room(longest, max_length=max_length):
         raise UserError(
             f"dataset: windows of {max_length} tokens cannot overlap by {stride}; "
@@ -57,8 +59,7 @@ def cut(
     names = ("example", "input_ids", *["token_type_ids"] * told_apart, "context_first", "token_starts", "token_ends")
     windows = {name: [] for name in names}
     for example, (question, context) in enumerate(zip(asked, contexts, strict=True)):
-        room = frame.room(len(question), max_length=max_length)
-        for window in _windows(frame, question, passages[context], room=room, stride=stride):
+        for window in of_question(frame, question, passages[context], max_length=max_length, stride=stride):
             windows["example"].append(example)
             for name in names[1:]:
                 windows[name].append(window[name])
@@ -102,21 +103,32 @@ def _passages(contexts: list[str], tokenizer) -> dict[str, tuple[np.ndarray, ...
     return passages
 
 
-def _frame(tokenizer, told_apart: bool) -> _Frame:
-    """Learn from one short pair what the tokenizer puts around two texts: BERT and RoBERTa differ in it."""
-    pair = tokenizer("a", "a", padding=False, truncation=False, return_token_type_ids=told_apart)
-    sides = pair.sequence_ids()
+def frame_of(tokenizer: Tokenizer, told_apart: bool) -> Frame:
+    """Learn from one short pair what the tokenizer puts around two texts: BERT and RoBERTa differ in it.
+
+    From now on the tokenizer cuts and pads nothing.
+    """
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    pair = tokenizer.encode("a", "a")
+    sides = pair.sequence_ids
     question, context = sides.index(0), sides.index(1)
     question_end, context_end = question + sides.count(0), context + sides.count(1)
-    ids = np.array(pair["input_ids"], dtype=np.int32)
-    types = np.array(pair["token_type_ids"] if told_apart else [0] * len(ids), dtype=np.int32)
+    ids = np.array(pair.ids, dtype=np.int32)
+    types = np.array(pair.type_ids if told_apart else [0] * len(ids), dtype=np.int32)
     pieces = [0, question, question_end, context, min(context_end, len(ids) - 1)]
-    return _Frame(before=ids[:question], between=ids[question_end:context], after=ids[context_end:], types=types[pieces])
+    return Frame(before=ids[:question], between=ids[question_end:context], after=ids[context_end:], types=types[pieces])
 
 
-def _windows(frame: _Frame, question: np.ndarray, passage: tuple[np.ndarray, ...], *, room: int, stride: int):
-    """Yield the windows of one question; their offsets are views of the passage's."""
+def of_question(
+    frame: Frame, question: np.ndarray, passage: tuple[np.ndarray, ...], *, max_length: int, stride: int
+) -> Iterator[dict[str, int | np.ndarray]]:
+    """Yield the windows of one question as `cut` has them, by name; ``question`` holds the ids of its tokens, cut already.
+
+    ``passage`` holds the context's token ids and where they start and end, each int32 [tokens]; the offsets of windows are views of them.
+    """
     ids, starts, ends = passage
+    room = frame.room(len(question), max_length=max_length)
     first, total = len(frame.before) + len(question) + len(frame.between), len(ids)
     for begin in range(0, max(1, total - stride), room - stride):  # the last one begins where more than the overlap is left
         part = slice(begin, begin + room)
