@@ -92,6 +92,11 @@ def test_it_may_also_come_behind_another_step(tmp_path):
             "small.yaml:15: distill.small.teacher.experiment: experiments refer to each other in a circle, small -> small; take",
         ),
         (
+            with_step(teacher={"variant": "teacher+words100"}),
+            BIG | {"trim": {"words100": {"vocabulary": 300}}},
+            "small: distill.small.teacher: 'teacher+words100' has a vocabulary that 'words100' cut; name its parent 'teacher'",
+        ),
+        (
             SMALL,
             changed(BIG, task="regression"),
             "small: distill.small.teacher: 'big' is about regression, and this experiment about classification; "
@@ -159,6 +164,11 @@ def test_classes_in_another_order_and_other_lengths_are_no_other_data(tmp_path):
         (
             from_files(soft_targets={"files": {"train": "tests/data/tiny.cvs"}}),
             "distill.small.soft_targets.files.train: 'tests/data/tiny.cvs' does not exist; did you mean 'tests/data/tiny.csv'?",
+        ),
+        (with_step(teacher={"experimnt": "big"}), "distill.small.teacher: unknown key 'experimnt'; did you mean 'experiment'?"),
+        (
+            changed(TINY, distill={"even1": {"teacher": 3}}),
+            "distill.even1.teacher: 3 is not a text or keys with values, such as {}; write it as such",
         ),
         (
             from_files(ensemble=True),

@@ -45,10 +45,16 @@ def _leaves(error: ValidationError) -> list[ValidationError]:
     """Return the errors in a mapping or list that may also be a name, as they say more than that it is none; else the error."""
     if error.validator != "anyOf" or not isinstance(error.instance, dict | list):
         return [error]
-    inner = [inner for inner in error.context if inner.validator != "enum"] or error.context
+    named = [inner for inner in error.context if inner.validator == "enum" or _is_of_another_kind(inner, error)]
+    inner = [inner for inner in error.context if inner not in named] or error.context
     likeliest = max(inner, key=lambda inner: len(inner.absolute_path)) if isinstance(error.instance, list) else inner[0]
     branch = [inner for inner in error.context if inner.schema_path[0] == likeliest.schema_path[0]]
     return [leaf for inner in branch for leaf in _leaves(inner)]
+
+
+def _is_of_another_kind(inner: ValidationError, error: ValidationError) -> bool:
+    """Say whether what an alternative misses is the kind of the whole value."""
+    return inner.validator == "type" and inner.absolute_path == error.absolute_path
 
 
 def _mistakes(error: ValidationError, schema: dict) -> list[Mistake]:
@@ -100,8 +106,11 @@ def _unknown_value(error: ValidationError) -> str:
 def _no_name(error: ValidationError) -> str:
     """Explain a value that is neither one of the names nor what may stand in place of a name."""
     names, *alternatives = error.validator_value
+    if "enum" not in names:
+        kinds = [KINDS[kind["type"]] for kind in error.validator_value if "type" in kind]
+        return f"{_shown(error.instance)} is not {' or '.join(kinds)}; write it as such"
     alternatives = "".join(f"; or give {KINDS[alternative['type']]}" for alternative in alternatives if "type" in alternative)
-    return f"unknown value '{error.instance}'{nearest(str(error.instance), names.get('enum', []))}{alternatives}"
+    return f"unknown value '{error.instance}'{nearest(str(error.instance), names['enum'])}{alternatives}"
 
 
 def _pattern(error: ValidationError) -> str:

@@ -4,6 +4,7 @@ from encoder_compression.data.tasks import MASKED
 from encoder_compression.encoders.layers import model_type
 from encoder_compression.errors import UserError
 from encoder_compression.study import teachers
+from encoder_compression.study.chain import Chain
 from encoder_compression.study.fitted import steps_taught_elsewhere
 from encoder_compression.study.step_checks import count_layers
 from encoder_compression.study.study import Study
@@ -20,6 +21,7 @@ def check_teachers(study: Study, studies: dict[str, Study]) -> None:
         reference = teachers.reference(options)
         if reference:
             _check_teacher(f"{study.name}: distill.{step}.teacher", study, options, studies[reference["experiment"]])
+            _check_rows(f"{study.name}: distill.{step}.teacher", reference["variant"], studies[reference["experiment"]])
             if teachers.asks_teacher_itself(options["loss"]) or study.options["task"] == MASKED:
                 _check_tokens(f"{study.name}: distill.{step}", study, studies[reference["experiment"]])
         if reference and options["loss"]["hidden"]:
@@ -42,6 +44,13 @@ def _check_teacher(where: str, study: Study, options: dict, source: Study) -> No
     if options["unlabelled"] and _differing(source.options.get("unlabelled", {}), study.options["unlabelled"], "unlabelled"):
         what = f"'{source.name}' has not the same unlabeled texts, on which its model is to answer"
         raise UserError(f"{where}: {what}; give both experiments the same 'unlabelled', or take it out of the step")
+
+
+def _check_rows(where: str, variant: str, source: Study) -> None:
+    """Raise UserError where a teacher reads rows of its own, as after a trim step, and not those of its experiment's data set."""
+    for chain in Chain(variant).prefixes:
+        if source.last_technique(chain).own_dataset:
+            raise UserError(f"{where}: '{variant}' has a vocabulary that '{chain.last}' cut; name its parent '{chain.parent}'")
 
 
 def _differing(section: dict, own: dict, name: str) -> str | None:
