@@ -56,6 +56,9 @@ def check_references(studies: dict[str, Study]) -> None:
             source.check(reference["variant"])
             if not source.has_weights(reference["variant"]):
                 raise UserError(f"{name}: {reference['experiment']}: {has_no('model', reference['variant'], source)}")
+            if count_layers(source, reference["variant"]) == 0:
+                message = f"'{reference['variant']}' has no transformer layers and is no encoder; name its parent"
+                raise UserError(f"{name}: {reference['experiment']}: {message}")
         for step, options in study.options["distill"].items():
             if isinstance(options["start"], dict):
                 _check_start(f"{name}: distill.{step}", study, step, studies[options["start"]["experiment"]])

@@ -189,6 +189,12 @@ def _mean_length(dataset: Path) -> float:
     return compute.mean(compute.list_value_length(features.read(dataset, "train")["input_ids"])).as_py()
 
 
+def count_texts(dataset: Path) -> int:
+    """Return how many texts an input of a prepared data set has: one or two."""
+    names = parquet.read_schema(Path(dataset) / "train.parquet").names
+    return sum(role in names for role in TEXTS)
+
+
 def read_labels(dataset: Path, split: str) -> dict[str, list]:
     """Return id, label and the number of tokens of each example."""
     table = features.read(dataset, split, "id", "label")
