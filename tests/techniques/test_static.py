@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from conftest import TINY_CSV, load_tiny, make_encoder
+from conftest import ROOT, TINY_CSV, load_tiny, make_encoder
 from encoder_compression.data import features
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.data.tasks import sentences
@@ -223,9 +223,9 @@ def test_options_that_mean_nothing_to_it_are_refused_in_one_line(tmp_path, chang
 def test_questions_and_corpora_are_refused_in_one_line(tmp_path):
     questions = {
         "task": "question-answering",
-        "dataset": {"files": {"train": "questions.json"}, "max_length": 60, "stride": 20},
+        "dataset": {"files": {"train": str(ROOT / "tests/data/tiny_squad.json")}, "max_length": 60, "stride": 20},
         "variants": ["teacher", "teacher+static8"],
     }
     kept = {key: TINY[key] for key in ("encoder", "finetune")}
-    line, *_ = mistakes(tmp_path, kept | questions | {"static": STATIC["static"]})
+    (line,) = mistakes(tmp_path, kept | questions | {"static": STATIC["static"]})
     assert "static embeddings give one answer for a text, and question-answering asks one for each token" in line
