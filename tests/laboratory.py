@@ -71,10 +71,11 @@ EXPERIMENT = merge(
         "quality_gate": {"retained": 0.5},
         "measure": {"grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
+        "static": {"static8": TAUGHT | {"dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
         "variants": [
             "teacher",
             "frozen",
-            *(f"teacher+{step}" for step in ("lora4", "even1", "magnitude60", "fast", "width40", "soup", "aware8+int8")),
+            *(f"teacher+{step}" for step in ("lora4", "even1", "magnitude60", "fast", "width40", "soup", "static8", "aware8+int8")),
         ],
         "runtimes": {"teacher+lora4": ["pytorch"]},
         "compare": [["teacher", "frozen"]],

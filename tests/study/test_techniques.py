@@ -86,7 +86,7 @@ def test_a_control_lacks_options_that_the_technique_has(technique):
 
 def test_a_control_learns_from_labels_or_lacks_the_amount():
     without = {name: technique.control.without for name, technique in TECHNIQUES.items() if technique.control}
-    assert {name for name, options in without.items() if "loss" in options} == {"lora", "distill"}
+    assert {name for name, options in without.items() if "loss" in options} == {"lora", "distill", "static"}
     assert {name for name, options in without.items() if {"remove", "sparsity", "bits"} & options.keys()} == {"shrink", "prune", "qat"}
 
 

@@ -19,6 +19,7 @@ from encoder_compression.techniques.lora import lora
 from encoder_compression.techniques.prune import prune
 from encoder_compression.techniques.qat import qat
 from encoder_compression.techniques.shrink import shrink
+from encoder_compression.techniques.static import static
 from encoder_compression.training.distributed import launch
 from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import EpochLengthSampler
@@ -66,6 +67,7 @@ def arguments_of(technique, inputs: dict, options: dict, folder: Path) -> dict:
         lora: taught | {"encoder": inputs["encoder"], "adapter": str(folder / "adapter")},
         distill: taught | {"encoder": inputs["encoder"]} | absent,
         shrink: taught | {"times": None},
+        static: taught | dict.fromkeys(("unlabelled", "unlabelled_targets")),
     }
     return {"goal": goal, "options": options} | outputs | further.get(technique, taught)
 
@@ -90,6 +92,7 @@ FURTHER_CALLS = {
     "LoRA from the pretrained encoder": (lora, TAUGHT | UPDATES | {"start": "pretrained"}),
     "DoRA": (lora, TAUGHT | UPDATES | {"dora": True}),
     "a student with every term": (distill, TAUGHT | STUDENT),
+    "a student without layers": (static, TAUGHT | {"dimensions": 16, "unlabelled": False}),
     "one-shot pruning by gradients": (prune, TAUGHT | PRUNING | {"score": "fisher"}),
     "structured pruning without training": (shrink, TAUGHT | REMOVAL | {"training": TWO_EPOCHS | {"epochs": 0}}),
 }

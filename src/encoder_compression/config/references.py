@@ -67,6 +67,9 @@ def check_references(studies: dict[str, Study]) -> None:
             source.check(model["variant"])
             if not source.has_weights(model["variant"]):
                 raise UserError(f"{name}: {model['experiment']}: {has_no('model', model['variant'], source)}")
+            if count_layers(source, model["variant"]) == 0:
+                message = f"'{model['variant']}' has no transformer layers and is no encoder; name its parent"
+                raise UserError(f"{name}: {model['experiment']}: {message}")
         check_teachers(study, studies)
         for step, options in study.options["distill"].items():
             if isinstance(options["start"], dict):

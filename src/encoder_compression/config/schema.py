@@ -6,7 +6,7 @@ from pathlib import Path
 from encoder_compression.config import yaml_files
 
 # Keywords that fill in defaults come first, so that all others see them: a part's own before those of a block that it takes.
-FILLING = ("properties", "$ref", "allOf", "if")
+FILLING = ("properties", "if", "$ref", "allOf")
 
 
 def read(path: Path) -> dict:

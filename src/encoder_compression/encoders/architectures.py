@@ -138,3 +138,5 @@ _ALL = (
     Architecture("xlm-roberta", **_OF_BERT, padding_position="pad_token_id"),
 )
 ARCHITECTURES = {architecture.model_type: architecture for architecture in _ALL}
+# A model without layers, which a step makes of an encoder and which is no encoder to begin with.
+STATIC = Architecture("static", layers="", query="", key="", value="", attention_output="", expansion="", contraction="")

@@ -7,7 +7,7 @@ only then, and for the tokenizer, transformers is imported.
 from pathlib import Path
 
 from encoder_compression.encoders import removed_heads
-from encoder_compression.encoders.architectures import ARCHITECTURES, Architecture
+from encoder_compression.encoders.architectures import ARCHITECTURES, STATIC, Architecture
 from encoder_compression.encoders.safety import CONFIG, read_json, require_harmless
 from encoder_compression.errors import UserError
 
@@ -20,7 +20,7 @@ def load_config(encoder: Path):
     """Return the config of an encoder's folder with the defaults of its class; UserError where it could run code."""
     from transformers import AutoConfig
 
-    require_harmless(Path(encoder))
+    require_harmless(Path(encoder), made_here=True)
     return AutoConfig.from_pretrained(encoder, **SAFE)
 
 
@@ -39,8 +39,8 @@ def _setting(encoder: Path, name: str):
 
 def architecture(encoder: Path) -> Architecture:
     """Return the adapter of an encoder's architecture; UserError where it is not known."""
-    require_harmless(Path(encoder))
-    return ARCHITECTURES[read_json(Path(encoder) / CONFIG)["model_type"]]
+    require_harmless(Path(encoder), made_here=True)
+    return (ARCHITECTURES | {STATIC.model_type: STATIC})[read_json(Path(encoder) / CONFIG)["model_type"]]
 
 
 def require_possible(model_type: str, technique: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from encoder_compression.encoders import encoder_facts
-from encoder_compression.encoders.safety import CONFIG
+from encoder_compression.encoders.safety import CONFIG, require_harmless
 from encoder_compression.errors import UserError
 
 
@@ -28,6 +28,8 @@ def model_type(encoder: dict) -> str | None:
     if "random" in encoder:
         return encoder["random"]["architecture"]
     folder = local_folder(encoder)
+    if folder:
+        require_harmless(folder, made_here=False)
     return encoder_facts.architecture(folder).model_type if folder else None
 
 

@@ -13,12 +13,14 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedToken
 from transformers.quantizers import quantizer_torchao
 from transformers.utils import ModelOutput, import_utils
 
-from encoder_compression.encoders import quantization_config, removed_heads
+from encoder_compression.encoders import quantization_config, removed_heads, static_model
 from encoder_compression.encoders.architectures import ARCHITECTURES, ROLES, Architecture
 from encoder_compression.encoders.encoder_facts import SAFE, load_config
 from encoder_compression.encoders.safety import CONFIG, read_json
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment
+
+static_model.register()
 
 
 def load_model(folder: Path) -> PreTrainedModel:
@@ -145,9 +147,11 @@ def remove_heads(model: PreTrainedModel, removed: dict[int, list[int]]) -> None:
 
 def _without_removed_heads(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model, of full shape until now, without the heads that its config names."""
-    adapter, heads = architecture(model), model.config.num_attention_heads
-    shape = {"heads": heads, "width": model.config.hidden_size // heads}
-    for number, gone in removed_heads.of_config(model.config.to_dict()).items():
+    heads, removed = model.config.num_attention_heads, removed_heads.of_config(model.config.to_dict())
+    if not removed:  # as of a static model, which has no layers
+        return model
+    adapter, shape = architecture(model), {"heads": heads, "width": model.config.hidden_size // heads}
+    for number, gone in removed.items():
         layer = layers(model)[int(number)]
         modules = dict(layer.named_modules())
         for path, parts in adapter.per_head.items():

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from encoder_compression.encoders import quantization_config
-from encoder_compression.encoders.architectures import ARCHITECTURES
+from encoder_compression.encoders.architectures import ARCHITECTURES, STATIC
 from encoder_compression.errors import UserError, nearest
 
 CONFIG = "config.json"
@@ -39,11 +39,15 @@ HARMLESS_FLAG = "_attn_implementation_autoset"  # true or false; transformers 4.
 REMEDY = "change a copy of the encoder and name its folder under encoder.files"
 
 
-def require_harmless(folder: Path) -> None:
-    """Raise UserError unless an encoder's JSON files name only known classes, no code, and no files."""
+def require_harmless(folder: Path, *, made_here: bool) -> None:
+    """Raise UserError unless an encoder's JSON files name only known classes, no code, and no files.
+
+    Of a model that a step ``made_here`` the class may also be the static one.
+    """
     contents = {CONFIG: read_json(folder / CONFIG)}
     contents |= {name: read_json(folder / name) for name in TOKENIZER_CONFIGS if (folder / name).exists()}
-    _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), tuple(ARCHITECTURES))
+    known = (*ARCHITECTURES, STATIC.model_type) if made_here else tuple(ARCHITECTURES)
+    _require_known(CONFIG, "model_type", contents[CONFIG].get("model_type"), known)
     for name, content in contents.items():
         _require_known_tokenizer(name, content)
         _require_no_code(name, content)

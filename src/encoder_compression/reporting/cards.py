@@ -130,7 +130,7 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
     results = [_result(experiment, options, row) for row in rows]
     return ModelCardData(
         base_model=options["encoder"].get("hub", {}).get("id"),
-        library_name=LIBRARIES[artifact["form"]],
+        library_name=_library(artifact),
         license=base.get("license"),
         pipeline_tag=tasks.load(options["task"]).HUB_NAME,
         tags=_tags(artifact),
@@ -139,6 +139,12 @@ def _metadata(*, experiment: str, options: dict, artifact: dict, rows: list[dict
         model_name=f"{experiment} {artifact['variant']} seed {artifact['seed']}" if results else None,
         eval_results=results or None,
     )
+
+
+def _library(artifact: dict) -> str:
+    """Return the library that loads an artifact; transformers has no class of its own for a static model."""
+    without_class = artifact["form"] == "model" and any(step["technique"] == "static" for step in artifact["steps"])
+    return "safetensors" if without_class else LIBRARIES[artifact["form"]]
 
 
 def _tags(artifact: dict) -> list[str]:

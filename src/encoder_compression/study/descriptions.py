@@ -41,6 +41,14 @@ def distill(options: dict, corpus: bool) -> str:
     return f"a student that keeps {kept}, trained {_length(options['training'])}{learnt}{further}"
 
 
+def static(options: dict, corpus: bool) -> str:
+    """Describe a static step, or its control."""
+    further = ", with unlabeled text" if options["unlabelled"] and _taught(options, corpus) else ""
+    learnt = _taught(options, corpus) or " on the labels alone, without the teacher: a control"
+    size = f"one embedding of {options['dimensions']} numbers for each token"
+    return f"a student without attention, {size} and a linear head on their mean, trained {_length(options['training'])}{learnt}{further}"
+
+
 def average(options: dict, corpus: bool) -> str:
     """Describe an average step."""
     return f"the mean of its weights and those of {_listed(options['with'])}"
@@ -117,6 +125,11 @@ def limits_of_lora(options: dict, form: str) -> list[str]:
     if form != "adapter":
         return []
     return ["The updates are of no use without the model that they belong to, in exactly its version."]
+
+
+def limits_of_static(options: dict, form: str) -> list[str]:
+    """Return what to know of a model that sees no order."""
+    return ["The order of the words does not count: “not good, but cheap” and “not cheap, but good” are the same text to this model."]
 
 
 def limits_of_trim(options: dict, form: str) -> list[str]:

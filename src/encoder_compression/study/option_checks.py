@@ -36,10 +36,7 @@ def none(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
 
 def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
     """Yield what does not fit the options of a student."""
-    if student["unlabelled"] and "unlabelled" not in options:
-        yield Mistake(place, "there is no unlabeled text; say in a section 'unlabelled' where it is", "unlabelled")
-    if student["unlabelled"] and student["loss"]["hard"] and not asks_teacher(student["loss"]):
-        yield Mistake(place, "texts without labels teach by the other terms than 'hard' alone; give one a weight", "loss")
+    yield from _check_unlabelled(student, options, place)
     if student.get("layers") == "important" and options["task"] == MASKED:
         yield Mistake(place, "what a layer is worth is measured on labels, which a corpus has none of; name the layers", "layers")
     if student["ensemble"] and "soft_targets" not in student:
@@ -78,6 +75,26 @@ def _check_elsewhere(student: dict, options: dict, place: Place) -> Iterator[Mis
             "texts with words replaced are not those that another teacher has read; take 'unlabelled' out, or name a step of the chain"
         )
         yield Mistake(place, message, "unlabelled")
+
+
+def _check_unlabelled(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    if student["unlabelled"] and "unlabelled" not in options:
+        yield Mistake(place, "there is no unlabeled text; say in a section 'unlabelled' where it is", "unlabelled")
+    if student["unlabelled"] and student["loss"]["hard"] and not asks_teacher(student["loss"]):
+        yield Mistake(place, "texts without labels teach by the other terms than 'hard' alone; give one a weight", "loss")
+
+
+def static(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield what does not fit the options of a student without layers, whose answer is one for the whole input."""
+    yield from _check_unlabelled(student, options, place)
+    if options["task"] not in ("classification", "regression"):
+        yield Mistake(
+            place, f"static embeddings give one answer for a text, and {options['task']} asks one for each token; take the step out"
+        )
+    for term in (term for term in ("hidden", "relation") if student["loss"][term]):
+        yield Mistake((*place, "loss"), f"'{term}' compares layers, and the student has none; take it out", term)
+    if student["training"].get("epochs") == 0:
+        yield Mistake((*place, "training"), "untrained, the head would be random; give it epochs, steps or seconds", "epochs")
 
 
 def _check_ensemble(student: dict, options: dict, place: Place) -> Iterator[Mistake]:

@@ -88,6 +88,8 @@ def _stored(quantized: dict, block: int) -> tuple[int | None, int]:
 
 def count_layers(study, variant: str) -> int | None:
     """Return how many layers the chain's model has, where that is known before any is made."""
+    if not all(study.technique(step).keeps_layers for step in Chain(variant).steps):
+        return 0
     students = [study.step_options(step) for step in Chain(variant).steps if "layers" in study.step_options(step)]
     if not students:
         return depth(study.options["encoder"])

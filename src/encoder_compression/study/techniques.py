@@ -83,6 +83,7 @@ class Technique:
     of_corpus       whether it can train masked language models
     structures      whether its models can be timed with fewer heads and neurons
     needs_all_heads whether it needs layers of one shape
+    keeps_layers    whether its models have transformer layers, so that they can be encoders of other experiments
     sparse          whether it leaves a model whose zeros make a second, compressed file worth having
     own_dataset     whether it leaves a data set, cut for its model
     in_float        whether the weights that it leaves are numbers that can be trained, averaged, exported and compressed
@@ -114,6 +115,7 @@ class Technique:
     of_corpus: bool = False
     structures: bool = False
     needs_all_heads: bool = False
+    keeps_layers: bool = True
     sparse: bool = False
     own_dataset: bool = False
     in_float: bool = True
@@ -249,8 +251,28 @@ _ALL = (
         describe=descriptions.qat,
     ),
     Technique(
+        name="static",
+        follows=(*TRAINED, "shrink"),
+        refusal="needs transformer layers, but '{before}' leaves none; trim and quantize steps alone can follow it",
+        speedup_factor="depth",
+        reads=(*_TAUGHT, "unlabelled", "unlabelled_targets"),
+        taught=_always,
+        control=Control(
+            without={"loss": LABELS_ALONE},
+            cause="Distillation",
+            counterpart="the same student without a teacher",
+        ),
+        searchable=True,
+        keeps_layers=False,
+        forms=_named("model", "onnx", "openvino"),
+        tags=_named("knowledge-distillation", "static-embeddings"),
+        describe=descriptions.static,
+        limits=descriptions.limits_of_static,
+        check_options=option_checks.static,
+    ),
+    Technique(
         name="trim",
-        follows=(*TRAINED, "shrink", "prune", "qat"),
+        follows=(*TRAINED, "shrink", "prune", "qat", "static"),
         refusal="would read what '{before}' has cut; put it first, then trim, then quantize",
         reads=("parent",),
         learns=_never,
@@ -263,7 +285,7 @@ _ALL = (
     ),
     Technique(
         name="quantize",
-        follows=(*TRAINED, "shrink", "prune", "qat", "trim"),
+        follows=(*TRAINED, "shrink", "prune", "qat", "static", "trim"),
         refusal="needs weights, but follows the quantized step '{before}'",
         speedup_factor="precision",
         reads=("parent",),

@@ -32,7 +32,7 @@ def prepare_encoder(*, source: dict, output: Path) -> dict:
         prepared.mkdir()
         folder = READERS[kind](given, **options)
         _require_files(folder, kind)
-        require_harmless(folder)
+        require_harmless(folder, made_here=False)
         _copy(folder, prepared)
         normalised = normalise(prepared) + unsaid.complete(prepared) + cut_heads.restore(prepared)
         require_fit(prepared)

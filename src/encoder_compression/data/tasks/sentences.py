@@ -206,6 +206,12 @@ def join_texts(texts: list[pd.Series]) -> pd.Series:
     return texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
 
 
+def count_texts(dataset: Path) -> int:
+    """Return how many texts an input of a prepared data set has: one or two."""
+    names = parquet.read_schema(Path(dataset) / "train.parquet").names
+    return sum(role in names for role in TEXTS)
+
+
 def read_labels(dataset: Path, split: str) -> dict[str, list]:
     """Return id, label and the number of tokens of each example."""
     table = features.read(dataset, split, "id", "label")
