@@ -29,9 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
     _add_compress(commands)
-    gate = _add(
-        commands, "gate", _gate, "say which rows of an experiment pass its release gate; ends with 0 for pass, 3 for open, 4 for fail"
-    )
+    gate = _add(commands, "gate", _gate, "say which rows pass the release gate: exit 0 pass, 3 open, 4 fail")
     gate.add_argument("experiment", metavar="EXPERIMENT", help="whose results/EXPERIMENT/gate.json to read")
     gate.add_argument("--variant", help="rows of this variant alone")
     gate.add_argument("--device", help="rows on this device alone")

@@ -61,7 +61,7 @@ def load_control_start_of_tiny(folder) -> str:
             "a.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> a;"
             " take the encoder, start or teacher elsewhere",
         ),
-        ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b.yaml:88: variants: unknown step 'x'"),
+        ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b.yaml:97: variants: unknown step 'x'"),
         (
             {"a": with_start("b", "teacher"), "b": TINY},
             "a: distill.even1: the student has 1 of the layers, but 'teacher', where it starts, has 2; make 'layers' and 'keep' fit",

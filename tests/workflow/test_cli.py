@@ -35,12 +35,12 @@ def test_help_works_where_no_library_is_installed(bare, arguments):
 
 
 def test_help_has_a_line_for_each_command(bare):
-    for arguments, names in (((), ["plan", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
+    for arguments, names in (((), ["plan", "gate", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
         text = call(*arguments, "--help", command=bare, env=os.environ | {"COLUMNS": "80"}).stdout
         assert re.findall(r"^    (\w+) +\S.*$", text, re.MULTILINE) == names
 
 
-@pytest.mark.parametrize("arguments", [("plan", "--cores", "2"), ("slurm", "check"), ("slurm", "clean")], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("plan", "--cores", "2"), ("gate", "mine"), ("slurm", "check"), ("slurm", "clean")], ids=" ".join)
 def test_a_missing_library_is_one_line_with_the_remedy(bare, arguments):
     done = call(*arguments, command=bare)
     assert done.returncode == 1
