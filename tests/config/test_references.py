@@ -77,7 +77,7 @@ def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, me
 
 def corpus(*variants: str) -> dict:
     """Return the tiny study with its texts as a corpus."""
-    own = {key: value for key, value in TINY.items() if key not in ("unlabelled", "runtimes", "trim")}
+    own = {key: value for key, value in TINY.items() if key not in ("unlabelled", "runtimes", "trim", "static")}
     own = merge(own, {"task": "masked-language-modelling", "distill": {"even1": {"unlabelled": False}}})
     return own | {"dataset": {"max_length": 32, "files": TINY["dataset"]["files"]}, "variants": list(variants), "compare": []}
 

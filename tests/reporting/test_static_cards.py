@@ -32,7 +32,7 @@ def test_the_code_of_the_card_answers_what_the_model_answers(tmp_path, encoder, 
     source = load_tiny().options["dataset"] | ({"columns": PAIR} if texts == 2 else {})
     options = load_tiny().options | {"devices": DEVICES, "static": STATIC, "dataset": source}
     written = card(tmp_path, options, form, "teacher+static8", ROWS)
-    label, probability = run(f"{code_of(written)}\nprint(*classify{given})".replace(",)", ")"), tmp_path)[-1].split()
+    label, probability = run(f"{code_of(written)}\nprint(*classify(*{given}))", tmp_path)[-1].split()
     with torch.inference_mode():
         expected = model(**tokenizer(*given, return_tensors="pt")).logits[0].softmax(-1)
     assert label == DATASET["labels"][int(expected.argmax())]
