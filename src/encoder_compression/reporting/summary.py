@@ -23,7 +23,8 @@ MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "fresh_latency_ms", "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example",
     "memory_load_mb", "memory_run_mb", "size_mb", "compressed_mb", "parameters", "nonzero_parameters", "matrix_zeros_share",
-    "integer_products_share", "training_seconds", "search_seconds", "training_steps", "trained_parameters", "training_memory_mb", "adapter_mb", *curves.KEPT,
+    "integer_products_share", "training_seconds", "search_seconds", "training_steps", "trained_parameters", "training_memory_mb",
+    "adapter_mb", *curves.KEPT,
 ]  # fmt: skip
 
 
