@@ -24,6 +24,7 @@ from encoder_compression.study.fitted import Fitted
 from encoder_compression.study.inputs import Experiment
 from encoder_compression.study.nested import merge
 from encoder_compression.study.study import Study
+from encoder_compression.study.twins import timed_as
 from encoder_compression.study.techniques import TECHNIQUES
 from encoder_compression.teaching.given_targets import fit_probabilities
 from encoder_compression.teaching.soft_targets import predict_soft_targets
@@ -257,7 +258,7 @@ class Laboratory:
         measure(
             artifact=self.teacher,
             device=self.options["devices"]["cpu-pytorch"],
-            partner=None,
+            partner=(self.teacher, self.options["devices"]["cpu-pytorch"], self.dataset),
             dataset=self.dataset,
             options=options,
             timed_as=None,
@@ -287,6 +288,7 @@ class Laboratory:
         study = Study("mine", self.options)
         study.table_rows()
         study.artifacts()
+        timed_as(study, "frozen", "cpu-pytorch")
 
     def plan_references(self) -> None:
         """Read an experiment that takes its encoder, a start and a language model from another one."""

@@ -30,10 +30,10 @@ def _is_enough(rounds: list[dict], clock: str, options: dict) -> bool:
     """Say whether a start needs no further round."""
     if len(rounds) < options["rounds"]:
         return False
-    if not ratios.has_partner(rounds[0]) or ratios.half_width(rounds, clock) <= options["precision"]:
+    if not ratios.has_partner(rounds[0]):
         return True
     seconds = sum(sum(timed[side]) for timed in rounds for side in ("latencies_ms", "partner_latencies_ms")) / 1000
-    return seconds >= options["seconds"] / options["launches"]
+    return seconds >= options["seconds"] / options["launches"] or ratios.half_width(rounds, clock) <= options["precision"]
 
 
 def fresh_calls(workers: list[RemoteWorker], options: dict) -> dict:
