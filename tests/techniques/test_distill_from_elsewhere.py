@@ -5,7 +5,7 @@ import json
 import pytest
 
 import corpora
-from conftest import TINY_CSV, Workspace, make_encoder
+from conftest import ROOT, TINY_CSV, Workspace, make_encoder
 from encoder_compression.data.dataset import prepare_dataset
 from encoder_compression.encoders import pretrained
 from encoder_compression.errors import UserError
@@ -20,6 +20,8 @@ from trained_students import run_distill
 
 TEACHER = {"experiment": "big", "variant": "teacher", "seed": 1}
 OPTIONS = {"gate": 0, "keep": 3, "start": "finetuned", "temperature": 2.0, "training": TRAINING, "teacher": TEACHER}
+QUESTIONS = ROOT / "tests/data/tiny_squad.json"
+COLUMNS = {name: name for name in ("id", "question", "context", "answers")} | {"group": "title"}
 SOFT = {"hard": 0.2, "soft": 0.8, "hidden": 0, "relation": 0}
 
 
@@ -118,6 +120,27 @@ def test_on_a_corpus_a_teacher_of_the_same_tokens_answers_beside_its_student(tmp
         run_distill(teacher=stranger, encoder=encoder, goal=goal, options=options, folder=tmp_path / "refused", parent=None)
 
 
+@pytest.mark.long
+def test_a_student_learns_spans_of_its_own_tokens_from_those_of_a_teacher(tmp_path):
+    """The soft term has the whole mass of the teacher's starts and ends, and so is finite where the tokens are others."""
+    encoders = {kind: make_encoder(tmp_path / kind, kind, positions=400) for kind in ("bert", "roberta")}
+    goals = {kind: Goal(dataset=tmp_path / f"{kind}-data", metric="f1", seed=1, name="test") for kind in encoders}
+    for kind, goal in goals.items():
+        options = {"files": {"train": str(QUESTIONS)}, "format": {}, "columns": COLUMNS, "split": {"validation": 0.2, "test": 0.25}}
+        options |= {"max_length": 128, "stride": 32}
+        prepare_dataset(options=options, task="question-answering", encoder=encoders[kind], output=goal.dataset)
+    theirs, ours = goals["roberta"], goals["bert"]
+    given = {"encoder": encoders["roberta"], "goal": theirs, "options": {"training": TRAINING}}
+    facts = finetune(**given, model=tmp_path / "model", curve=tmp_path / "training.csv")
+    provenance.write(tmp_path / "model", options={}, inputs={}, seconds=0, facts=facts)
+    predict_soft_targets(teacher=tmp_path / "model", dataset=theirs.dataset, output=tmp_path / "logits", name="test")
+    source = {"logits": tmp_path / "logits", "read": theirs.dataset, "labels": theirs.dataset}
+    fit_logits(**source, rows=ours.dataset, dataset=ours.dataset, output=tmp_path / "fitted")
+    distil(tmp_path / "small", tmp_path, encoders["bert"], ours, {}, soft_targets=tmp_path / "fitted")
+    header, first, *_ = (tmp_path / "small/training.csv").read_text(encoding="utf-8").splitlines()
+    assert 0 < float(dict(zip(header.split(","), first.split(","), strict=True))["loss_soft"]) < 100
+
+
 BIG = """
 encoder: {random: {architecture: roberta, vocabulary_from: tests/data/tiny.csv, positions: 128}}
 dataset: {files: {train: tests/data/tiny.csv}, split: {validation: 0.2, test: 0.25}, max_length: 64}
@@ -143,7 +166,7 @@ def two(tmp_path) -> Workspace:
     return workspace
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_jobs_of_both_experiments_are_planned_as_one(two):
     done = two.run("-n", "--cores", "2")
     output = done.stdout + done.stderr
