@@ -24,8 +24,8 @@ from encoder_compression.study.fitted import Fitted
 from encoder_compression.study.inputs import Experiment
 from encoder_compression.study.nested import merge
 from encoder_compression.study.study import Study
-from encoder_compression.study.twins import timed_as
 from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.study.twins import timed_as
 from encoder_compression.teaching.given_targets import fit_probabilities
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.teaching.top_logits import predict_top_logits
