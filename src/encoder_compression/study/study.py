@@ -1,11 +1,10 @@
 """What an experiment's chains of steps mean: parents, teachers, options, rows."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from encoder_compression.data.tasks import MASKED
-from encoder_compression.errors import Mistake, UserError, WrongOptions, nearest
-from encoder_compression.study import order, teachers
+from encoder_compression.errors import UserError, WrongOptions, nearest
+from encoder_compression.study import order, study_mistakes, teachers
 from encoder_compression.study.chain import Chain, controlled, is_control
 from encoder_compression.study.controls import control_of, technique_of
 from encoder_compression.study.forms import FORM_OF_RUNTIME
@@ -20,77 +19,9 @@ class Study:
     options: dict
 
     def __post_init__(self):
-        mistakes = list(dict.fromkeys(self._find_mistakes()))
+        mistakes = list(dict.fromkeys(study_mistakes.find(self)))
         if mistakes:
             raise WrongOptions(self.name, mistakes)
-
-    def _find_mistakes(self) -> Iterator[Mistake]:
-        """Yield what is wrong in the chains of the experiment, and in what names them; what needs all chains only where these are right."""
-        baseline = self.options["baseline"]["variant"]
-        wrong = list(self._find_wrong_chains())
-        yield from wrong
-        if any(mistake.place != ("search",) for mistake in wrong):
-            return
-        if not self.has_weights(baseline):
-            yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends in a quantized step", "variant")
-        for variant in set(self.options["variants"]) - {row[0] for row in self.rows()}:
-            yield self._without_row(variant)
-        for index, group in enumerate(self.options["compare"]):
-            yield from (Mistake(("compare",), message, str(index)) for message in self._find_incomparable(group))
-        if "agreement" in self.options.get("gate", {}) and all(self.partner(row[0], row[2]) is None for row in self.rows()):
-            yield Mistake(
-                ("gate", "agreement"), "the baseline is the only row and agrees with itself; add a variant, or take the clause out"
-            )
-        for index, variant in enumerate(self.options["profile"]):
-            yield from (Mistake(("profile",), message, str(index)) for message in self._find_missing_rows([variant]))
-
-    def _find_wrong_chains(self) -> Iterator[Mistake]:
-        """Yield the chains that cannot work. An added control is as right or wrong as what it is the control of."""
-        baseline = self.options["baseline"]["variant"]
-        written = [variant for variant in self.options["variants"] if not self._is_added_control(variant)]
-        for variant in written:
-            yield from self._refused(variant, ("variants",), variant)
-        for variant in self.options["runtimes"]:
-            yield from self._refused(variant, ("runtimes",), variant)
-        remedy = f"all rows are compared with the baseline '{baseline}': name yours in baseline.variant"
-        yield from self._refused(baseline, ("baseline",), "variant", remedy)
-        for step in self.options["search"]:
-            yield from self._refused(self.searched_chain(step), ("search",), step, f"mend 'parent' of search.{step}")
-
-    def _is_added_control(self, variant: str) -> bool:
-        plain = Chain.of(map(controlled, Chain(variant).steps))
-        return plain != variant and plain in self.options["variants"]
-
-    def _refused(self, variant: str, place: tuple[str, ...], key: str, remedy: str = "") -> Iterator[Mistake]:
-        """Yield why a chain cannot work, if it cannot."""
-        try:
-            self.check(variant)
-        except UserError as error:
-            message = str(error).removeprefix(f"{self.name}: ")
-            yield Mistake(place, f"{message}; {remedy}" if remedy else message, key)
-
-    def _without_row(self, variant: str) -> Mistake:
-        """Return why no device runs a variant."""
-        able = [runtime for runtime, form in FORM_OF_RUNTIME.items() if form in self.forms(variant)]
-        if set(able) & set(self._runtimes(variant)):
-            return Mistake(("variants",), f"no device can run '{variant}'; add one with the runtime {able[0]}", variant)
-        return Mistake(("runtimes",), f"'{variant}' runs in {' and '.join(able)} alone; name that, or take the line out", variant)
-
-    def _find_incomparable(self, group: list[str]) -> Iterator[str]:
-        """Yield why variants of the group cannot be compared: one is no row, or no device runs them all."""
-        devices = {variant: {device for name, _, device in self.rows() if name == variant} for variant in group}
-        yield from self._find_missing_rows(group)
-        if all(devices.values()) and not set.intersection(*devices.values()):
-            yield f"no device runs all of {', '.join(group)}; make groups that share one"
-
-    def _find_missing_rows(self, variants: list[str]) -> Iterator[str]:
-        """Yield which of the variants have no row, and why."""
-        with_row = {row[0] for row in self.rows()}
-        for variant in (variant for variant in variants if variant not in with_row):
-            if controlled(variant) in self.options["variants"]:
-                yield f"'{variant}' is no row, as its control is off; name it under 'variants', too"
-            else:
-                yield f"'{variant}' is not among the variants{nearest(variant, self.options['variants'])}"
 
     def technique(self, step: str) -> Technique:
         """Return the technique that the step configures."""
@@ -190,11 +121,11 @@ class Study:
 
     def _has_row(self, variant: str, device: str) -> bool:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
-        wanted = self.options["devices"][device]["runtime"] in self._runtimes(variant)
+        wanted = self.options["devices"][device]["runtime"] in self.runtimes(variant)
         told_here = not is_control(variant) or self.baseline_device(device) == device
         return wanted and told_here and self.form(device) in self.forms(variant)
 
-    def _runtimes(self, variant: str) -> list[str]:
+    def runtimes(self, variant: str) -> list[str]:
         """Return what the variant is to run in."""
         return self.options["runtimes"].get(variant, list(FORM_OF_RUNTIME))
 
