@@ -21,8 +21,8 @@ from encoder_compression.search import trials
 from encoder_compression.search.choice import choose
 from encoder_compression.study.nested import merge
 from encoder_compression.study.study import Study
-from encoder_compression.study.twins import timed_as
 from encoder_compression.study.techniques import TECHNIQUES
+from encoder_compression.study.twins import timed_as
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.teaching.top_logits import predict_top_logits
 from encoder_compression.techniques.distill import distill
@@ -66,7 +66,7 @@ EXPERIMENT = merge(
         "encoder": {"random": {"hidden_size": 64}},  # 4 bits need rows of 64
         "quantize": {"nf4": {"method": "bitsandbytes", "bits": 4}, "llm8": {"method": "bitsandbytes"}, "torch8": {"method": "torchao"}},
         "quality_gate": {"retained": 0.5},
-        "measure": {"grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
+        "measure": {"seconds": 1, "grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
         "variants": [
             "teacher",
