@@ -70,7 +70,7 @@ EXPERIMENT = merge(
         "encoder": {"random": {"hidden_size": 64}},  # 4 bits need rows of 64
         "quantize": {"nf4": {"method": "bitsandbytes", "bits": 4}, "llm8": {"method": "bitsandbytes"}, "torch8": {"method": "torchao"}},
         "quality_gate": {"retained": 0.5},
-        "measure": {"grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
+        "measure": {"seconds": 1, "grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
         "static": {"static8": TAUGHT | {"dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
         "variants": [
