@@ -72,7 +72,7 @@ EXPERIMENT = merge(
         "quality_gate": {"retained": 0.5},
         "measure": {"seconds": 1, "grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
-        "static": {"static8": TAUGHT | {"dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
+        "static": {"static8": TAUGHT | {"training": {"epochs": 1}, "dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
         "variants": [
             "teacher",
             "frozen",

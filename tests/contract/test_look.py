@@ -13,9 +13,9 @@ NOTHING = {"text": None, "text_pair": None, "label": None, "task": None}
 GOOD, BAD = "a fine film, to be seen again", "not worth the time; too long"
 
 
-def write(folder, name: str, header: str, row, count: int = 240, **how) -> str:
+def write(folder, name: str, header: str, row, count: int = 240, encoding: str = "utf-8") -> str:
     path = folder / name
-    path.write_text("\n".join([header, *(row(number) for number in range(count))]) + "\n", **{"encoding": "utf-8", **how})
+    path.write_text("\n".join([header, *(row(number) for number in range(count))]) + "\n", encoding=encoding)
     return path
 
 

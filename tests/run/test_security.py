@@ -105,9 +105,11 @@ def test_nothing_in_the_source_unpickles():
     assert not [name for name in PICKLERS if f"import {name}" in rules()]
 
 
-def test_only_the_prepare_scripts_allow_the_network():
-    callers = [file for file, node in nodes(ast.Call) if ast.unparse(node.func).endswith("allow_network")]
-    assert sorted(callers) == ["prepare_dataset.py", "prepare_encoder.py", "prepare_unlabelled.py"]
+def test_only_the_prepare_scripts_and_the_lookup_of_commits_allow_the_network():
+    called = [(file, ast.unparse(node.func).rpartition(".")[2]) for file, node in nodes(ast.Call)]
+    allowed = sorted(file for file, name in called if name == "allow_network")
+    assert allowed == ["environment.py", "prepare_dataset.py", "prepare_encoder.py", "prepare_unlabelled.py"]
+    assert [file for file, name in called if name == "network_allowed"] == ["hub_revisions.py"]  # before any job
     assert {file for file, node in nodes(ast.Constant) if node.value == "HF_HUB_OFFLINE"} == {"environment.py"}
     assert "allow_network" not in rules() and "HF_HUB_OFFLINE" not in rules()
 
@@ -162,12 +164,12 @@ def test_the_tokenizer_of_an_accepted_encoder_asks_nobody(tmp_path, encoder):
     "source",
     [{"encoder": {"hub": {"id": "someone/encoder"}}}, {"dataset": {"hub": {"id": "a/b", "splits": {"train": "x"}}, "max_length": 32}}],
 )
-@pytest.mark.parametrize("revision", ["main", "1a2b3c4", "v1.0", "a" * 41, None])
+@pytest.mark.parametrize("revision", ["main", "1a2b3c4", "v1.0", "a" * 41])
 def test_a_hub_source_without_a_commit_is_refused(tmp_path, source, revision):
     ((section, options),) = source.items()
     load_with_revision(tmp_path, section, options, {"revision": "a" * 40})
     with pytest.raises(UserError, match=f"{section}.hub.*revision"):
-        load_with_revision(tmp_path, section, options, {"revision": revision} if revision else {})
+        load_with_revision(tmp_path, section, options, {"revision": revision})
 
 
 def load_with_revision(folder: Path, section: str, options: dict, revision: dict) -> None:

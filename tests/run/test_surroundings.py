@@ -30,6 +30,7 @@ class Odd(Workspace):
         self.variables = variables
         (self.folder / ".venv").symlink_to(sys.prefix)
         self.edit(TINY, "  max_length: 32", f"  max_length: 32  # Länge → kurz\n  label_names: {NAMES}".replace("'", '"'))
+        self.edit(TINY, "recall: {label: 1,", f"recall: {{label: {NAMES[1]},")
 
     def command(self, *arguments: str) -> list[str]:
         return [str(self.folder / ".venv/bin/python"), *super().command(*arguments)[1:]]

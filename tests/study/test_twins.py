@@ -4,7 +4,7 @@ import pytest
 
 from conftest import load_tiny
 from encoder_compression.study.chain import Chain
-from encoder_compression.study.inputs import Row
+from encoder_compression.study.row_inputs import Row
 from encoder_compression.study.twins import timed_as
 
 VARIANTS = [

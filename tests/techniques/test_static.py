@@ -17,7 +17,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.export import contents, onnx_graph, openvino_model
 from encoder_compression.run import provenance
 from encoder_compression.runtimes.workload import Workload
-from encoder_compression.teaching import token_averages
+from encoder_compression.teaching import token_vectors
 from encoder_compression.teaching.soft_targets import predict_soft_targets
 from encoder_compression.techniques.quantize import quantize
 from encoder_compression.techniques.static import new_student, static
@@ -121,30 +121,30 @@ def test_it_learns_from_the_teacher(study):
     assert study[2]["layer_map"] == {}
 
 
-def test_embeddings_begin_as_averages_of_what_the_parent_makes_of_a_token(study):
+def test_embeddings_begin_as_what_the_parent_makes_of_a_token_alone(study):
     folder, goal, _ = study
     teacher, tokenizer = pretrained.load_model(folder / "teacher").eval(), encoder_facts.load_tokenizer(folder / "teacher")
-    averages, counts = token_averages.average(teacher, tokenizer, [goal.dataset])
-    rows = features.read(goal.dataset, "train")["input_ids"].to_pylist()
-    token = rows[0][1]
+    vectors = token_vectors.alone(teacher, tokenizer)
+    (token,) = tokenizer("film", add_special_tokens=False)["input_ids"][:1]
     with torch.inference_mode():
-        states = [teacher.base_model(torch.tensor([row])).last_hidden_state[0][torch.tensor(row) == token] for row in rows]
-    torch.testing.assert_close(averages[token], torch.cat(states).mean(dim=0), atol=1e-5, rtol=1e-4)
-    assert counts[token] == len(torch.cat(states)) == sum(row.count(token) for row in rows)
+        state = teacher.base_model(torch.tensor([[2, token, 3]])).last_hidden_state[0, 1]
+    torch.testing.assert_close(vectors[token], state, atol=1e-5, rtol=1e-4)
+    assert vectors.shape == (len(tokenizer), 32)
+    rows = features.read(goal.dataset, "train")["input_ids"].to_pylist()
+    assert token_vectors.counts(goal.dataset, len(tokenizer))[token] == sum(row.count(token) for row in rows)
 
 
 def test_as_many_dimensions_as_the_parent_has_keep_all_distances():
     """A rotation keeps them, up to the scale that all vectors share; numpy's SVD finds the same first axis."""
-    averages, counts = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)), torch.arange(20.0)
-    whole = token_averages.reduce(averages, counts, 6)
-    before, after = torch.cdist(averages[1:], averages[1:]), torch.cdist(whole[1:], whole[1:])
-    torch.testing.assert_close(after / after.max(), before / before.max())
-    assert (counts / counts.sum() * whole.norm(dim=1)).sum().item() == pytest.approx(1)
-    centred = averages - np.average(averages, axis=0, weights=counts)
-    _, _, axes = np.linalg.svd(np.sqrt(counts.numpy())[:, None] * centred.numpy())
-    first = np.abs(np.corrcoef((centred.numpy() @ axes[0])[1:], token_averages.reduce(averages, counts, 1)[1:, 0]))[0, 1]
-    assert first == pytest.approx(1, abs=1e-4)
-    assert not whole[0].any()
+    vectors, counts = torch.randn(20, 6, generator=torch.Generator().manual_seed(0)), torch.arange(20)
+    whole, weights = token_vectors.reduce(vectors, counts, 6), counts.numpy() + 1
+    before, after = torch.cdist(vectors, vectors), torch.cdist(whole, whole)
+    torch.testing.assert_close(after / after.max(), before / before.max(), atol=1e-4, rtol=1e-4)
+    assert whole.norm(dim=1).mean().item() == pytest.approx(1)
+    centred = vectors.numpy() - np.average(vectors, axis=0, weights=weights)
+    _, _, axes = np.linalg.svd(np.sqrt(weights)[:, None] * centred)
+    correlation = np.corrcoef(centred @ axes[0], token_vectors.reduce(vectors, counts, 1)[:, 0])[0, 1]
+    assert abs(correlation) == pytest.approx(1, abs=1e-4)
 
 
 def test_its_size_is_that_of_the_embeddings_and_the_head(study, encoder):
@@ -156,7 +156,7 @@ def test_its_size_is_that_of_the_embeddings_and_the_head(study, encoder):
 def test_more_dimensions_than_the_parent_has_are_refused(study):
     folder, goal, _ = study
     with pytest.raises(UserError, match="33 dimensions cannot be taken out of the 32"):
-        new_student(folder / "teacher", encoder_facts.load_tokenizer(folder / "teacher"), goal, 33, None)
+        new_student(folder / "teacher", encoder_facts.load_tokenizer(folder / "teacher"), goal, 33)
 
 
 def test_it_is_quantized_and_trimmed_like_any_other(study, student):
@@ -182,7 +182,7 @@ def test_of_two_texts_the_head_reads_both_means_their_distance_and_product(tmp_p
     dataset = prepare_pairs(tmp_path, encoder)
     goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="pairs")
     tokenizer = encoder_facts.load_tokenizer(encoder)
-    student = new_student(write_teacher(tmp_path / "teacher", encoder, goal), tokenizer, goal, 8, None).eval()
+    student = new_student(write_teacher(tmp_path / "teacher", encoder, goal), tokenizer, goal, 8).eval()
     pretrained.save(student, tokenizer, tmp_path / "model")
     assert sentences.count_texts(dataset) == 2
     first, second = "a good film", "not dull at all"

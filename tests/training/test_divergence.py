@@ -106,6 +106,7 @@ def of_technique(technique: str, parent: Path, encoder: Path, goal: Goal, folder
         "distill": {"encoder": encoder, "start": None, "unlabelled": None, "unlabelled_targets": None},
         "lora": {"encoder": encoder, "adapter": folder / "adapter"},
         "shrink": {"times": None},
+        "static": {"unlabelled": None, "unlabelled_targets": None},
     }
     own = {
         "distill": {"layers": [1], "keep": 1, "start": "best"},
@@ -114,6 +115,7 @@ def of_technique(technique: str, parent: Path, encoder: Path, goal: Goal, folder
         "prune": {"sparsity": 0.5, "parts": ["encoder"], "scope": "global", "score": "magnitude"}
         | {"ramp": {"start": 0, "share": 0.9, "every": 1}},
         "qat": {"bits": 8, "block": 32},
+        "static": {"dimensions": 4, "unlabelled": False},
     }
     return getattr(module, technique)(**shared, **outputs, **more.get(technique, {}), options=options | own[technique])
 

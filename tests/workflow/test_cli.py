@@ -35,7 +35,7 @@ def test_help_works_where_no_library_is_installed(bare, arguments):
 
 
 def test_help_has_a_line_for_each_command(bare):
-    for arguments, names in (((), ["plan", "gate", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
+    for arguments, names in (((), ["plan", "compress", "gate", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
         text = call(*arguments, "--help", command=bare, env=os.environ | {"COLUMNS": "80"}).stdout
         assert re.findall(r"^    (\w+) +\S.*$", text, re.MULTILINE) == names
 

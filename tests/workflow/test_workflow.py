@@ -20,6 +20,7 @@ from encoder_compression.run import provenance
 from encoder_compression.study.study import Study
 
 pytestmark = pytest.mark.slow
+SPEEDUPS = ("speedup", "speedup_runtime", "speedup_compression", "end_to_end_speedup")
 
 
 def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
@@ -29,8 +30,8 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     assert sorted(rows) == sorted(study.rows())
     assert {"teacher+even1", "teacher+even1-control", "teacher+words100+int8"} <= set(table["variant"])
     unknown = {name for name in table if table[name].isna().any()}
-    of_identities = {f"speedup{part}_ci_{end}" for part in ("", "_runtime", "_compression") for end in ("low", "high")}
-    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "clock_gap", "commit", "adapter_mb"}
+    of_identities = {f"{part}_ci_{end}" for part in SPEEDUPS for end in ("low", "high")}
+    assert unknown <= of_identities | {"energy_j_per_example", "foreign_cpu_share", "clock_gap", "commit", "adapter_mb", "timed_as"}
     assert table.loc[table["adapter_mb"].notna(), "variant"].unique().tolist() == ["lora4"]
     assert len(pd.read_csv(finished.folder / "results/tiny/pairs.csv")) == count_pairs(study)
     assert (finished.folder / "results/tiny/teacher+mixed/seed1/onnx/sensitivity.csv").exists()

@@ -10,7 +10,7 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.encoders.static_model import StaticConfig, StaticForSequenceClassification
 from encoder_compression.errors import UserError
 from encoder_compression.run import provenance
-from encoder_compression.teaching import distillation, token_averages
+from encoder_compression.teaching import distillation, token_vectors
 from encoder_compression.teaching.unlabelled_rows import further_rows
 from encoder_compression.training import artifacts
 from encoder_compression.training.train import Goal
@@ -30,15 +30,15 @@ def static(
 ) -> dict:
     """Write the student to ``model`` and its curve to ``curve``; returns facts.
 
-    Its embeddings begin as what the parent makes of each token on average over train and the ``unlabelled`` texts, reduced to
-    ``options["dimensions"]`` principal components; then head and embeddings are trained together, as in `distillation.learn`.
+    Its embeddings begin as what the parent makes of each token alone, reduced to ``options["dimensions"]`` principal components;
+    then head and embeddings are trained together, as in `distillation.learn`.
     UserError where the teacher does not reach the step's gate, or where the parent has not so many dimensions.
     """
     distillation.require_gate(teacher, options["gate"])
     inputs = [parent, teacher, goal.dataset, *filter(None, [unlabelled])]
     checkpoints = artifacts.claim_checkpoints(model, options=options, seed=goal.seed, inputs=inputs)
     tokenizer = encoder_facts.load_tokenizer(parent)
-    student = new_student(parent, tokenizer, goal, options["dimensions"], unlabelled)
+    student = new_student(parent, tokenizer, goal, options["dimensions"])
     history, facts = distillation.learn(
         student,
         teacher=teacher,
@@ -57,18 +57,16 @@ def static(
     return facts | {"teacher_fingerprint": provenance.fingerprint(teacher)}
 
 
-def new_student(
-    parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, dimensions: int, unlabelled: Path | None
-) -> StaticForSequenceClassification:
+def new_student(parent: Path, tokenizer: PreTrainedTokenizerBase, goal: Goal, dimensions: int) -> StaticForSequenceClassification:
     """Return a student with embeddings from the parent and a head drawn with the goal's seed."""
     network = pretrained.load_model(parent)
     width = network.config.hidden_size
     if dimensions > width:
         raise UserError(f"static: {dimensions} dimensions cannot be taken out of the {width} that {parent} has; give {width} or fewer")
-    averages, counts = token_averages.average(network, tokenizer, [goal.dataset, *filter(None, [unlabelled])])
+    vectors = token_vectors.alone(network, tokenizer)
     set_seed(goal.seed)
-    student = StaticForSequenceClassification(_config(parent, tokenizer, goal, dimensions, len(averages)))
-    student.embedding.weight.data = token_averages.reduce(averages, counts, dimensions)
+    student = StaticForSequenceClassification(_config(parent, tokenizer, goal, dimensions, len(vectors)))
+    student.embedding.weight.data = token_vectors.reduce(vectors, token_vectors.counts(goal.dataset, len(vectors)), dimensions)
     return student
 
 
