@@ -61,7 +61,7 @@ def load_control_start_of_tiny(folder) -> str:
             "a.yaml:43: distill.even1.start.experiment: experiments refer to each other in a circle, a -> a;"
             " take the encoder, start or teacher elsewhere",
         ),
-        ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b.yaml:97: variants: unknown step 'x'"),
+        ({"a": with_start("b"), "b": TINY | {"variants": ["x"]}}, "b.yaml:88: variants: unknown step 'x'"),
         (
             {"a": with_start("b", "teacher"), "b": TINY},
             "a: distill.even1: the student has 1 of the layers, but 'teacher', where it starts, has 2; make 'layers' and 'keep' fit",
@@ -77,7 +77,7 @@ def test_a_wrong_reference_is_one_line_with_the_remedy(tmp_path, experiments, me
 
 def corpus(*variants: str) -> dict:
     """Return the tiny study with its texts as a corpus."""
-    own = {key: value for key, value in TINY.items() if key not in ("unlabelled", "runtimes", "trim", "static")}
+    own = {key: value for key, value in TINY.items() if key not in ("unlabelled", "runtimes", "trim")}
     own = merge(own, {"task": "masked-language-modelling", "distill": {"even1": {"unlabelled": False}}})
     return own | {"dataset": {"max_length": 32, "files": TINY["dataset"]["files"]}, "variants": list(variants), "compare": []}
 
