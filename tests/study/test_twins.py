@@ -5,6 +5,7 @@ import pytest
 from conftest import load_tiny
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.row_inputs import Row
+from encoder_compression.study.techniques import TECHNIQUES
 from encoder_compression.study.twins import timed_as
 
 VARIANTS = [
@@ -36,6 +37,12 @@ def study(**measure):
 )
 def test_a_row_is_timed_as_the_first_one_of_its_shapes(variant, expected):
     assert timed_as(study(), variant, "cpu-onnxruntime") == expected
+
+
+def test_a_student_that_keeps_all_layers_keeps_their_shapes():
+    shape = TECHNIQUES["distill"].shape
+    assert shape("small", {"teacher": {"experiment": "big", "variant": "teacher"}}) is None
+    assert shape("small", {"layers": "even", "keep": 3}) == shape("other", {"layers": [1, 4, 6]}) == "3 layers"
 
 
 def test_the_job_reads_the_measurement_of_the_same_seed_and_device():

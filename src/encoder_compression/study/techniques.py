@@ -45,8 +45,10 @@ def _by_name(step: str, step_options: dict) -> str:
     return step
 
 
-def _by_layers(step: str, step_options: dict) -> str:
-    layers = step_options["layers"]
+def _by_layers(step: str, step_options: dict) -> str | None:
+    layers = step_options.get("layers")
+    if layers is None:
+        return None  # all that there are
     return f"{len(layers) if isinstance(layers, list) else step_options['keep']} layers"
 
 
