@@ -158,6 +158,7 @@ def test_what_the_hub_does_not_have_is_one_line_that_says_what_to_do(hub, tmp_pa
         is_one_line(answer, f"hub {'model' if kind == 'encoder' else 'data set'} {source['id']} at {source['revision'][:8]}: ", advice)
 
 
+@pytest.mark.long
 def test_a_broken_download_goes_on_and_ends_with_the_right_bytes(hub, root, tmp_path):
     hub.cuts.update({"model.safetensors": 100, "train-00000-of-00001.parquet": 1})
     failed, rows = ask(hub.address, tmp_path, encoder("large"), table("parquet"))
@@ -173,6 +174,7 @@ def test_a_broken_download_goes_on_and_ends_with_the_right_bytes(hub, root, tmp_
     assert fingerprint(tmp_path / "base" / "model.safetensors") == weights(root, "large")
 
 
+@pytest.mark.long
 def test_what_was_fetched_once_needs_no_hub(root, tmp_path):
     calls = [encoder("encoder"), table("parquet"), table("configured", config="first")]
     with serve(root) as hub:

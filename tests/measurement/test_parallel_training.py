@@ -70,6 +70,7 @@ def test_a_clock_leaves_out_warm_up_the_first_step_of_an_epoch_and_what_comes_be
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_epoch_of_one_batch_cannot_be_timed(encoder, dataset, tmp_path, monkeypatch):
     for name in ("LONGEST", "WARMUP_STEPS", "TIMED_STEPS"):
         monkeypatch.setattr(parallel_training, name, 1)
