@@ -68,7 +68,8 @@ def measure_row(check: Check, artifact: Path, device: dict, name: str) -> dict:
 
 def _measure(*, artifact: Path, device: dict, dataset: Path, options: dict, folder: Path) -> dict:
     files = {"measurement": folder / "measurement.json", "predictions": folder / "predictions.parquet"}
-    return measure(artifact=artifact, device=device, partner=None, dataset=dataset, options=ROUNDS | options, name="row", **files)
+    alone = {"partner": None, "timed_as": None}
+    return measure(artifact=artifact, device=device, dataset=dataset, options=ROUNDS | options, name="row", **alone, **files)
 
 
 def compare_row(check: Check, measured: Path, trained: Path, device: dict, name: str, *, form: str) -> dict:
