@@ -10,6 +10,7 @@ import yaml
 
 from conftest import COMMAND, TINY_CSV, Workspace, make_encoder
 from encoder_compression.cli import main
+from encoder_compression.contract import compress
 from encoder_compression.run import provenance
 
 
@@ -42,6 +43,19 @@ def test_a_file_that_another_command_wrote_is_kept(tmp_path, monkeypatch):
     expected = "Error: config/experiments/opinions.yaml was not written by this command; take another --name, or delete the file"
     assert main() == expected
     assert written.read_text(encoding="utf-8") == "extends: tiny\n"
+
+
+def test_an_experiment_that_was_edited_is_run_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    command = "# encoder-compression compress opinions.csv --lose 1 --device cpu-pytorch --name opinions"
+    edited = f"{command}\nfinetune: {{teacher: {{training: {{epochs: 1}}}}}}\nvariants: [teacher]\n"  # no section 'runtimes'
+    (tmp_path / "config/experiments/opinions.yaml").write_text(edited, encoding="utf-8")
+    monkeypatch.setattr(compress, "_snakemake", lambda order, *targets: len(targets))
+    monkeypatch.setattr(compress, "_answers", lambda name: ["an answer"])
+    monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "opinions.csv", "--device", "cpu-pytorch"])
+    assert main() == 0
+    assert (tmp_path / "config/experiments/opinions.yaml").read_text(encoding="utf-8") == edited
 
 
 @pytest.mark.long

@@ -66,10 +66,18 @@ def test_students_keep_half_and_a_third_of_the_layers(depth, kept):
 def test_every_step_of_a_chain_is_configured_and_every_configured_step_is_used(runtime, depth, vocabulary):
     sections = candidates.steps(depth, runtime=runtime, vocabulary=vocabulary, training={"epochs": 3, "learning_rate": 1e-4})
     configured = {step for section in sections.values() for step in section}
-    chains = candidates.chains(depth, runtime=runtime, has_words=vocabulary is not None)
+    chains = candidates.chains(depth, runtime=runtime, has_words=vocabulary is not None, can_shrink=True)
     used = {step for chain in chains for step in chain.steps} - {"teacher"}
     assert used == configured
     assert len(set(chains)) == len(chains)
+
+
+def test_heads_that_cannot_be_cut_stay():
+    chains = candidates.chains(12, runtime="onnxruntime", has_words=True, can_shrink=False)
+    assert chains == [
+        "teacher", "teacher+int8", "teacher+words+int8", "teacher+layers6+int8", "teacher+layers6+words+int8", "teacher+layers4+int8",
+        "teacher+layers4+words+int8",
+    ]  # fmt: skip
 
 
 def test_the_file_holds_the_options_and_the_command(tmp_path):

@@ -12,11 +12,15 @@ def students(depth: int) -> list[int]:
     return sorted({keep for keep in (depth // 2, depth // 3) if 0 < keep < depth}, reverse=True)
 
 
-def chains(depth: int, *, runtime: str, has_words: bool) -> list[Chain]:
-    """Return the chains for a runtime, those that give up least first; the baseline is the first one."""
+def chains(depth: int, *, runtime: str, has_words: bool, can_shrink: bool) -> list[Chain]:
+    """Return the chains for a runtime, those that give up least first; the baseline is the first one.
+
+    ``can_shrink`` says whether heads and neurons of the encoder can be cut.
+    """
     quantized, words = [OF_RUNTIME[runtime]] if OF_RUNTIME[runtime] else [], ["words"] if has_words else []
-    cuts = [[], ["width30"], ["width50"], words, ["width50", *words]]
-    cuts += [[f"layers{keep}", *further] for keep in students(depth) for further in ([], ["narrower30", *words])]
+    widths = [["width30"], ["width50"], words, ["width50", *words]] if can_shrink else [words]
+    narrower = ["narrower30", *words] if can_shrink else words
+    cuts = [[], *widths, *([f"layers{keep}", *behind] for keep in students(depth) for behind in ([], narrower))]
     return list(dict.fromkeys([Chain(TEACHER), *(Chain.of([TEACHER, *cut, *quantized]) for cut in cuts)]))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from encoder_compression.config import yaml_files
 from encoder_compression.contract import experiment
+from encoder_compression.contract.candidates import TEACHER
 from encoder_compression.contract.experiment import Wishes
 from encoder_compression.contract.look import look
 from encoder_compression.errors import UserError
@@ -77,7 +78,7 @@ def compress(order: Order) -> int:
     elif not order.file.read_text(encoding="utf-8").startswith(f"# {order.command}\n"):
         raise UserError(f"{order.file} was not written by this command; take another --name, or delete the file")
     options = yaml_files.read(order.file)
-    if "runtimes" not in options:  # which it gets when encoder and data set are known
+    if options.get("finetune") == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
         status = _snakemake(order, f"results/{order.name}/base", f"results/{order.name}/dataset")
         if status:
             return status
@@ -105,7 +106,7 @@ def _complete(order: Order, options: dict) -> None:
     folder = Path("results") / order.name
     options = experiment.whole(options, base=folder / "base", dataset=folder / "dataset", device=order.wishes.device)
     experiment.write(options, order.file, order.command)
-    tuned = options["finetune"]["teacher"]["training"]["epochs"] == 0
+    tuned = options["finetune"][TEACHER]["training"]["epochs"] == 0
     print("the model has a head for these classes and is the teacher as it is" if tuned else "the encoder is fine-tuned first")
 
 

@@ -84,7 +84,9 @@ def whole(options: dict, *, base: Path, dataset: Path, device: str) -> dict:
     training = {"epochs": EPOCHS, "learning_rate": RATES[small]}
     steps = candidates.steps(depth, runtime=runtime, vocabulary=vocabulary, training=training)
     tuned = has_fitting_head(base, dataset)
-    chains = candidates.chains(depth, runtime=runtime, has_words=bool(vocabulary))
+    chains = candidates.chains(
+        depth, runtime=runtime, has_words=bool(vocabulary), can_shrink="shrink" not in encoder_facts.architecture(base).refused
+    )
     others = {} if runtime == "pytorch" else {str(chain): [runtime] for chain in chains if chain != candidates.TEACHER}
     teacher = {candidates.TEACHER: {"training": {"epochs": 0} if tuned else training}}
     return options | steps | {"finetune": teacher, "variants": list(map(str, chains)), "runtimes": others}

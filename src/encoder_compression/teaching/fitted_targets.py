@@ -25,7 +25,7 @@ def fit_logits(*, logits: Path, read: Path, labels: Path, rows: Path, dataset: P
 
     ``logits`` are those of a teacher on ``read``, the rows of its own experiment, whose data set is ``labels``; ``dataset`` is that of
     the student. Classes are brought into the student's order by their names, spans to the student's tokens (`projected_spans`). A row
-    of further texts that the teacher has not read has no soft target: -inf for all classes, NaN for a number. UserError where the
+    of unlabeled texts that the teacher has not read has no soft target: -inf for all classes, NaN for a number. UserError where the
     classes have other names, or where the teacher has not read an example of ``dataset``.
     """
     if tasks.describe(dataset)["task"] == QUESTIONS:

@@ -42,7 +42,7 @@ def distill(
 
     ``parent`` gives the student its layers, and where there is none ``encoder`` does, ``teacher`` its targets, ``encoder`` the layers of
     a "pretrained" start, ``start`` all of its layers where the options name a model of another experiment; ``soft_targets`` holds the
-    teacher's logits on train, where they are kept, ``unlabelled`` further texts and ``unlabelled_targets`` those on them. Soft targets
+    teacher's logits on train, where they are kept, ``unlabelled`` unlabeled texts and ``unlabelled_targets`` those on them. Soft targets
     from files have no teacher. With start "best" both starts are trained, each with the whole budget, and the one with the better
     validation score is kept.
     """
