@@ -123,8 +123,8 @@ def test_a_whole_call_holds_the_models_own_by_both_clocks(encoder, dataset):
     timed = pd.DataFrame(calls(encoder, dataset).time(waits(0.01), [0, 1, 2, 0, 1])).median()
     assert timed["processor_ms"] == pytest.approx(10, abs=0.5)
     assert timed["latencies_ms"] > 19.9
-    for own, whole in (("processor_ms", "end_to_end_processor_ms"), ("latencies_ms", "end_to_end_ms")):
-        assert timed[whole] - timed[own] > 0.01
+    for of_model, whole in (("processor_ms", "end_to_end_processor_ms"), ("latencies_ms", "end_to_end_ms")):
+        assert timed[whole] - timed[of_model] > 0.01
     assert timed["end_to_end_processor_ms"] - timed["processor_ms"] < 2  # a tokenizer takes no such time for a sentence
 
 

@@ -20,9 +20,9 @@ def add_whole_calls(
     measured = json.loads(path.read_text(encoding="utf-8"))
     for each in (each for launch in measured["launches"] for each in launch["rounds"]):
         for side, more in (("", more_ms), ("partner_", partner_more_ms)):
-            own = each[f"{side}processor_ms"]
-            each[f"{side}end_to_end_processor_ms"] = own and [ms + more for ms in own]
-            each[f"{side}end_to_end_ms"] = own and [ms + more + waited_ms for ms in own]
+            model_ms = each[f"{side}processor_ms"]
+            each[f"{side}end_to_end_processor_ms"] = model_ms and [ms + more for ms in model_ms]
+            each[f"{side}end_to_end_ms"] = model_ms and [ms + more + waited_ms for ms in model_ms]
     path.write_text(json.dumps(measured), encoding="utf-8")
 
 

@@ -74,10 +74,10 @@ def test_other_classes_are_refused(tmp_path, encoders, experiments):
 
 def test_examples_that_the_teacher_has_not_read_are_refused(tmp_path, encoders, experiments):
     more = pd.concat([pd.read_csv(TINY_CSV), pd.DataFrame({"text": [f"a film called number {index}" for index in range(9)], "label": 1})])
-    other = prepare(tmp_path / "more", encoders["bert"], more, label_names=["bad", "good"])
-    added = int(train(other)["text"].str.contains("number").sum())
-    with pytest.raises(UserError, match=rf"^{added} of {len(train(other))} examples of train in .* are not in that of .*: train-\d+, "):
-        fit_logits(**experiments | {"rows": other, "dataset": other}, output=tmp_path / "fitted")
+    extended = prepare(tmp_path / "more", encoders["bert"], more, label_names=["bad", "good"])
+    added = int(train(extended)["text"].str.contains("number").sum())
+    with pytest.raises(UserError, match=rf"^{added} of {len(train(extended))} examples of train in .* are not in that of .*: train-\d+, "):
+        fit_logits(**experiments | {"rows": extended, "dataset": extended}, output=tmp_path / "fitted")
 
 
 def test_unlabeled_texts_that_the_teacher_has_not_read_have_no_soft_target(tmp_path, encoders, experiments):

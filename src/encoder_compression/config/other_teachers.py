@@ -53,10 +53,10 @@ def _check_rows(where: str, variant: str, source: Study) -> None:
             raise UserError(f"{where}: '{variant}' has a vocabulary that '{chain.last}' cut; name its parent '{chain.parent}'")
 
 
-def _differing(section: dict, own: dict, name: str) -> str | None:
+def _differing(section: dict, student_section: dict, name: str) -> str | None:
     """Return which option of two sections about data differs, as ``dataset.split``; None where both are of the same rows."""
-    keys = sorted((section.keys() | own.keys()) - set(OF_ONE_EXPERIMENT))
-    return next((f"{name}.{key}" for key in keys if section.get(key) != own.get(key)), None)
+    keys = sorted((section.keys() | student_section.keys()) - set(OF_ONE_EXPERIMENT))
+    return next((f"{name}.{key}" for key in keys if section.get(key) != student_section.get(key)), None)
 
 
 def _plain(names: list[str]) -> set[str]:

@@ -51,9 +51,9 @@ def _clause(name: str, figures: dict, options: dict) -> Clause:
     """Return a clause with its ``figures`` of a row and what else they tell."""
     limit = {kind: float(options[kind]) for kind in LIMITS if kind in options}
     described = {"label": str(options["label"]), "false_positive_rate": options["false_positive_rate"]} if name == "recall" else {}
-    told = {key: value for key, value in figures.items() if key not in ("value", "low", "high")}
+    further_figures = {key: value for key, value in figures.items() if key not in ("value", "low", "high")}
     verdict = against(limit, figures["low"], figures["high"])
-    return _figures(name, figures["value"], figures["low"], figures["high"]) | limit | {"verdict": verdict} | described | told
+    return _figures(name, figures["value"], figures["low"], figures["high"]) | limit | {"verdict": verdict} | described | further_figures
 
 
 def _figures(name: str, value: float | None, low: float | None, high: float | None) -> Clause:

@@ -40,12 +40,12 @@ class Fitted:
     @property
     def reads(self) -> dict[str, str | list]:
         """What the rule reads beside the data set, by the names of its inputs."""
-        reference, own = teachers.reference(self.step_options), self._rows(self.name)
+        reference, rows = teachers.reference(self.step_options), self._rows(self.name)
         if not reference:
-            return {"logits": [], "read": [], "labels": [], "files": sorted(self.options["files"].values()), "rows": own}
+            return {"logits": [], "read": [], "labels": [], "files": sorted(self.options["files"].values()), "rows": rows}
         source = reference["experiment"]
         labels = f"results/{source}/dataset"
-        return {"logits": self._logits(reference), "read": self._rows(source), "labels": labels, "files": [], "rows": own}
+        return {"logits": self._logits(reference), "read": self._rows(source), "labels": labels, "files": [], "rows": rows}
 
     def _logits(self, reference: dict) -> str:
         """Return the logits of the other experiment's model, or their means over all seeds."""
