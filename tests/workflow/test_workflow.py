@@ -160,35 +160,36 @@ INT8_ROW = "teacher+words100+int8"
             "config/config.yaml",
             "int8: {}",
             "int8: {per_channel: false}",
-            {"summarize", "plot", "collect_summaries", f"quantize {INT8_ROW}", f"measure {INT8_ROW}"},
+            {"summarize", "plot", "deliver", "collect_summaries", f"quantize {INT8_ROW}", f"measure {INT8_ROW}"},
         ),
         (
             TINY,
             "magnitude60: {sparsity: 0.6",
             "magnitude60: {sparsity: 0.5",
-            {"summarize", "plot", "collect_summaries"} | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
+            {"summarize", "plot", "deliver", "collect_summaries"}
+            | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
         ),
         (
             TINY,
             "files: {train: tests/data/tiny_more.csv}",
             "files: {train: tests/data/tiny_more.csv, test: tests/data/tiny.csv}",
-            {"summarize", "plot", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
+            {"summarize", "plot", "deliver", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
             | {f"{rule} teacher+even1" for rule in ("distill", "measure")}
             | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
         ),
-        (TINY, "  - teacher+int4\n", "", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "  - teacher+int4\n", "", {"summarize", "plot", "deliver", "collect_summaries"}),
         (
             TINY,
             "measure: {calls: 20",
             "measure: {calls: 30",
-            {"summarize", "plot", "collect_summaries", "measure", "profile teacher", "profile teacher+mixed"},
+            {"summarize", "plot", "deliver", "collect_summaries", "measure", "profile teacher", "profile teacher+mixed"},
         ),
-        (TINY, "metric: {at_least: 0.5}", "metric: {at_least: 0.6}", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "metric: {at_least: 0.5}", "metric: {at_least: 0.6}", {"summarize", "plot", "deliver", "collect_summaries"}),
         (
             TINY,
             "profile: [teacher, teacher+mixed]",
             "profile: [teacher, teacher+int4]",
-            {"summarize", "plot", "collect_summaries", "profile teacher+int4"},
+            {"summarize", "plot", "deliver", "collect_summaries", "profile teacher+int4"},
         ),
     ],
     ids=[
