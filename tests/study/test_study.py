@@ -51,6 +51,15 @@ def test_a_variant_that_no_device_can_run_is_refused(tiny):
         load_tiny(devices=only_pytorch)
 
 
+def test_a_variant_in_4_bits_of_bitsandbytes_is_refused_where_the_device_compiles(tiny):
+    quantize = {name: {"method": "bitsandbytes", "bits": bits} for name, bits in (("nf4", 4), ("llm8", 8))}
+    devices = {name: tiny.options["devices"]["cpu-pytorch"] | more for name, more in (("eager", {}), ("fast", {"compile": True}))}
+    changes = {"quantize": quantize, "devices": devices, "profile": [], "compare": []}
+    with pytest.raises(UserError, match="'teacher\\+nf4' cannot be compiled, and 'fast' compiles; take the device or the variant out"):
+        load_tiny(**changes, variants=["teacher", "teacher+nf4"])
+    assert ("teacher+llm8", 1, "fast") in load_tiny(**changes, variants=["teacher", "teacher+llm8"]).rows()
+
+
 def test_a_variant_runs_in_the_runtimes_that_it_names_and_the_others_everywhere():
     study = load_tiny(runtimes={"lora4": ["pytorch"]}, compare=[])
     rows = study.rows()

@@ -20,6 +20,7 @@ def find(study) -> Iterator[Mistake]:
         yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends in a quantized step", "variant")
     for variant in set(study.options["variants"]) - {row[0] for row in study.rows()}:
         yield _without_row(study, variant)
+    yield from _find_uncompilable(study)
     for index, group in enumerate(study.options["compare"]):
         yield from (Mistake(("compare",), message, str(index)) for message in _find_incomparable(study, group))
     if "agreement" in study.options.get("gate", {}) and all(study.partner(row[0], row[2]) is None for row in study.rows()):
@@ -73,6 +74,16 @@ def _find_undeliverable(study) -> Iterator[Mistake]:
         yield Mistake(("contract",), "a model of a corpus is an encoder for other studies and is not delivered; take the section out")
     elif not delivery_inputs.rows(study):
         yield Mistake(("contract", "device"), f"no variant runs on {device}; name another device, or its runtime under 'runtimes'")
+
+
+def _find_uncompilable(study) -> Iterator[Mistake]:
+    """Yield rows that torch.compile cannot follow: it takes bitsandbytes' packed 4 bits for a matrix of their shape."""
+    compiled = {name for name, device in study.options["devices"].items() if device.get("compile")}
+    for variant, device in {(variant, device) for variant, _, device in study.rows() if device in compiled}:
+        options = study.step_options(variant)
+        if (options.get("method"), options.get("bits")) == ("bitsandbytes", 4):
+            remedy = "take the device or the variant out, or measure it in a study of its own"
+            yield Mistake(("variants",), f"'{variant}' cannot be compiled, and '{device}' compiles; {remedy}", variant)
 
 
 def _find_incomparable(study, group: list[str]) -> Iterator[str]:
