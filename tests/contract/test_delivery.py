@@ -27,7 +27,15 @@ EXPERIMENT = {
     "budget": {"points": 100},
     "gate": {"latency_ms": {"at_most": 1000}, "size_mb": {"at_most": 100}, "agreement": {"at_least": 0.0}},
 }
-SCREENED = {"variant": "teacher+width40+int8", "score": 0.5, "difference": -0.2, "latency_ms": 0.01, "size_mb": 0.001, "memory_mb": 1.0}
+SCREENED = {
+    "variant": "teacher+width40+int8",
+    "score": 0.5,
+    "change": -0.2,
+    "trained": True,
+    "latency_ms": 0.01,
+    "size_mb": 0.001,
+    "memory_mb": 1.0,
+}
 
 
 def schema(name: str) -> dict:

@@ -21,8 +21,15 @@ GATE = [
 
 def test_rows_of_the_gate_come_before_what_was_only_screened(tmp_path):
     screening = tmp_path / "screening.csv"
-    figures = {"score": [0.87, 0.86], "difference": [-0.02, None], "latency_ms": [1.9, 0.5], "size_mb": [20, 9], "memory_mb": [90, 50]}
-    pd.DataFrame({"variant": ["small", "tiny"], **figures}).to_csv(screening, index=False)
+    figures = {
+        "score": [0.87, 0.86, 0.5],
+        "change": [-0.02, -0.03, -0.4],
+        "latency_ms": [1.9, 0.5, 0.5],
+        "size_mb": [20, 9, 9],
+        "memory_mb": [90, 50, 50],
+    }
+    named = {"variant": ["small", "tiny", "untrained"], "trained": [True, True, False]}
+    pd.DataFrame(named | figures).to_csv(screening, index=False)
     rows = tried.rows(TABLE, GATE, screening)
     assert [(row["variant"], row["source"], row["verdict"]) for row in rows] == [
         ("teacher", "measured", "fail"),
@@ -31,7 +38,7 @@ def test_rows_of_the_gate_come_before_what_was_only_screened(tmp_path):
     ]
     assert [row["missed"] for row in rows] == [{"size_mb": "exceeded"}, {}, None]
     assert rows[1]["latency_ms"] == 2.0 and rows[1]["memory_mb"] == 90.0
-    assert rows[2]["difference"] is None and rows[2]["latency_ms"] == 0.5
+    assert rows[2]["difference"] == -0.03 and rows[2]["latency_ms"] == 0.5
 
 
 def row(variant: str, difference: float | None, latency_ms: float, size_mb: float) -> dict:

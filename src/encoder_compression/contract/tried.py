@@ -20,10 +20,11 @@ OF_TABLE = {
     "size_mb": "size_mb",
     "memory_mb": "memory_run_mb",
 }
+OF_SCREENING = {name: name for name in FIGURES} | {"difference": "change"}
 
 
 def rows(table: pd.DataFrame, gate: list[GateRow], screening: Path | None) -> list[dict]:
-    """Return the rows of a table `summary.Table.over_seeds` on one device, then those that were screened and not measured.
+    """Return the rows of a table `summary.Table.over_seeds` on one device, then those that were screened, trained, and not measured.
 
     Each has "variant", "source", the "verdict" of its row of the release ``gate``, the clauses that it "missed" with their verdicts, and
     `FIGURES`; None where there is none. The baseline differs by 0.
@@ -32,9 +33,9 @@ def rows(table: pd.DataFrame, gate: list[GateRow], screening: Path | None) -> li
     measured = [
         _row(row, OF_TABLE, "measured") | _judged(judged[row["variant"]]) for row in table.to_dict("records") if row["variant"] in judged
     ]
-    screened = pd.read_csv(screening).to_dict("records") if screening else []
-    names = {name: name for name in FIGURES}
-    return measured + [_row(row, names, "screened") | UNJUDGED for row in screened if row["variant"] not in judged]
+    table_of_screening = pd.read_csv(screening).to_dict("records") if screening else []
+    screened = [row for row in table_of_screening if row["trained"] and row["variant"] not in judged]
+    return measured + [_row(row, OF_SCREENING, "screened") | UNJUDGED for row in screened]
 
 
 def _judged(row: GateRow) -> dict:
