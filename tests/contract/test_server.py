@@ -25,8 +25,8 @@ def delivery(request, tmp_path_factory, encoder, dataset, tiny) -> Path:
 
 @pytest.fixture(scope="module")
 def port(delivery):
-    with served.server(delivery) as port:
-        yield port
+    with served.server(delivery) as running:
+        yield running.port
 
 
 def call(port: int, method: str, path: str, body: dict | None = None) -> tuple[int, dict]:
@@ -73,6 +73,7 @@ def test_latency_is_told_for_each_number_of_clients(delivery, dataset):
     for level in measured["levels"]:
         assert 0 < level["p50_ms"] <= level["p90_ms"] <= level["p99_ms"]
         assert level["per_second"] > 1
+    assert 0 <= measured["foreign_cpu_share"] <= 1
 
 
 def test_a_server_that_cannot_start_is_one_line(tmp_path, delivery):

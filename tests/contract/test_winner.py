@@ -28,6 +28,12 @@ def test_of_rows_that_pass_the_fastest_comes_first_and_the_next_is_the_runner_up
     assert variants([row("a", "open"), row("b", "open")], a=2.0, b=1.5) == ["b", "a"]
 
 
+def test_an_open_row_within_all_limits_comes_before_a_faster_one_whose_own_figure_is_beyond():
+    beyond = row("beyond", "open", clause("budget", -0.0128, "open", at_least=-0.01))
+    within = row("within", "open", clause("budget", -0.0051, "open", at_least=-0.01))
+    assert variants([beyond, within], beyond=0.7, within=1.1) == ["within", "beyond"]
+
+
 def test_of_failures_the_one_with_the_smallest_largest_excess_comes_first():
     slow = row("slow", "fail", clause("latency_ms", 3.3, "exceeded", at_most=3), clause("size_mb", 10, at_most=20))  # 10 % too slow
     large = row("large", "fail", clause("latency_ms", 1.0, at_most=3), clause("size_mb", 25, "exceeded", at_most=20))  # 25 % too large

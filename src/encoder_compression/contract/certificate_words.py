@@ -29,9 +29,9 @@ def clauses_in_words(row: dict, certificate: dict) -> list[dict]:
     """Return per clause of a row what it asks, its figure with the bound that decides, and the verdict, each as a text."""
     gate_row = {"variant": row["variant"], "device": certificate["device"]["name"], "verdict": row["verdict"], "clauses": row["clauses"]}
     table = gate_words.table({"rows": [gate_row]})
-    heads, cells = (line[len(NAMED) :] for line in (table["heads"], table["rows"][0]))
-    split = [cell.rpartition(": ") for cell in cells]
-    return [{"asks": head, "figure": figure, "verdict": verdict} for head, (figure, _, verdict) in zip(heads, split, strict=True)]
+    split = [cell.rpartition(": ") for cell in table["rows"][0][len(NAMED) :]]
+    asked = map(gate_words.title, row["clauses"])
+    return [{"asks": asks, "figure": figure, "verdict": verdict} for asks, (figure, _, verdict) in zip(asked, split, strict=True)]
 
 
 def exchange_in_words(exchange: dict) -> str:

@@ -34,7 +34,7 @@ def draw(certificate: dict, path: Path) -> None:
         figure.draw_without_rendering()  # names are placed in the final layout
         _name_rows(axes, rows, cost)
     panels[0].set_ylabel("change of the score against the baseline (points)")
-    panels[0].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES) + 1)
     figure.suptitle(certificate["experiment"])
     save(figure, path)
 

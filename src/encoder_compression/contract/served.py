@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import numpy as np
 
 from encoder_compression.errors import UserError
+from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.run.environment import ALLOCATOR_SETTINGS, THREAD_VARIABLES
 
 CLIENTS = (1, 4, 16)
@@ -27,24 +29,35 @@ def measure(delivery: Path, inputs: list, *, calls: int) -> dict:
     """Return what requests with one input each take, by the number of clients that ask at once, each without a pause.
 
     "start_seconds" is from the server's start to its first answer; "levels" holds "clients", "requests", "p50_ms", "p90_ms",
-    "p99_ms" and "per_second". UserError where the server does not start, or answers with an error.
+    "p99_ms" and "per_second"; "foreign_cpu_share" is what other programs took of the processor meanwhile. UserError where the server does
+    not start, or answers with an error.
     """
     start = time.monotonic()
-    with server(delivery) as port:
+    with server(delivery) as running:
         seconds = time.monotonic() - start
-        return {"start_seconds": seconds, "levels": [_level(port, inputs, clients, calls) for clients in CLIENTS]}
+        load = ForeignLoad([running])
+        levels = [_level(running.port, inputs, clients, calls) for clients in CLIENTS]
+        return {"start_seconds": seconds, "levels": levels, "foreign_cpu_share": load.share()}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers at a port."""
+
+    process: subprocess.Popen
+    port: int
 
 
 @contextmanager
-def server(delivery: Path) -> Iterator[int]:
-    """Yield the port at which the delivery's server answers; it ends with the context."""
+def server(delivery: Path) -> Iterator[Running]:
+    """Yield the delivery's server once it answers; it ends with the context."""
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if name not in (*ALLOCATOR_SETTINGS, *THREAD_VARIABLES)}
     command = [sys.executable, "server.py", "--host", HOST, "--port", str(port)]
     process = subprocess.Popen(command, cwd=delivery, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8")
     try:
         _wait_for(process, port, delivery)
-        yield port
+        yield Running(process, port)
     finally:
         process.terminate()
         process.communicate(timeout=60)

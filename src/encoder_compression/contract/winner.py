@@ -12,8 +12,8 @@ LEAST_SCALE = 0.01  # what an excess is counted in where the limit is 0: a point
 def rank(rows: Iterable[GateRow], latency_ms: dict[str, float]) -> list[GateRow]:
     """Return the rows, the one to deliver first: those that pass, then open ones, then those that fail.
 
-    Rows that pass, and open ones, go by ``latency_ms``, the median of single calls by variant. Rows that fail go by the largest relative
-    excess over a limit, the nearest miss first.
+    Rows that pass go by ``latency_ms``, the median of single calls by variant. So do open ones, those first whose figures are within all
+    limits. Rows that fail go by the largest relative excess over a limit, the nearest miss first.
     """
     return sorted(rows, key=lambda row: (ORDER[row["verdict"]], _miss(row), latency_ms[row["variant"]]))
 
@@ -43,5 +43,6 @@ def _nearest(name: str, rows: list[GateRow]) -> dict:
 
 
 def _miss(row: GateRow) -> float:
-    """Return the largest excess of a row that fails; 0 of others, which no miss tells apart."""
-    return max(map(excess, row["clauses"])) if row["verdict"] == FAIL else 0.0
+    """Return the largest excess of a row that fails, and of an open one whether its figures are within all limits: 0, else 1."""
+    largest = max(map(excess, row["clauses"]))
+    return {PASS: 0.0, OPEN: float(largest > 0), FAIL: largest}[row["verdict"]]
