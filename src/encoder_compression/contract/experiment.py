@@ -78,7 +78,7 @@ def beginning(seen: Look, encoder: dict, wishes: Wishes) -> dict:
         "devices": {name: known[name] for name in dict.fromkeys([baseline, wishes.device])},
         "budget": {"points": wishes.clauses.points},
         "gate": {name: {"at_most": limit} for name, limit in wishes.clauses.costs.items()},
-        "contract": {"device": wishes.device} | ({"minutes": wishes.minutes} if wishes.minutes else {}),
+        "contract": {"device": wishes.device},
     }
 
 
