@@ -75,7 +75,7 @@ def test_a_contract_that_untrained_chains_keep_trains_nothing(tmp_path):
     study = Study(Clauses(points=1, latency_ms=4.5), tmp_path)
     first, _ = study.search.finalists()
     assert first.chain == "teacher+width50+int8"
-    assert len(study.asked) == 2
+    assert not any("layers" in chain for chains in study.asked for chain in chains)
 
 
 def test_only_students_that_afford_the_costs_are_trained(tmp_path):
@@ -116,7 +116,7 @@ def test_what_was_tried_stands_in_a_table_with_the_predicted_latency_of_students
     study = Study(Clauses(points=1), tmp_path)
     study.search.finalists()
     table = pd.read_csv(tmp_path / "results/mine/screening.csv").set_index("variant")
-    assert list(table.index) == [chain for chains in study.asked for chain in chains]
+    assert list(table.index) == list(dict.fromkeys(chain for chains in study.asked for chain in chains))
     student = table.loc["teacher+layers3+narrower30+int8"]
     assert (student["latency_ms"], student["predicted_ms"]) == (1.6, 1.6)
     assert not table.loc["teacher+layers3_shape+narrower30_shape+int8", "trained"]

@@ -11,6 +11,7 @@ from encoder_compression.contract.clauses import Screened
 from encoder_compression.data import tasks
 from encoder_compression.reporting.rows import Row
 from encoder_compression.run import provenance
+from encoder_compression.statistics import ratios
 from encoder_compression.statistics.differences import Sample, means
 from encoder_compression.statistics.intervals import ALPHA
 from encoder_compression.study.chain import Chain
@@ -54,7 +55,7 @@ class Results:
         sample = Sample(np.array([score - teacher.score(metric)]), change[None], row.units)
         (mean,) = means([sample])
         costs = {"size_mb": row.measurement["size_mb"], "memory_mb": row.measurement["memory_run_mb"]}
-        latency_ms = float(np.median(row.latencies_ms))
+        latency_ms = float(np.median(row.samples(ratios.clock_of(row.measurement["device"]))))
         return Screened(chain, score, sample.mean, mean.interval(2 * ALPHA)[0], latency_ms, **costs)
 
     def _row(self, target: str) -> Row:

@@ -4,6 +4,7 @@ Each stage asks Snakemake for artifacts, so that a search goes on where it stopp
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from encoder_compression.contract.candidates import TEACHER, Space
@@ -50,10 +51,11 @@ class Search:
     def _teacher(self) -> None:
         """Make the teacher and screen it, as it is and in 8 bits; without it there is nothing."""
         whole = self.space.whole()
-        targets = [self.results.target(Chain(TEACHER), self.results.baseline), *map(self.results.target, whole)]
-        mistakes = self.run(targets, None, lambda: self._tell(whole))
-        if mistakes:
-            raise UserError(mistakes[0].removeprefix("Error: "))
+        compared = [self.results.target(Chain(TEACHER), self.results.baseline)]  # what all others are compared with comes first
+        for targets, chains in ((compared, []), ([*map(self.results.target, whole)], whole)):
+            mistakes = self.run(targets, None, partial(self._tell, chains))
+            if mistakes:
+                raise UserError(mistakes[0].removeprefix("Error: "))
         self.chains += whole
         self.reserve = ROWS * TIMES * self.results.seconds(Chain(TEACHER), f"{self.results.device}/screening")
 
@@ -104,7 +106,7 @@ class Search:
         if not asked or self.clock.left(self.reserve) == 0:
             return
         targets = [self.results.target(chain) for chain in asked]
-        for mistake in self.run(targets, self.clock.left(self.reserve), lambda: self._tell(asked)):
+        for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, asked)):
             self.say(mistake)
 
     def _tell(self, chains: list[Chain]) -> None:
