@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ def compress(order: Order) -> int:
     """
     if not CONFIG.is_dir():
         raise UserError("there is no folder config/ here; run this in the folder of the workflow, where its Snakefile is")
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # Snakemake runs in a session of its own, and would go on alone
+        signal.signal(ending, signal.default_int_handler)
     clock = Clock(order.wishes.minutes, order.results / "search.json")
     try:
         return _compress(order, clock)

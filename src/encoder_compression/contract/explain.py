@@ -9,7 +9,7 @@ from encoder_compression.contract.verify import read_certificate
 
 SHOWN = 8  # rows whose reason is told
 WHY = {
-    "kept": "the fastest that keeps all clauses",
+    "kept": "the fastest whose figures are within all limits, and the bounds show it",
     "open": "the fastest whose figures are within all limits, which the bounds leave open",
     "exceeded": "the nearest miss, by the largest excess over a limit",
 }
@@ -54,9 +54,9 @@ def _tried(certificate: dict) -> str:
 def _why_not(row: dict, certificate: dict) -> str:
     """Return why a row that was measured was not delivered."""
     delivered = next(each for each in certificate["tried"] if each["variant"] == certificate["delivered"]["variant"])
-    slower = f"{row['latency_ms']:.2f} ms in place of {delivered['latency_ms']:.2f} ms"
-    if row["verdict"] == delivered["verdict"] != "fail" and row["latency_ms"] >= delivered["latency_ms"]:
-        return slower
+    if row["verdict"] in ("pass", delivered["verdict"]) and row["verdict"] != "fail" and row["latency_ms"] >= delivered["latency_ms"]:
+        kept = "keeps all clauses, " if row["verdict"] == "pass" else ""
+        return f"{kept}{row['latency_ms']:.2f} ms in place of {delivered['latency_ms']:.2f} ms, at {100 * row['difference']:+.2f} points"
     missed = ", ".join(f"{_plain(name)} {verdict}" for name, verdict in row["missed"].items())
     return f"{missed}, at {100 * row['difference']:+.2f} points, {row['latency_ms']:.2f} ms, {row['size_mb']:.3g} MB"
 
