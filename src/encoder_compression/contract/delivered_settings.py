@@ -40,7 +40,7 @@ def of_row(row: dict, *, experiment: str, device: dict, measurement: dict, batch
         "batch_size": 1 if alone else batch_size,
     }
     tuned = {name: measurement[name] for name in THRESHOLDS if name in measurement}
-    return settings | tuned | _of_task(description) | _of_runtime(artifact, device["options"]["runtime"], measurement)
+    return settings | tuned | _of_task(description) | of_runtime(artifact, device["options"]["runtime"], measurement)
 
 
 def _of_task(description: dict) -> dict:
@@ -50,7 +50,7 @@ def _of_task(description: dict) -> dict:
     return {"labels": description["labels"]} if "labels" in description else {}
 
 
-def _of_runtime(artifact: Path, runtime: str, measurement: dict) -> dict:
+def of_runtime(artifact: Path, runtime: str, measurement: dict) -> dict:
     """Return which lengths get a graph of their own, or where attention heads lie that were removed."""
     if runtime == "openvino":
         return {"lengths": measurement["graphs_of_fixed_length"], "positions": encoder_facts.positions(artifact)}

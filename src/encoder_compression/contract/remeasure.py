@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.run import environment, memory
 
 IMPORTED = {"onnxruntime": ("onnxruntime",), "openvino": ("openvino",), "pytorch": ("torch", "transformers")}  # before memory is counted
@@ -20,7 +21,7 @@ IMPORTED = {"onnxruntime": ("onnxruntime",), "openvino": ("openvino",), "pytorch
 def remeasure(*, inputs: list, warmup: int, calls: int, predict: bool) -> dict:
     """Return the milliseconds of the model and of whole calls with one input, in a shuffled order, peak MB, and "predictions".
 
-    With ``predict`` there is an answer for each input, else none.
+    With ``predict`` there is an answer for each input, else none. "foreign_cpu_share" is what others took of the processor meanwhile.
     """
     predicting = importlib.import_module("predict")  # the delivery's own, as this process runs in its folder
     settings = predicting.read_settings(Path())
@@ -30,11 +31,12 @@ def remeasure(*, inputs: list, warmup: int, calls: int, predict: bool) -> dict:
     before_mb = memory.resident_mb()
     model = predicting.load_model(Path(), settings)
     memory.reset_peak()
+    load = ForeignLoad([])
     order = np.random.default_rng(0).permutation(len(inputs))
     timed = [_call(task, model, inputs[order[call % len(order)]]) for call in range(warmup + calls)][warmup:]
     measured = {"latencies_ms": [of_model for of_model, _ in timed], "end_to_end_ms": [whole for _, whole in timed]}
-    predictions = predicting.predict(inputs, task, model, settings) if predict else None
-    return measured | {"memory_mb": memory.peak_mb() - before_mb, "predictions": predictions}
+    measured |= {"foreign_cpu_share": load.share(), "memory_mb": memory.peak_mb() - before_mb}
+    return measured | {"predictions": predicting.predict(inputs, task, model, settings) if predict else None}
 
 
 def _call(task, model, each) -> tuple[float, float]:

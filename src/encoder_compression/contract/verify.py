@@ -20,6 +20,7 @@ from encoder_compression.run import environment, provenance
 from encoder_compression.run.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS, THREAD_VARIABLES
 
 LAUNCHES, WARMUP, CALLS = 3, 10, 150
+BUSY = 0.1  # of the machine's processor time, taken by others
 IN_WORDS = {"pass": "kept", "open": "open", "fail": "exceeded"}
 
 
@@ -37,7 +38,8 @@ def verify(delivery: Path, *, data: Path, text: str | None, text_pair: str | Non
     judged = clauses(fresh)
     verdict = verdict_of([clause["verdict"] for clause in judged])
     row = {"variant": certificate["delivered"]["variant"], "device": certificate["device"]["name"], "clauses": judged}
-    print(_head(fresh, Path(data)), *gate_words.lines(row), *_left_out(certificate), *_machines(certificate), sep="\n")
+    notes = [*_left_out(certificate), *_machines(certificate), *_busy(launches)]
+    print(_head(fresh, Path(data)), *gate_words.lines(row), *notes, sep="\n")
     print(f"{IN_WORDS[verdict]}: the certificate says {certificate['verdict']}")
     return STATUS[verdict]
 
@@ -101,3 +103,9 @@ def _machines(certificate: dict) -> list[str]:
     if (here["processor"], here["cores"]) == (then["processor"], then["cores"]):
         return []
     return [f"this machine is {here['processor']}, {here['cores']} cores; the certificate is of {then['processor']}, {then['cores']} cores"]
+
+
+def _busy(launches: list[dict]) -> list[str]:
+    """Return that other programs kept the machine busy, if they did."""
+    share = max(launch["foreign_cpu_share"] for launch in launches)
+    return [f"other programs took {share:.0%} of the processor: times are theirs, too; verify on a quiet machine"] if share > BUSY else []

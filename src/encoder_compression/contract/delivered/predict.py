@@ -14,7 +14,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 Batch = dict[str, np.ndarray]  # input_ids, attention_mask and token_type_ids, each int64 [inputs, length]
-SETTINGS = "settings.json"
 QUESTION_SHARE = 4  # one part in so many of a window is the most that a question takes
 MULTIPLE = 8  # of tokens, to which single inputs are padded for OpenVINO
 
@@ -30,11 +29,12 @@ class OnnxRuntime:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = settings["threads"], 1
-        options.log_severity_level = 3
+        options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = settings["threads"], 1, 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         provider = "CUDAExecutionProvider" if settings["hardware"] == "cuda" else "CPUExecutionProvider"
         self.session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=[provider])
+        if self.session.get_providers()[0] != provider:
+            raise Broken(f"onnxruntime has no {provider} here, on which the model was measured; install a build for it, and its driver")
         self.names = [node.name for node in self.session.get_inputs()]
 
     def __call__(self, batch: Batch) -> np.ndarray:
@@ -88,7 +88,8 @@ class Sentences:
 
     def check(self, text) -> None:
         """Raise ValueError where an input is no text, or no two texts."""
-        if not (_are_texts(text, 2) if self.settings["pair"] else isinstance(text, str)):
+        texts = text if self.settings["pair"] and isinstance(text, list | tuple) else [text]
+        if len(texts) != 1 + self.settings["pair"] or not all(isinstance(part, str) for part in texts):
             raise ValueError(f"an input is {'a list of two texts' if self.settings['pair'] else 'a text'}, and this is {text!r:.60}")
 
     def read(self, text: str | list[str]) -> tuple[Batch, None]:
@@ -134,7 +135,7 @@ class Questions:
 
     def check(self, asked) -> None:
         """Raise ValueError where an input is no question with a context."""
-        if not (isinstance(asked, dict) and _are_texts([asked.get("question"), asked.get("context")], 2)):
+        if not (isinstance(asked, dict) and all(isinstance(asked.get(part), str) for part in ("question", "context"))):
             raise ValueError(f'an input is {{"question": …, "context": …}}, and this is {asked!r:.60}')
 
     def read(self, asked: dict) -> tuple[Batch, tuple]:
@@ -215,7 +216,7 @@ def predict(inputs: list, task, model, settings: dict) -> list[dict]:
 
 def read_settings(folder: Path) -> dict:
     """Return settings.json; Broken where it or a file that it names is not whole."""
-    path = folder / SETTINGS
+    path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         files = settings["files"].items()
@@ -243,10 +244,6 @@ def load_model(folder: Path, settings: dict):
         return RUNTIMES[settings["runtime"]](folder / settings["folder"], settings)
     except ModuleNotFoundError as error:
         raise Broken(f"there is no module {error.name}; install what it needs: pip install --requirement requirements.txt") from error
-
-
-def _are_texts(parts, count: int) -> bool:
-    return isinstance(parts, list | tuple) and len(parts) == count and all(isinstance(part, str) for part in parts)
 
 
 def _batch(ids: list[list[int]], types: list[list[int]] | None, settings: dict) -> Batch:
