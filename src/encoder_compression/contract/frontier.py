@@ -4,6 +4,7 @@ from pathlib import Path
 
 from adjustText import adjust_text
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullLocator
 
 from encoder_compression.reporting.picture import COLORS, save
 
@@ -15,6 +16,7 @@ STYLES = {  # verdict of the gate, or source -> marker, colour, name
 }
 PANELS = {"latency_ms": "latency of one {unit}, p50 (ms, log scale)", "size_mb": "weights and graph on disk (MB, log scale)"}
 BUDGET = "budget"
+TICKS = (1, 2, 5)  # times powers of ten
 
 
 def draw(certificate: dict, path: Path) -> None:
@@ -27,8 +29,8 @@ def draw(certificate: dict, path: Path) -> None:
         _draw_limits(axes, limits.get(cost), limits.get(BUDGET))
         axes.set(xscale="log", xlabel=label.format(unit=certificate["unit"]))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
-        axes.tick_params(axis="x", which="minor", labelsize=7)
+        axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(color="0.92")
         axes.margins(0.12)
         figure.draw_without_rendering()  # names are placed in the final layout

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression.contract.candidates import SHAPE, TEACHER, Student
+from encoder_compression.contract.candidates import TEACHER, Student
 from encoder_compression.contract.clauses import Screened
 from encoder_compression.data import tasks
 from encoder_compression.reporting.rows import Row
@@ -63,11 +63,12 @@ class Results:
 
 
 def table(results: Results, chains: list[Chain], students: list[Student]) -> pd.DataFrame:
-    """Return a row for each screened chain; "predicted_ms" of a student is what its untrained shape took."""
+    """Return a row for each screened chain; "trained" are those that can be delivered, "predicted_ms" is what a student's shape took."""
     shapes = {student.chain: student.shape for student in students}
+    scouts = {chain for student in students for chain in (student.shape, student.short)}
     rows = []
     for screened in results.of_all(chains):
         shape = shapes.get(screened.chain)
         predicted = results.of(shape).latency_ms if shape and results.has(shape) else None
-        rows.append(asdict(screened) | {"trained": SHAPE not in screened.chain, "predicted_ms": predicted})
+        rows.append(asdict(screened) | {"trained": screened.chain not in scouts, "predicted_ms": predicted})
     return pd.DataFrame(rows).rename(columns={"chain": "variant"})
