@@ -62,7 +62,8 @@ def _order(gate: Path, options: dict, table: pd.DataFrame) -> list[GateRow]:
     rows = [row for row in json.loads(gate.read_text(encoding="utf-8"))["rows"] if (row["variant"], row["device"]) in possible]
     if not rows:
         raise UserError(f"contract.device: no variant was measured on {options['device']['name']}; name another device")
-    return winner.rank(rows, dict(zip(table["variant"], table["latency_ms_p50"], strict=True)))
+    latency_ms = dict(zip(table["variant"], table["latency_ms_p50"], strict=True))
+    return winner.rank(rows, latency_ms, baseline=options["baseline"]["variant"])
 
 
 def _delivered_row(variant: str, options: dict, summary: pd.DataFrame) -> dict:

@@ -1,4 +1,4 @@
-"""Which row of a release gate is delivered: the fastest whose figures keep the contract, else the one that comes nearest to it."""
+"""Which row of a release gate is delivered: one that keeps the contract, else the one that comes nearest to it."""
 
 import math
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, Clause,
 LEAST_SCALE = 0.01  # what an excess is counted in where the limit is 0: a point of the score
 
 
-def rank(rows: Iterable[GateRow], latency_ms: dict[str, float]) -> list[GateRow]:
-    """Return the rows, the one to deliver first: those whose figures are within all limits, then other open ones, then those that fail.
+def rank(rows: Iterable[GateRow], latency_ms: dict[str, float], *, baseline: str) -> list[GateRow]:
+    """Return the rows, the one to deliver first; ``latency_ms`` is the median of single calls by variant.
 
-    They go by ``latency_ms``, the median of single calls by variant: a search chose on validation which rows are here, and a slower row
-    is no better for a bound that more test examples would settle. Rows that fail go by the largest relative excess over a limit.
+    First come the rows whose own figures are within all limits: those that pass, those that the bounds leave open, and last the variant
+    that is the ``baseline``, which a contract is to replace. Then come other open rows, then those that fail, the nearest miss first.
     """
-    return sorted(rows, key=lambda row: (row["verdict"] == FAIL, _miss(row), latency_ms[row["variant"]]))
+    return sorted(rows, key=lambda row: _place(row, baseline) + (latency_ms[row["variant"]],))
 
 
 def excess(clause: Clause) -> float:
@@ -41,7 +41,8 @@ def _nearest(name: str, rows: list[GateRow]) -> dict:
     return {"clause": name, "variant": variant, "value": value, "excess": beyond if math.isfinite(beyond) else None}
 
 
-def _miss(row: GateRow) -> float:
-    """Return the largest excess of a row that fails, and of an open one whether its figures are within all limits: 0, else 1."""
+def _place(row: GateRow, baseline: str) -> tuple:
+    """Return what rows are ordered by before their speed."""
     largest = max(map(excess, row["clauses"]))
-    return {PASS: 0.0, OPEN: float(largest > 0), FAIL: largest}[row["verdict"]]
+    beyond = {PASS: 0.0, OPEN: float(largest > 0), FAIL: largest}[row["verdict"]]
+    return row["verdict"] == FAIL, beyond, row["variant"] == baseline, row["verdict"] != PASS
