@@ -34,7 +34,7 @@ from encoder_compression.techniques.quantize import quantize
 from encoder_compression.training.train import Goal
 from own_experiments import TINY, load_options
 from recorded_options import Recorded
-from saved_rows import CHOSEN, GATE, Rooted, SavedStudy
+from saved_rows import CHOSEN, COSTS, GATE, Rooted, SavedStudy
 
 ONE_STEP = {"training": {"steps": 1, "batch_size": 8}, "gate": 0}
 TAUGHT = {"loss": {"hard": 0.2, "soft": 0.5, "hidden": 0.2, "relation": 0.1}} | ONE_STEP
@@ -323,5 +323,5 @@ class Laboratory:
         saved.study = Rooted("mine", Recorded(saved.study.options, reads, ()))
         for variant, device in saved.groups:
             saved.save(variant, device, **CHOSEN)
-        saved.summarize(gate=0.5, release_gate=GATE)
+        saved.summarize(gate=0.5, release_gate=GATE | COSTS)
         self.reads |= {place for place in reads if place[0] not in TECHNIQUES}

@@ -57,6 +57,7 @@ GATE = {
     "calibration_error": {"at_most": 0.2},
     "agreement": {"at_least": 0.9},
 }
+COSTS = {"latency_ms": {"at_most": 12}, "size_mb": {"at_most": 5}, "memory_mb": {"at_most": 50}}
 CHOSEN = {"recall_threshold": {"label": "good", "false_positive_rate": 0.1, "log_odds": 0.25}}
 
 CURVE = [  # of two epochs of three steps, the first of which was kept

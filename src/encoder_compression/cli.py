@@ -45,7 +45,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_compress(commands: argparse._SubParsersAction) -> None:
     """Add the command that makes a study of a table and answers from it."""
-    command = _add(commands, "compress", _compress, "compress a model for a table of texts and labels, and say which form to take")
+    command = _add(
+        commands,
+        "compress",
+        _compress,
+        "find the form of a model that keeps a contract for a table of texts: exit 0 kept, 3 open, 4 exceeded",
+    )
     command.add_argument("data", metavar="DATA", help="a .csv, .tsv, .txt, .json, .jsonl or .parquet file")
     command.add_argument("--text", metavar="COLUMN", help="the column of the texts, where another one was taken")
     command.add_argument("--text-pair", metavar="COLUMN", help="the column of second texts, for a task about two")
@@ -55,6 +60,10 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
         "--model", metavar="MODEL", help="a folder, or a name on the hub: org/name or org/name@revision; fine-tuned or not"
     )
     command.add_argument("--lose", type=float, default=1.0, metavar="POINTS", help="points of the score that may be lost (1.0)")
+    command.add_argument("--latency-ms", type=float, metavar="MS", help="the longest median call with one text")
+    command.add_argument("--size-mb", type=float, metavar="MB", help="the largest files")
+    command.add_argument("--memory-mb", type=float, metavar="MB", help="the most memory of the running model, above its runtime's")
+    command.add_argument("--minutes", type=float, metavar="MINUTES", help="how long all of it may take (as long as it needs)")
     command.add_argument("--device", default="cpu-onnxruntime", metavar="DEVICE", help="where the model is to run (cpu-onnxruntime)")
     command.add_argument("--name", metavar="NAME", help="name of the experiment (that of the file)")
     command.add_argument("--cores", default="all", metavar="NUMBER", help="processor cores that the run may take (all)")

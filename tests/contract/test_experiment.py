@@ -6,10 +6,12 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from encoder_compression.contract import candidates, experiment
+from encoder_compression.contract import experiment
+from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.experiment import Wishes
 from encoder_compression.contract.look import look
 from encoder_compression.errors import UserError
+from encoder_compression.study.chain import Chain
 
 NOTHING = {"text": None, "text_pair": None, "label": None, "task": None}
 
@@ -45,39 +47,29 @@ def test_what_is_neither_is_one_line(model):
 
 
 def test_the_device_stands_beside_plain_pytorch_on_the_same_hardware(seen):
-    options = experiment.beginning(seen, {}, Wishes(points=0.5, device="cpu-onnxruntime"))
+    options = experiment.beginning(seen, {}, Wishes(Clauses(points=0.5), device="cpu-onnxruntime", minutes=None))
     assert list(options["devices"]) == ["cpu-pytorch", "cpu-onnxruntime"]
     assert options["budget"] == {"points": 0.5}
     assert options["dataset"]["columns"] == {"text": "words", "label": "mood"}
-    alone = experiment.beginning(seen, {}, Wishes(points=1, device="cpu-pytorch"))
+    alone = experiment.beginning(seen, {}, Wishes(Clauses(points=1), device="cpu-pytorch", minutes=None))
     assert list(alone["devices"]) == ["cpu-pytorch"]
     with pytest.raises(UserError, match="--device cpu-onx: this machine has none of that name; did you mean 'cpu-onnxruntime'"):
-        experiment.beginning(seen, {}, Wishes(points=1, device="cpu-onx"))
+        experiment.beginning(seen, {}, Wishes(Clauses(points=1), device="cpu-onx", minutes=None))
 
 
-@pytest.mark.parametrize(("depth", "kept"), [(12, [6, 4]), (6, [3, 2]), (4, [2, 1]), (3, [1]), (2, [1]), (1, [])])
-def test_students_keep_half_and_a_third_of_the_layers(depth, kept):
-    assert candidates.students(depth) == kept
+def test_clauses_of_cost_are_those_of_the_gate_and_the_file_names_the_device_that_the_contract_is_for(seen):
+    clauses = Clauses(points=1, latency_ms=3, memory_mb=200)
+    options = experiment.beginning(seen, {}, Wishes(clauses, device="cpu-onnxruntime", minutes=60))
+    assert options["gate"] == {"latency_ms": {"at_most": 3}, "memory_mb": {"at_most": 200}}
+    assert options["contract"] == {"device": "cpu-onnxruntime"}
 
 
-@pytest.mark.parametrize("runtime", ["pytorch", "onnxruntime", "openvino"])
-@pytest.mark.parametrize("depth", [1, 2, 6, 12])
-@pytest.mark.parametrize("vocabulary", [None, 500])
-def test_every_step_of_a_chain_is_configured_and_every_configured_step_is_used(runtime, depth, vocabulary):
-    sections = candidates.steps(depth, runtime=runtime, vocabulary=vocabulary, training={"epochs": 3, "learning_rate": 1e-4})
-    configured = {step for section in sections.values() for step in section}
-    chains = candidates.chains(depth, runtime=runtime, has_words=vocabulary is not None, can_shrink=True)
-    used = {step for chain in chains for step in chain.steps} - {"teacher"}
-    assert used == configured
-    assert len(set(chains)) == len(chains)
-
-
-def test_heads_that_cannot_be_cut_stay():
-    chains = candidates.chains(12, runtime="onnxruntime", has_words=True, can_shrink=False)
-    assert chains == [
-        "teacher", "teacher+int8", "teacher+words+int8", "teacher+layers6+int8", "teacher+layers6+words+int8", "teacher+layers4+int8",
-        "teacher+layers4+words+int8",
-    ]  # fmt: skip
+def test_finalists_run_on_the_device_alone_and_the_teacher_beside_them_on_both():
+    options = {"devices": {"cpu-pytorch": {"runtime": "pytorch"}, "cpu-openvino": {"runtime": "openvino"}}}
+    finalists = [Chain("teacher+words+openvino8"), Chain("teacher")]
+    chosen = experiment.with_finalists(options, finalists, device="cpu-openvino")
+    assert chosen["variants"] == ["teacher", "teacher+words+openvino8"]
+    assert chosen["runtimes"] == {"teacher+words+openvino8": ["openvino"]}
 
 
 def test_the_file_holds_the_options_and_the_command(tmp_path):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import load_tiny
+from conftest import ROOT, load_study, load_tiny
 from encoder_compression.errors import UserError
 from encoder_compression.study.targets import check_target, steps_pattern
 
@@ -49,6 +49,15 @@ def test_a_variant_that_no_device_can_run_is_refused(tiny):
     only_pytorch = {name: device for name, device in tiny.options["devices"].items() if device["runtime"] == "pytorch"}
     with pytest.raises(UserError, match="no device can run"):
         load_tiny(devices=only_pytorch)
+
+
+def test_a_variant_in_4_bits_of_bitsandbytes_is_refused_where_the_device_compiles(tiny):
+    devices = {name: tiny.options["devices"]["cpu-pytorch"] | more for name, more in (("eager", {}), ("fast", {"compile": True}))}
+    changes = {"devices": devices, "profile": [], "compare": []}
+    with pytest.raises(UserError, match="'teacher\\+nf4' cannot be compiled, and 'fast' compiles; take the device or the variant out"):
+        load_study(ROOT, "tiny-distilbert-sst2", **changes, variants=["teacher", "teacher+nf4"])
+    study = load_study(ROOT, "tiny-distilbert-sst2", **changes, variants=["teacher", "teacher+torch8"])
+    assert ("teacher+torch8", 1, "fast") in study.rows()
 
 
 def test_a_variant_runs_in_the_runtimes_that_it_names_and_the_others_everywhere():

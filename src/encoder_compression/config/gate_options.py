@@ -1,4 +1,4 @@
-"""What no schema can say of the section ``gate``: clauses that the task has no figures for, and classes that there are not."""
+"""What no schema can say of ``gate`` and ``contract``: clauses that the task has no figures for, classes and devices that there are not."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,10 @@ NEEDS = {
 
 
 def find_mistakes(options: dict) -> Iterator[Mistake]:
-    """Yield where clauses of the release gate do not fit the task or its classes."""
+    """Yield where clauses of the release gate do not fit the task or its classes, and a contract for a device that is not measured."""
+    device = options.get("contract", {}).get("device")
+    if device and device not in options["devices"]:
+        yield Mistake(("contract", "device"), f"'devices' has no '{device}'{nearest(device, options['devices'])}")
     gate = options.get("gate", {})
     for name, (tasks, lack) in NEEDS.items():
         if name in gate and options["task"] not in tasks:

@@ -1,42 +1,105 @@
-"""The chains that a contract chooses from: fewer heads and neurons, fewer layers, a smaller vocabulary, 8 bits."""
+"""The chains that a search chooses from: fewer heads and neurons, fewer layers, a smaller vocabulary, 8 bits, no attention at all."""
+
+from dataclasses import dataclass
 
 from encoder_compression.study.chain import Chain
 
 TEACHER = "teacher"
+STATIC = "static64"
 OF_RUNTIME = {"pytorch": None, "onnxruntime": "int8", "openvino": "openvino8"}  # the step that puts weights into 8 bits
 QUANTIZE = {"int8": {}, "openvino8": {"method": "openvino"}}
+SHARES = (30, 50)  # percent of the multiplications in attention and feed-forward layers that are cut
+SHAPE, SHORT = "_shape", "_short"  # a step's name with it: the step trained not at all, or for one epoch
 
 
-def students(depth: int) -> list[int]:
-    """Return the numbers of layers that students of a teacher of ``depth`` layers keep: half and a third of them."""
-    return sorted({keep for keep in (depth // 2, depth // 3) if 0 < keep < depth}, reverse=True)
+@dataclass(frozen=True)
+class Student:
+    """A chain to train, and two that tell of it before: ``shape`` has its size and speed, ``short`` trains for one epoch."""
+
+    chain: Chain
+    shape: Chain
+    short: Chain
 
 
-def chains(depth: int, *, runtime: str, has_words: bool, can_shrink: bool) -> list[Chain]:
-    """Return the chains for a runtime, those that give up least first; the baseline is the first one.
+@dataclass(frozen=True)
+class Space:
+    """The chains that an encoder and a data set allow on a runtime.
 
-    ``can_shrink`` says whether heads and neurons of the encoder can be cut.
+    ``vocabulary`` is what the training texts need, None where all is kept; ``training`` is how the teacher is trained, or would be.
     """
-    quantized, words = [OF_RUNTIME[runtime]] if OF_RUNTIME[runtime] else [], ["words"] if has_words else []
-    widths = [["width30"], ["width50"], words, ["width50", *words]] if can_shrink else [words]
-    narrower = ["narrower30", *words] if can_shrink else words
-    cuts = [[], *widths, *([f"layers{keep}", *behind] for keep in students(depth) for behind in ([], narrower))]
-    return list(dict.fromkeys([Chain(TEACHER), *(Chain.of([TEACHER, *cut, *quantized]) for cut in cuts)]))
 
+    depth: int
+    runtime: str
+    vocabulary: int | None
+    can_shrink: bool
+    can_be_static: bool
+    training: dict
 
-def steps(depth: int, *, runtime: str, vocabulary: int | None, training: dict) -> dict[str, dict]:
-    """Return the sections of an experiment with the steps of `chains`, by technique; ``vocabulary`` is that of ``words``, if it has it.
+    @property
+    def epochs(self) -> int:
+        """How long students train: twice as long as the teacher."""
+        return 2 * self.training["epochs"]
 
-    What is cut out of the whole teacher is fitted by least squares, without training; a student trains twice as long as its teacher.
-    """
-    untaught = {"control": False, "gate": 0}
-    untrained = untaught | {"training": {"epochs": 0}}
-    longer = untaught | {"training": training | {"epochs": 2 * training["epochs"]}}
-    quantized, kept = OF_RUNTIME[runtime], students(depth)
-    narrower = {"narrower30": {"remove": 0.3, **untaught, "training": training | {"epochs": 1}}} if kept else {}
-    return {
-        "distill": {f"layers{keep}": {"layers": "spread", "keep": keep, **longer} for keep in kept},
-        "shrink": {f"width{share}": {"remove": share / 100, **untrained} for share in (30, 50)} | narrower,
-        "trim": {"words": {"vocabulary": vocabulary}} if vocabulary else {},
-        "quantize": {quantized: QUANTIZE[quantized]} if quantized else {},
-    }
+    @property
+    def quantized(self) -> list[str]:
+        """The step into 8 bits, if the runtime has one."""
+        return [OF_RUNTIME[self.runtime]] if OF_RUNTIME[self.runtime] else []
+
+    @property
+    def words(self) -> list[str]:
+        """The step that cuts the vocabulary, if that saves anything."""
+        return ["words"] if self.vocabulary else []
+
+    @property
+    def depths(self) -> list[int]:
+        """The numbers of layers that students keep: two thirds, half and a third of the teacher's."""
+        return sorted({keep for keep in (2 * self.depth // 3, self.depth // 2, self.depth // 3) if 0 < keep < self.depth}, reverse=True)
+
+    def whole(self) -> list[Chain]:
+        """Return the teacher, and the teacher in 8 bits."""
+        return list(dict.fromkeys([Chain(TEACHER), Chain.of([TEACHER, *self.quantized])]))
+
+    def untrained(self) -> list[Chain]:
+        """Return chains that need no training or next to none: cuts of the teacher that are fitted by least squares, and the floor."""
+        widths = [[f"width{share}"] for share in SHARES] if self.can_shrink else []
+        cuts = [self.words, *(cut for width in widths for cut in (width, [*width, *self.words]))]
+        static = [[STATIC, *self.words]] if self.can_be_static else []
+        chains = [Chain.of([TEACHER, *cut, *self.quantized]) for cut in [*cuts, *static] if cut]
+        return list(dict.fromkeys(chains))
+
+    def students(self) -> list[Student]:
+        """Return the students, those of most layers and most heads first."""
+        narrower = [[], *([f"narrower{share}"] for share in SHARES)] if self.can_shrink else [[]]
+        return [self._student(f"layers{keep}", width) for keep in self.depths for width in narrower]
+
+    def _student(self, layers: str, width: list[str]) -> Student:
+        behind = [*self.words, *self.quantized]
+        return Student(
+            chain=Chain.of([TEACHER, layers, *width, *behind]),
+            shape=Chain.of([TEACHER, layers + SHAPE, *(step + SHAPE for step in width), *behind]),
+            short=Chain.of([TEACHER, layers + SHORT, *behind]),
+        )
+
+    def steps(self) -> dict[str, dict]:
+        """Return the sections of an experiment with the steps of all chains, by technique.
+
+        A student trains for one epoch more after heads and neurons are cut.
+        """
+        untaught = {"control": False, "gate": 0}
+        trained = {epochs: untaught | {"training": self.training | {"epochs": epochs}} for epochs in (0, 1, self.epochs)}
+        epochs_of = {"": self.epochs, SHORT: 1, SHAPE: 0}
+        distill = {
+            f"layers{keep}{end}": {"layers": "spread", "keep": keep, **trained[epochs]}
+            for end, epochs in epochs_of.items()
+            for keep in self.depths
+        }
+        widths = {"width": 0, "narrower": 1} if self.can_shrink else {}
+        shrink = {f"{name}{share}": {"remove": share / 100, **trained[epochs]} for name, epochs in widths.items() for share in SHARES}
+        shapes = {f"{name}{SHAPE}": options | trained[0] for name, options in shrink.items() if name.startswith("narrower")}
+        return {
+            "distill": distill,
+            "shrink": shrink | shapes,
+            "static": {STATIC: untaught} if self.can_be_static else {},
+            "trim": {"words": {"vocabulary": self.vocabulary}} if self.vocabulary else {},
+            "quantize": {step: QUANTIZE[step] for step in self.quantized},
+        }

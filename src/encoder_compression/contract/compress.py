@@ -1,23 +1,27 @@
-"""From a table and a wish to the answer: look at the table, write an experiment, run it, say which model keeps the wish."""
+"""From a table and a contract to a model: look at the table, write an experiment, search, measure what was found, say how it stands."""
 
 import re
 import shlex
-import subprocess
-import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from encoder_compression.config import yaml_files
-from encoder_compression.contract import experiment
-from encoder_compression.contract.candidates import TEACHER
+from encoder_compression.contract import experiment, runner
+from encoder_compression.contract.candidates import TEACHER, Space
+from encoder_compression.contract.clauses import Clauses
+from encoder_compression.contract.clock import Clock
 from encoder_compression.contract.experiment import Wishes
 from encoder_compression.contract.look import look
+from encoder_compression.contract.screened import Results
+from encoder_compression.contract.search import Search
 from encoder_compression.errors import UserError
 from encoder_compression.planning.plan import print_plan
-from encoder_compression.run import provenance
+from encoder_compression.reporting import gate_check
 
 CONFIG = Path("config")
+INTERRUPTED = 130  # as shells say it of Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,27 @@ class Order:
         return CONFIG / "experiments" / f"{self.name}.yaml"
 
     @property
+    def results(self) -> Path:
+        """The folder of its results."""
+        return Path("results") / self.name
+
+    @property
+    def log(self) -> Path:
+        """The log of all that Snakemake says."""
+        return Path("logs") / self.name / "compress.log"
+
+    @property
     def experiment(self) -> list[str]:
         """The arguments of Snakemake that name the experiment."""
         return ["--config", f"experiments=[{self.name}]"]
 
     @property
     def command(self) -> str:
-        """The command that makes this experiment, whatever runs it."""
+        """The command that makes this experiment, whatever runs it and however long."""
         named = {f"--{key.replace('_', '-')}": value for key, value in {**self.columns, "model": self.model}.items() if value}
-        wishes = {"--lose": f"{self.wishes.points:g}", "--device": self.wishes.device, "--name": self.name}
+        clauses = self.wishes.clauses
+        limits = {f"--{key.replace('_', '-')}": f"{limit:g}" for key, limit in clauses.costs.items()}
+        wishes = {"--lose": f"{clauses.points:g}", **limits, "--device": self.wishes.device, "--name": self.name}
         options = (part for pair in (named | wishes).items() for part in pair)
         return shlex.join(["encoder-compression", "compress", str(self.data), *options])
 
@@ -54,11 +70,12 @@ class Order:
 def order_of(options: Namespace) -> Order:
     """Return the order that parsed options of the command line make."""
     data = Path(options.data)
+    clauses = Clauses(points=options.lose, latency_ms=options.latency_ms, size_mb=options.size_mb, memory_mb=options.memory_mb)
     return Order(
         data=data,
         columns={name: getattr(options, name) for name in ("text", "text_pair", "label", "task")},
         model=options.model,
-        wishes=Wishes(points=options.lose, device=options.device),
+        wishes=Wishes(clauses=clauses, device=options.device, minutes=options.minutes),
         name=options.name or re.sub(r"\W+", "_", data.stem),
         run=["--profile", options.profile] if options.profile else ["--cores", options.cores],
         dry_run=options.dry_run,
@@ -66,30 +83,51 @@ def order_of(options: Namespace) -> Order:
 
 
 def compress(order: Order) -> int:
-    """Write the experiment and run it; print the answer, or with ``dry_run`` what it would cost. Returns Snakemake's exit status.
+    """Write the experiment, search and measure what was found; print how it keeps the contract, or with ``dry_run`` what it would cost.
 
-    An order that was begun goes on where it stopped. UserError where the table cannot make a study, or where the file of that name
-    comes from elsewhere.
+    Returns the exit status of `gate_check.STATUS`, or that of an interrupted program. An order that was begun goes on where it stopped.
+    UserError where the table cannot make a study, where the file of that name comes from elsewhere, or where nothing keeps the contract.
     """
     if not CONFIG.is_dir():
         raise UserError("there is no folder config/ here; run this in the folder of the workflow, where its Snakefile is")
+    clock = Clock(order.wishes.minutes, order.results / "search.json")
+    try:
+        return _compress(order, clock)
+    except KeyboardInterrupt:
+        print(f"stopped; what is made stays, and the same command goes on: {order.command}")
+        return INTERRUPTED
+    finally:
+        clock.save()
+
+
+def _compress(order: Order, clock: Clock) -> int:
+    say = _sayer(clock)
     if not order.file.exists():
         _begin(order)
     elif not order.file.read_text(encoding="utf-8").startswith(f"# {order.command}\n"):
         raise UserError(f"{order.file} was not written by this command; take another --name, or delete the file")
+    base, dataset = order.results / "base", order.results / "dataset"
+    _make(order, [str(base), str(dataset)])
     options = yaml_files.read(order.file)
-    if options.get("finetune") == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
-        status = _snakemake(order, f"results/{order.name}/base", f"results/{order.name}/dataset")
-        if status:
-            return status
-        _complete(order, options)
-    if order.dry_run:
-        print_plan([*order.run, *order.experiment])
-        return 0
-    status = _snakemake(order)
-    if status == 0:
-        print("\n".join(_answers(order.name)))
-    return status
+    space = experiment.space_of(options, base=base, dataset=dataset, device=order.wishes.device)
+    if options["finetune"] == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
+        options = _complete(order, options, space)
+    if options["variants"] == [TEACHER]:
+        search = _search(order, options, space, clock, say)
+        if order.dry_run:
+            print_plan([*map(search.results.target, search.all_chains), *order.run, *order.experiment])
+            return 0
+        finalists = search.finalists()
+        experiment.write(
+            experiment.with_finalists(options, [each.chain for each in finalists], device=order.wishes.device), order.file, order.command
+        )
+    say("measuring on the test split: the teacher and the two best")
+    _make(order, [])
+    return _answer(order)
+
+
+def _sayer(clock: Clock) -> Callable[[str], None]:
+    return lambda line: print(clock, line, flush=True)
 
 
 def _begin(order: Order) -> None:
@@ -101,21 +139,36 @@ def _begin(order: Order) -> None:
     print(f"{order.file}: the experiment, to be read and edited")
 
 
-def _complete(order: Order, options: dict) -> None:
-    """Give the experiment the steps that its encoder and data set allow."""
-    folder = Path("results") / order.name
-    options = experiment.whole(options, base=folder / "base", dataset=folder / "dataset", device=order.wishes.device)
+def _complete(order: Order, options: dict, space: Space) -> dict:
+    """Give the experiment the steps that its encoder and data set allow; returns its options."""
+    tuned = experiment.has_fitting_head(order.results / "base", order.results / "dataset")
+    options = experiment.with_steps(options, space, tuned=tuned)
     experiment.write(options, order.file, order.command)
-    tuned = options["finetune"][TEACHER]["training"]["epochs"] == 0
     print("the model has a head for these classes and is the teacher as it is" if tuned else "the encoder is fine-tuned first")
+    return options
 
 
-def _snakemake(order: Order, *targets: str) -> int:
-    return subprocess.run([sys.executable, "-m", "snakemake", *targets, *order.run, *order.experiment]).returncode
+def _search(order: Order, options: dict, space: Space, clock: Clock, say: Callable[[str], None]) -> Search:
+    """Return the search that the file of the experiment asks for, with its devices and its steps."""
+    baseline = next(name for name in options["devices"] if options["devices"][name]["runtime"] == "pytorch")
+    results = Results(order.name, device=order.wishes.device, baseline=baseline)
+
+    def run(targets: list[str], seconds: float | None, poll: Callable[[], None]) -> list[str]:
+        return runner.run([*targets, "--keep-going", *order.run, *order.experiment], log=order.log, seconds=seconds, poll=poll)
+
+    return Search(space, order.wishes.clauses, results, clock, run, say)
 
 
-def _answers(name: str) -> list[str]:
-    """Return the answers of the report, two lines for each device, and where it lies."""
-    answers = provenance.read_facts(Path("results") / name)["answers"]
-    lines = [f"{which} on {answer['device']}: {answer[which]['text']}" for answer in answers for which in ("smallest", "fastest")]
-    return [*lines, f"the whole report: results/{name}/report.html"]
+def _make(order: Order, targets: list[str]) -> None:
+    """Make targets, or all that the experiment asks for; raises UserError with what went wrong."""
+    mistakes = runner.run([*targets, *order.run, *order.experiment], log=order.log, seconds=None, poll=lambda: None)
+    if mistakes:
+        raise UserError(mistakes[0].removeprefix("Error: "))
+
+
+def _answer(order: Order) -> int:
+    """Print how what was measured keeps the contract and where the report is; returns the status of the best variant."""
+    _, *variants = yaml_files.read(order.file)["variants"]
+    status = min(gate_check.check(order.name, variant=variant, device=order.wishes.device) for variant in variants)
+    print(f"the whole report: {order.results}/report.html")
+    return status

@@ -10,11 +10,14 @@ from pyarrow import parquet
 from encoder_compression.config import devices, yaml_files
 from encoder_compression.config.input_length import longest_input
 from encoder_compression.contract import candidates
+from encoder_compression.contract.candidates import Space
+from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.look import Look
 from encoder_compression.data import tasks
 from encoder_compression.data.tasks.labels import match
 from encoder_compression.encoders import encoder_facts
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.study.chain import Chain
 
 DEFAULT = "reviews"  # the experiment whose encoder is taken where none is named
 SMALL = 384  # hidden size up to which an encoder bears a high learning rate
@@ -37,10 +40,11 @@ class _Plain(yaml.SafeDumper):
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line asks for: how much may be lost, on which device."""
+    """What the command line asks for: how much may be lost, what it may cost, on which device, how long the search may take."""
 
-    points: float
+    clauses: Clauses
     device: str
+    minutes: float | None
 
 
 def encoder_of(model: str | None, config_folder: Path) -> dict:
@@ -72,24 +76,37 @@ def beginning(seen: Look, encoder: dict, wishes: Wishes) -> dict:
         "finetune": {candidates.TEACHER: {}},
         "variants": [candidates.TEACHER],
         "devices": {name: known[name] for name in dict.fromkeys([baseline, wishes.device])},
-        "budget": {"points": wishes.points},
+        "budget": {"points": wishes.clauses.points},
+        "gate": {name: {"at_most": limit} for name, limit in wishes.clauses.costs.items()},
+        "contract": {"device": wishes.device},
     }
 
 
-def whole(options: dict, *, base: Path, dataset: Path, device: str) -> dict:
-    """Return the options with the steps and variants that the prepared encoder and data set allow."""
-    runtime = options["devices"][device]["runtime"]
-    depth, vocabulary = encoder_facts.depth(base), _vocabulary(base, dataset)
-    small = encoder_facts.hidden_size(base) <= SMALL
-    training = {"epochs": EPOCHS, "learning_rate": RATES[small]}
-    steps = candidates.steps(depth, runtime=runtime, vocabulary=vocabulary, training=training)
-    tuned = has_fitting_head(base, dataset)
-    chains = candidates.chains(
-        depth, runtime=runtime, has_words=bool(vocabulary), can_shrink="shrink" not in encoder_facts.architecture(base).refused
+def space_of(options: dict, *, base: Path, dataset: Path, device: str) -> Space:
+    """Return the chains that a prepared encoder and data set allow on a device."""
+    refused = encoder_facts.architecture(base).refused
+    return Space(
+        depth=encoder_facts.depth(base),
+        runtime=options["devices"][device]["runtime"],
+        vocabulary=_vocabulary(base, dataset),
+        can_shrink="shrink" not in refused,
+        can_be_static=tasks.describe(dataset)["task"] == "classification",
+        training={"epochs": EPOCHS, "learning_rate": RATES[encoder_facts.hidden_size(base) <= SMALL]},
     )
-    others = {} if runtime == "pytorch" else {str(chain): [runtime] for chain in chains if chain != candidates.TEACHER}
-    teacher = {candidates.TEACHER: {"training": {"epochs": 0} if tuned else training}}
-    return options | steps | {"finetune": teacher, "variants": list(map(str, chains)), "runtimes": others}
+
+
+def with_steps(options: dict, space: Space, *, tuned: bool) -> dict:
+    """Return the options with all steps of a search; a teacher that is ``tuned`` already trains no more."""
+    teacher = {candidates.TEACHER: {"training": {"epochs": 0} if tuned else space.training}}
+    return options | space.steps() | {"finetune": teacher}
+
+
+def with_finalists(options: dict, finalists: list[Chain], *, device: str) -> dict:
+    """Return the options with what a search chose as variants, which run on its device alone."""
+    runtime = options["devices"][device]["runtime"]
+    alone = {str(chain): [runtime] for chain in finalists if chain != candidates.TEACHER}
+    variants = dict.fromkeys([candidates.TEACHER, *map(str, finalists)])
+    return options | {"variants": list(variants), "runtimes": alone if runtime != "pytorch" else {}}
 
 
 def has_fitting_head(base: Path, dataset: Path) -> bool:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from encoder_compression.reporting.gate_clauses import CLAUSES
 from encoder_compression.reporting.gate_content import Clause, ReleaseGate, verdict_of
+from encoder_compression.reporting.gate_costs import COSTS
 from encoder_compression.reporting.summary import Table
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, against
 
@@ -17,7 +18,7 @@ def release_gate(table: Table, aggregate: pd.DataFrame, options: dict) -> Releas
     ``options`` is the section "gate" of the experiment. Two clauses need none: that a row is better than a constant prediction, by the
     rule of `standing`, and that it kept the budget.
     """
-    asked = {name: CLAUSES[name](table, options[name]) for name in CLAUSES if name in options}
+    asked = {name: figures_of(table, options[name]) for name, figures_of in (CLAUSES | COSTS).items() if name in options}
     rows = []
     for row in aggregate.to_dict("records"):
         key = row["variant"], row["device"]

@@ -10,6 +10,7 @@ NOTE = (
     "open. A row passes where all clauses are kept and fails where one is exceeded."
 )
 IN_POINTS = "budget"
+COSTS = {"latency_ms": ("p50", "ms"), "size_mb": ("size", "MB"), "memory_mb": ("memory", "MB")}  # name in a sentence, unit
 NOTHING: TextTable = {"heads": [], "rows": []}
 
 
@@ -21,6 +22,9 @@ def lines(row: GateRow) -> list[str]:
 def title(clause: Clause) -> str:
     """Return what a clause asks for: ``recall of good at 5 % false positives, at least 80 %``."""
     name = clause["clause"].replace("_", " ")
+    if clause["clause"] in COSTS:
+        cost, unit = COSTS[clause["clause"]]
+        return f"{cost}, at most {clause['at_most']:g} {unit}"
     if name == "constant":
         return f"score above the {_percent(clause['above'])} of the best constant prediction"
     if name == IN_POINTS:
@@ -49,18 +53,23 @@ def _in_words(clause: Clause) -> str:
     """Return the figure of a clause with the bound that decides: ``84.0 % (above 79.1)``."""
     if clause["value"] is None:
         return "not known, as there are too few examples"
-    form = _points if clause["clause"] == IN_POINTS else _percent
-    return f"{form(clause['value'])}{_bound(clause)}{_further(clause)}"
+    return f"{_value(clause)}{_bound(clause)}{_further(clause)}"
+
+
+def _value(clause: Clause) -> str:
+    if clause["clause"] in COSTS:
+        return f"{clause['value']:.3g} {COSTS[clause['clause']][1]}"
+    return (_points if clause["clause"] == IN_POINTS else _percent)(clause["value"])
 
 
 def _bound(clause: Clause) -> str:
     """Return the bound against the limit, with as many digits as show on which side of it: of an exceeded clause the opposite one."""
     if clause["lower_bound"] is None:
         return ""
-    least = "at_least" in clause
-    limit = 100 * clause["at_least" if least else "at_most"]
+    least, scale = "at_least" in clause, 1 if clause["clause"] in COSTS else 100
+    limit = scale * clause["at_least" if least else "at_most"]
     name = "lower_bound" if least == (clause["verdict"] != "exceeded") else "upper_bound"
-    return f" ({'above' if name == 'lower_bound' else 'below'} {beside(100 * clause[name], limit, 1)})"
+    return f" ({'above' if name == 'lower_bound' else 'below'} {beside(scale * clause[name], limit, 1)})"
 
 
 def _further(clause: Clause) -> str:

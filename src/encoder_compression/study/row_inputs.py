@@ -63,6 +63,11 @@ class Row(Step):
         return {"device": self.study.options["devices"][self.device], "options": {name: measure[name] for name in OF_SINGLE_CALLS}}
 
     @property
+    def screening_options(self) -> dict:
+        """How many calls to time on which device, and the metric of the predictions."""
+        return self.profile_options | {"options": self.profile_options["options"] | {"metric": self.study.options["metric"]}}
+
+    @property
     def structure_times_options(self) -> dict:
         """How to time structures on the device, and how to write graphs where its runtime reads them."""
         measure = self.study.options["measure"]

@@ -19,6 +19,7 @@ def find(study) -> Iterator[Mistake]:
         yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends {ends}", "variant")
     for variant in set(study.options["variants"]) - {row[0] for row in study.rows()}:
         yield _without_row(study, variant)
+    yield from _find_uncompilable(study)
     for index, group in enumerate(study.options["compare"]):
         yield from (Mistake(("compare",), message, str(index)) for message in _find_incomparable(study, group))
     if "agreement" in study.options.get("gate", {}) and all(study.partner(row[0], row[2]) is None for row in study.rows()):
@@ -61,6 +62,16 @@ def _without_row(study, variant: str) -> Mistake:
     if set(able) & set(study.runtimes(variant)):
         return Mistake(("variants",), f"no device can run '{variant}'; add one with the runtime {able[0]}", variant)
     return Mistake(("runtimes",), f"'{variant}' runs in {' and '.join(able)} alone; name that, or take the line out", variant)
+
+
+def _find_uncompilable(study) -> Iterator[Mistake]:
+    """Yield rows that torch.compile cannot follow: it takes bitsandbytes' packed 4 bits for a matrix of their shape."""
+    compiled = {name for name, device in study.options["devices"].items() if device.get("compile")}
+    for variant, device in {(variant, device) for variant, _, device in study.rows() if device in compiled}:
+        options = study.step_options(variant)
+        if (options.get("method"), options.get("bits")) == ("bitsandbytes", 4):
+            remedy = "take the device or the variant out, or measure it in a study of its own"
+            yield Mistake(("variants",), f"'{variant}' cannot be compiled, and '{device}' compiles; {remedy}", variant)
 
 
 def _find_incomparable(study, group: list[str]) -> Iterator[str]:

@@ -1,0 +1,61 @@
+"""Snakemake as a part of a longer command: its lines go to a log, it ends in time, and what goes wrong is one line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 120  # for jobs to end and Snakemake to clean up
+MISTAKE = re.compile(r"^Error: .*", re.MULTILINE)
+
+
+def run(arguments: list[str], *, log: Path, seconds: float | None, poll: Callable[[], None]) -> list[str]:
+    """Run snakemake with these arguments, for so many seconds at most; returns what went wrong, in lines, and nothing where all went well.
+
+    A run that is out of time is interrupted, and no mistake: what it made stays. ``poll`` is called all the while.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    begin = log.stat().st_size if log.exists() else 0
+    with log.open("a", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments], stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            in_time = _wait(process, seconds, poll)
+        except BaseException:
+            _interrupt(process)
+            raise
+    poll()
+    if process.returncode == 0 or not in_time:
+        return []
+    told = log.read_text(encoding="utf-8")[begin:]
+    return list(dict.fromkeys(MISTAKE.findall(told))) or [f"Error: snakemake ended with status {process.returncode} (log: {log})"]
+
+
+def _wait(process: subprocess.Popen, seconds: float | None, poll: Callable[[], None]) -> bool:
+    """Return whether the process ended by itself; it is interrupted where the seconds are over."""
+    start = time.monotonic()
+    while process.poll() is None:
+        if seconds is not None and time.monotonic() - start > seconds:
+            _interrupt(process)
+            return False
+        time.sleep(POLL_SECONDS)
+        poll()
+    return True
+
+
+def _interrupt(process: subprocess.Popen) -> None:
+    """End a run with its jobs as Ctrl-C does, so that it leaves no lock and no half-made output."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
