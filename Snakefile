@@ -27,11 +27,13 @@ include: "workflow/rules/screen.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/profile.smk"
 include: "workflow/rules/summarize.smk"
+include: "workflow/rules/deliver.smk"
 
 
 rule all:
-    """Make the report, tables and plots of every experiment that the run names."""
+    """Make the report, tables and plots of every experiment that the run names, and the delivery of those with a contract."""
     default_target: True
     input:
         expand("results/{experiment}/{result}", experiment=inputs.reported, result=["report.html", "plots"]),
+        expand("results/{experiment}/delivery", experiment=inputs.delivered),
         "results/summary.csv",

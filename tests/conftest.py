@@ -53,8 +53,8 @@ def load_study(root: Path, experiment: str, **changes) -> Study:
 
 
 def load_tiny(**changes) -> Study:
-    """Return the tiny study in all runtimes, without profiles and without a release gate, with top-level sections of it changed."""
-    return load_study(ROOT, "tiny", **{"runtimes": {}, "profile": [], "gate": {}} | changes)
+    """Return the tiny study in all runtimes, without profiles, release gate and contract, with top-level sections of it changed."""
+    return load_study(ROOT, "tiny", **{"runtimes": {}, "profile": [], "gate": {}, "contract": {}} | changes)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from encoder_compression.errors import UserError
 from encoder_compression.study.study import Study
 
 TINY = yaml.safe_load((ROOT / "config" / "experiments" / "tiny.yaml").read_text(encoding="utf-8")) | {"profile": []}
-del TINY["gate"]
+del TINY["gate"], TINY["contract"]
 
 
 def load_options(folder: Path, names: list[str], shared: dict | None = None, **experiments: dict) -> dict[str, dict]:

@@ -1,4 +1,4 @@
-"""Commands beside snakemake: compress a model for a table, plan a run, check its release gate, and look after a SLURM cluster."""
+"""Commands beside snakemake: compress a model for a table, plan a run, check its gate and its delivery, look after a SLURM cluster."""
 
 import argparse
 from importlib import import_module
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(passes_on=True)
     plan.usage = "encoder-compression plan [-h] [ARGUMENT ...]"
     _add_compress(commands)
+    _add_delivery(commands)
     gate = _add(commands, "gate", _gate, "say which rows pass the release gate: exit 0 pass, 3 open, 4 fail")
     gate.add_argument("experiment", metavar="EXPERIMENT", help="whose results/EXPERIMENT/gate.json to read")
     gate.add_argument("--variant", help="rows of this variant alone")
@@ -71,6 +72,18 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--dry-run", action="store_true", help="prepare encoder and data, and say what the rest would cost")
 
 
+def _add_delivery(commands: argparse._SubParsersAction) -> None:
+    """Add the commands that look at a delivery after the fact."""
+    verify = _add(commands, "verify", _verify, "measure a delivery anew, here and on other data: exit 0 kept, 3 open, 4 exceeded")
+    verify.add_argument("delivery", metavar="DELIVERY", help="a folder delivery/ of an experiment with a contract")
+    verify.add_argument("--data", required=True, metavar="FILE", help="a table of labeled examples, written as that of the study")
+    verify.add_argument("--text", metavar="COLUMN", help="the column of the texts, where it has another name than in the study")
+    verify.add_argument("--text-pair", metavar="COLUMN", help="the column of second texts")
+    verify.add_argument("--label", metavar="COLUMN", help="the column of the labels")
+    explain = _add(commands, "explain", _explain, "say why a delivery was chosen, and what lost to it")
+    explain.add_argument("name", metavar="NAME", help="an experiment with a contract, or the folder of its delivery")
+
+
 def _add(commands: argparse._SubParsersAction, name: str, run: object, summary: str) -> argparse.ArgumentParser:
     """Add a command whose help is the line ``summary``; ``run`` is called with its options and the further arguments."""
     command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
@@ -94,6 +107,15 @@ def _plan(_: argparse.Namespace, arguments: list[str]) -> None:
 def _compress(options: argparse.Namespace, _: list[str]) -> int:
     module = _load("contract.compress")
     return module.compress(module.order_of(options))
+
+
+def _verify(options: argparse.Namespace, _: list[str]) -> int:
+    columns = {name: getattr(options, name) for name in ("text", "text_pair", "label")}
+    return _load("contract.verify").verify(options.delivery, data=options.data, **columns)
+
+
+def _explain(options: argparse.Namespace, _: list[str]) -> int:
+    return _load("contract.explain").explain(options.name)
 
 
 def _gate(options: argparse.Namespace, _: list[str]) -> int:

@@ -83,7 +83,7 @@ def test_a_short_job_has_nothing_of_training(requests, rule):
     assert requests[rule] == SHORT
 
 
-@pytest.mark.parametrize("rule", ["measure", "time_structures", "time_processes", "profile"])
+@pytest.mark.parametrize("rule", ["measure", "time_structures", "time_processes", "profile", "deliver"])
 def test_measuring_has_a_node_to_itself_and_on_a_processor_no_gpu(requests, rule):
     assert requests[rule] == MEASURING
 

@@ -21,7 +21,7 @@ UNREAD = {
     "unlabelled.files.*": "all splits that are named are read",
     "distill.soft_targets.files.*": "all splits that are named are read",
     "processes": RULES,
-    "contract.device": RULES,
+    "contract*": RULES,
     "static.unlabelled": RULES,
     "distill.start.seed": RULES,
     "encoder.variant.seed": RULES,

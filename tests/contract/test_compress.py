@@ -1,5 +1,6 @@
 """One command makes a study of a table and a model, runs it and answers; begun again it goes on."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +80,10 @@ def test_the_command_searches_measures_what_it_chose_and_says_how_that_keeps_the
     assert len(chosen["variants"]) == 3
     fastest = screened[screened["size_mb"] <= 0.5]["latency_ms"].idxmin()
     assert chosen["variants"][1] == fastest  # as the loss may be any
-    assert f"{fastest} on cpu-onnxruntime: size, at most 0.5 MB" in done.stdout
+    certificate = json.loads((tmp_path / "results/opinions/delivery/certificate.json").read_text(encoding="utf-8"))
+    assert certificate["delivered"]["variant"] in chosen["variants"]
+    assert done.returncode == compress.STATUS[certificate["verdict"]]
+    assert f"{certificate['delivered']['variant']} on cpu-onnxruntime" in done.stdout
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results/opinions").rglob("measurement.json")}
     again = run(workspace.folder, *arguments)
     assert again.returncode == done.returncode

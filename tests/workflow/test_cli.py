@@ -10,7 +10,7 @@ import pytest
 
 from conftest import COMMAND, bare_environment
 
-COMMANDS = [("plan",), ("slurm",), ("slurm", "check"), ("slurm", "clean"), ("slurm", "guard")]
+COMMANDS = [("plan",), ("verify",), ("explain",), ("slurm",), ("slurm", "check"), ("slurm", "clean"), ("slurm", "guard")]
 
 
 def call(*arguments: str, command: Path = COMMAND, **options) -> subprocess.CompletedProcess:
@@ -35,7 +35,7 @@ def test_help_works_where_no_library_is_installed(bare, arguments):
 
 
 def test_help_has_a_line_for_each_command(bare):
-    for arguments, names in (((), ["plan", "compress", "gate", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
+    for arguments, names in (((), ["plan", "compress", "verify", "explain", "gate", "slurm"]), (("slurm",), ["check", "clean", "guard"])):
         text = call(*arguments, "--help", command=bare, env=os.environ | {"COLUMNS": "80"}).stdout
         assert re.findall(r"^    (\w+) +\S.*$", text, re.MULTILINE) == names
 

@@ -38,6 +38,8 @@ def test_the_tiny_study_runs_to_its_tables_and_pictures(finished):
     pictures = {path.name for path in (finished.folder / "results/tiny/plots").iterdir()}
     names = ("quality_latency", "quality_size", "profile", "training", "training_terms")
     assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= pictures
+    certificate = json.loads((finished.folder / "results/tiny/delivery/certificate.json").read_text(encoding="utf-8"))
+    assert certificate["delivered"]["variant"] in study.options["variants"]
 
 
 def count_pairs(study: Study) -> int:
@@ -75,7 +77,7 @@ def test_the_release_gate_judges_every_row_and_its_command_ends_with_the_verdict
 
 def test_every_artifact_has_a_card_and_a_card_is_no_change_of_the_artifact(finished):
     configs = [path for name in ("config.json", "adapter_config.json") for path in (finished.folder / "results/tiny").rglob(name)]
-    folders = {path.parent for path in configs if path.parent.name != "base"}
+    folders = {path.parent for path in configs if path.parent.name != "base" and path.parts[-3] != "delivery"}
     assert {str(folder.relative_to(finished.folder)) for folder in folders} == {made["folder"] for made in finished.study().artifacts()}
     for folder in folders:
         before = provenance.fingerprint(folder)
@@ -160,35 +162,36 @@ INT8_ROW = "teacher+words100+int8"
             "config/config.yaml",
             "int8: {}",
             "int8: {per_channel: false}",
-            {"summarize", "plot", "collect_summaries", f"quantize {INT8_ROW}", f"measure {INT8_ROW}"},
+            {"summarize", "plot", "deliver", "collect_summaries", f"quantize {INT8_ROW}", f"measure {INT8_ROW}"},
         ),
         (
             TINY,
             "magnitude60: {sparsity: 0.6",
             "magnitude60: {sparsity: 0.5",
-            {"summarize", "plot", "collect_summaries"} | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
+            {"summarize", "plot", "deliver", "collect_summaries"}
+            | {f"{rule} teacher+magnitude60" for rule in ("prune", "compress", "measure")},
         ),
         (
             TINY,
             "files: {train: tests/data/tiny_more.csv}",
             "files: {train: tests/data/tiny_more.csv, test: tests/data/tiny.csv}",
-            {"summarize", "plot", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
+            {"summarize", "plot", "deliver", "collect_summaries", "prepare_unlabelled", "predict_unlabelled_targets teacher"}
             | {f"{rule} teacher+even1" for rule in ("distill", "measure")}
             | {f"{rule} teacher+even1-control" for rule in ("distill", "measure")},
         ),
-        (TINY, "  - teacher+int4\n", "", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "  - teacher+int4\n", "", {"summarize", "plot", "deliver", "collect_summaries"}),
         (
             TINY,
             "measure: {calls: 20",
             "measure: {calls: 30",
-            {"summarize", "plot", "collect_summaries", "measure", "profile teacher", "profile teacher+mixed"},
+            {"summarize", "plot", "deliver", "collect_summaries", "measure", "profile teacher", "profile teacher+mixed"},
         ),
-        (TINY, "metric: {at_least: 0.5}", "metric: {at_least: 0.6}", {"summarize", "plot", "collect_summaries"}),
+        (TINY, "metric: {at_least: 0.5}", "metric: {at_least: 0.6}", {"summarize", "plot", "deliver", "collect_summaries"}),
         (
             TINY,
             "profile: [teacher, teacher+mixed]",
             "profile: [teacher, teacher+int4]",
-            {"summarize", "plot", "collect_summaries", "profile teacher+int4"},
+            {"summarize", "plot", "deliver", "collect_summaries", "profile teacher+int4"},
         ),
     ],
     ids=[

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from scipy import stats
+
+from encoder_compression.statistics.intervals import ALPHA
 from encoder_compression.study.chain import Chain
 
 MARGIN = 0.95  # of a limit that a cost must stay below to be safe: another start of the program may take a little longer
@@ -18,6 +21,11 @@ class Screened:
     latency_ms: float
     size_mb: float
     memory_mb: float
+
+    @property
+    def cautious_change(self) -> float:
+        """The change less its standard error: the best of many is partly lucky (the one-standard-error rule; Breiman et al. 1984)."""
+        return self.change - (self.change - self.change_above) / float(stats.norm.ppf(1 - ALPHA))
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class Clauses:
         return all(getattr(screened, name) <= margin * limit for name, limit in self.costs.items())
 
     def keeps(self, screened: Screened) -> bool:
-        """Say whether a chain affords all costs and loses no more than it may, as validation says it."""
-        return self.affords(screened) and -100 * screened.change <= self.points
+        """Say whether a chain affords all costs and loses, with a standard error added, no more than it may."""
+        return self.affords(screened) and -100 * screened.cautious_change <= self.points
 
     def surely_keeps(self, screened: Screened) -> bool:
         """Say the same with a margin: of costs, and by the one-sided 95 % bound of the loss."""
@@ -50,7 +58,7 @@ class Clauses:
     def excess(self, screened: Screened) -> float:
         """Return how far a chain is beyond the limit that it misses most, as a share of that limit; of a loss in points beyond."""
         costs = [getattr(screened, name) / limit - 1 for name, limit in self.costs.items()]
-        return max([*costs, -100 * screened.change - self.points])
+        return max([*costs, -100 * screened.cautious_change - self.points])
 
 
 def finalists(screened: list[Screened], clauses: Clauses) -> list[Screened]:

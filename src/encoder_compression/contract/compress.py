@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ from encoder_compression.contract.candidates import TEACHER, Space
 from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.clock import Clock
 from encoder_compression.contract.experiment import Wishes
+from encoder_compression.contract.explain import explain
 from encoder_compression.contract.look import look
 from encoder_compression.contract.screened import Results
 from encoder_compression.contract.search import Search
+from encoder_compression.contract.verify import read_certificate
 from encoder_compression.errors import UserError
 from encoder_compression.planning.plan import print_plan
-from encoder_compression.reporting import gate_check
 
 CONFIG = Path("config")
 INTERRUPTED = 130  # as shells say it of Ctrl-C
+STATUS = {"kept": 0, "open": 3, "exceeded": 4}
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,13 @@ def order_of(options: Namespace) -> Order:
 def compress(order: Order) -> int:
     """Write the experiment, search and measure what was found; print how it keeps the contract, or with ``dry_run`` what it would cost.
 
-    Returns the exit status of `gate_check.STATUS`, or that of an interrupted program. An order that was begun goes on where it stopped.
+    Returns the `STATUS` of what is delivered, or that of an interrupted program. An order that was begun goes on where it stopped.
     UserError where the table cannot make a study, where the file of that name comes from elsewhere, or where nothing keeps the contract.
     """
     if not CONFIG.is_dir():
         raise UserError("there is no folder config/ here; run this in the folder of the workflow, where its Snakefile is")
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # Snakemake runs in a session of its own, and would go on alone
+        signal.signal(ending, signal.default_int_handler)
     clock = Clock(order.wishes.minutes, order.results / "search.json")
     try:
         return _compress(order, clock)
@@ -167,8 +172,7 @@ def _make(order: Order, targets: list[str]) -> None:
 
 
 def _answer(order: Order) -> int:
-    """Print how what was measured keeps the contract and where the report is; returns the status of the best variant."""
-    _, *variants = yaml_files.read(order.file)["variants"]
-    status = min(gate_check.check(order.name, variant=variant, device=order.wishes.device) for variant in variants)
-    print(f"the whole report: {order.results}/report.html")
-    return status
+    """Print what is delivered and why, and where it lies; returns the status of its verdict."""
+    explain(order.name)
+    print(f"the delivery: {order.results}/delivery, the whole report: {order.results}/report.html")
+    return STATUS[read_certificate(order.results / "delivery")["verdict"]]

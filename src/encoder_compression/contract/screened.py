@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encoder_compression.contract.candidates import SHAPE, TEACHER, Student
+from encoder_compression.contract.candidates import TEACHER, Student
 from encoder_compression.contract.clauses import Screened
 from encoder_compression.data import tasks
 from encoder_compression.reporting.rows import Row
 from encoder_compression.run import provenance
+from encoder_compression.statistics import ratios
 from encoder_compression.statistics.differences import Sample, means
 from encoder_compression.statistics.intervals import ALPHA
 from encoder_compression.study.chain import Chain
@@ -54,7 +55,7 @@ class Results:
         sample = Sample(np.array([score - teacher.score(metric)]), change[None], row.units)
         (mean,) = means([sample])
         costs = {"size_mb": row.measurement["size_mb"], "memory_mb": row.measurement["memory_run_mb"]}
-        latency_ms = float(np.median(row.latencies_ms))
+        latency_ms = float(np.median(row.samples(ratios.clock_of(row.measurement["device"]))))
         return Screened(chain, score, sample.mean, mean.interval(2 * ALPHA)[0], latency_ms, **costs)
 
     def _row(self, target: str) -> Row:
@@ -62,11 +63,12 @@ class Results:
 
 
 def table(results: Results, chains: list[Chain], students: list[Student]) -> pd.DataFrame:
-    """Return a row for each screened chain; "predicted_ms" of a student is what its untrained shape took."""
+    """Return a row for each screened chain; "trained" are those that can be delivered, "predicted_ms" is what a student's shape took."""
     shapes = {student.chain: student.shape for student in students}
+    scouts = {chain for student in students for chain in (student.shape, student.short)}
     rows = []
     for screened in results.of_all(chains):
         shape = shapes.get(screened.chain)
         predicted = results.of(shape).latency_ms if shape and results.has(shape) else None
-        rows.append(asdict(screened) | {"trained": SHAPE not in screened.chain, "predicted_ms": predicted})
+        rows.append(asdict(screened) | {"trained": screened.chain not in scouts, "predicted_ms": predicted})
     return pd.DataFrame(rows).rename(columns={"chain": "variant"})

@@ -28,6 +28,8 @@ def screen(*, artifact: Path, device: dict, dataset: Path, options: dict, measur
     ):
         load = ForeignLoad([subject])
         launch = take_turns([subject], options, 0, bar) | {"foreign_cpu_share": load.share()}
+        for size in options["throughput"]["batch_sizes"]:  # a measured row's memory is that of its batches, too
+            subject.ask("throughput", batch_size=size, examples=options["throughput"]["examples"])
         facts = subject.ask("facts") | contents.describe(artifact)
         parquet.write_table(pa.table(_predict(subject, dataset, options["metric"])), predictions)
         bar.update()

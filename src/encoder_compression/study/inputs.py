@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from encoder_compression.encoders.quantization_config import BLOCK
-from encoder_compression.study import teachers
+from encoder_compression.study import delivery_inputs, teachers
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -86,6 +86,21 @@ class Experiment:
         """In which numbers of processes to time which training: that of the baseline's first step."""
         first = self.study.step_options(Chain(self.study.options["baseline"]["variant"]).first)
         return {"numbers": self.study.options["processes"], "training": first["training"], "metric": self.study.options["metric"]}
+
+    @property
+    def delivery_reads(self) -> list[str]:
+        """The artifacts, measurements and data sets of the rows that may be delivered."""
+        return delivery_inputs.reads(self.study)
+
+    @property
+    def delivery_options(self) -> dict:
+        """What the delivery needs to know of the experiment."""
+        return delivery_inputs.options(self.study)
+
+    @property
+    def screening(self) -> str | list:
+        """The table of what was screened before the study, where there is one."""
+        return delivery_inputs.screening(self.study)
 
     @property
     def summary_options(self) -> dict:

@@ -64,8 +64,9 @@ class Row(Step):
 
     @property
     def screening_options(self) -> dict:
-        """How many calls to time on which device, and the metric of the predictions."""
-        return self.profile_options | {"options": self.profile_options["options"] | {"metric": self.study.options["metric"]}}
+        """How many calls to time on which device, in which batches memory is looked at, and the metric of the predictions."""
+        more = {"throughput": self.study.options["measure"]["throughput"], "metric": self.study.options["metric"]}
+        return self.profile_options | {"options": self.profile_options["options"] | more}
 
     @property
     def structure_times_options(self) -> dict:

@@ -20,6 +20,11 @@ class Inputs:
         """The experiments whose tables the run is asked for."""
         return [name for name, study in self.studies.items() if study.options["reported"]]
 
+    @property
+    def delivered(self) -> list[str]:
+        """The reported experiments that have a contract, and so a delivery."""
+        return [name for name in self.reported if self.studies[name].options.get("contract")]
+
     def section(self, name: str) -> Callable:
         """Return a function that gives a section of the experiment's options."""
         return lambda wildcards: self.studies[wildcards.experiment].options[name]

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import Mistake, UserError, nearest
+from encoder_compression.study import delivery_inputs
 from encoder_compression.study.chain import Chain, controlled
 from encoder_compression.study.forms import FORM_OF_RUNTIME
 
@@ -24,6 +26,8 @@ def find(study) -> Iterator[Mistake]:
         yield from (Mistake(("compare",), message, str(index)) for message in _find_incomparable(study, group))
     if "agreement" in study.options.get("gate", {}) and all(study.partner(row[0], row[2]) is None for row in study.rows()):
         yield Mistake(("gate", "agreement"), "the baseline is the only row and agrees with itself; add a variant, or take the clause out")
+    if study.options.get("contract"):
+        yield from _find_undeliverable(study)
     for index, variant in enumerate(study.options["profile"]):
         yield from (Mistake(("profile",), message, str(index)) for message in _find_missing_rows(study, [variant]))
 
@@ -62,6 +66,15 @@ def _without_row(study, variant: str) -> Mistake:
     if set(able) & set(study.runtimes(variant)):
         return Mistake(("variants",), f"no device can run '{variant}'; add one with the runtime {able[0]}", variant)
     return Mistake(("runtimes",), f"'{variant}' runs in {' and '.join(able)} alone; name that, or take the line out", variant)
+
+
+def _find_undeliverable(study) -> Iterator[Mistake]:
+    """Yield why nothing can be delivered for the contract."""
+    device = study.options["contract"]["device"]
+    if study.options["task"] == MASKED:
+        yield Mistake(("contract",), "a model of a corpus is an encoder for other studies and is not delivered; take the section out")
+    elif not delivery_inputs.rows(study):
+        yield Mistake(("contract", "device"), f"no variant runs on {device}; name another device, or its runtime under 'runtimes'")
 
 
 def _find_uncompilable(study) -> Iterator[Mistake]:

@@ -46,6 +46,11 @@ def processes_pattern(studies: dict[str, Study]) -> str:
     return "|".join(re.escape(name) for name, study in studies.items() if "processes" in study.options) or r"(?!)"
 
 
+def contract_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the experiments that have a contract, and so a delivery."""
+    return "|".join(re.escape(name) for name, study in studies.items() if study.options.get("contract")) or r"(?!)"
+
+
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
     match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
@@ -56,6 +61,8 @@ def check_target(target: str, studies: dict[str, Study]) -> None:
         raise UserError(f"target '{target}': experiment '{experiment}' is not in this run{nearest(experiment, studies)}")
     if re.match(r"results/[^/]+/processes/", target) and "processes" not in studies[experiment].options:
         raise UserError(f"target '{target}': the experiment names no 'processes'; give it a list such as [1, 2]")
+    if re.match(r"results/[^/]+/delivery(?:/|$)", target) and not studies[experiment].options.get("contract"):
+        raise UserError(f"target '{target}': the experiment has no 'contract'; name the device that it is for: {{device: cpu-onnxruntime}}")
     searched = re.match(r"results/[^/]+/search/([^/]+)/(?:best.json|trials.csv|search.png|search.svg)$", target)
     if searched and searched[1] not in studies[experiment].options["search"]:
         known = studies[experiment].options["search"]

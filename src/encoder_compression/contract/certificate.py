@@ -1,0 +1,75 @@
+"""The certificate of a delivery: each clause with value, bound and verdict, and all that a reader asks next."""
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from encoder_compression.contract import tried, winner
+from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, GateRow
+from encoder_compression.run import provenance
+
+FILE_NAME = "certificate.json"
+VERSION = 1
+VERDICTS = {PASS: "kept", OPEN: "open", FAIL: "exceeded"}  # of a row, in the words of a clause
+FIGURES = (
+    "score", "score_ci_low", "score_ci_high", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "end_to_end_ms_p50", "speedup",
+    "speedup_ci_low", "speedup_ci_high", "throughput_per_s", "size_mb", "memory_run_mb", "parameters",
+)  # fmt: skip
+
+
+def certify(
+    *,
+    experiment: str,
+    options: dict,
+    order: list[GateRow],
+    figures: dict,
+    tried_rows: list[dict],
+    row: dict,
+    settings: dict,
+    measurement: dict,
+    served: dict | None,
+    folder: Path,
+) -> dict:
+    """Return the content of certificate.json, as workflow/schemas/certificate.schema.yaml has it.
+
+    ``order`` is that of `winner.rank`, whose first row is delivered; ``figures`` is that row of the tables, ``row`` its seed, artifact
+    and results. ``tried_rows`` is what `tried.rows` returns, ``settings`` what predict.py reads, ``served`` what `served.measure` returns.
+    """
+    delivered, *others = order
+    origin = provenance.read(Path(row["results"]))
+    return {
+        "version": VERSION,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "experiment": experiment,
+        "task": options["task"],
+        "metric": options["metric"],
+        "verdict": VERDICTS[delivered["verdict"]],
+        "device": {"name": options["device"]["name"]} | options["device"]["options"],
+        "delivered": _named(delivered) | {"seed": row["seed"], "folder": settings["folder"]},
+        "clauses": delivered["clauses"],
+        "figures": {name: tried.number(figures.get(name)) for name in FIGURES},
+        "classes": settings.get("labels"),
+        "data": options["dataset"],
+        "baseline": {"variant": options["baseline"]["variant"], "score": _baseline_score(figures)},
+        "test_examples": options["test_examples"],
+        "unit": figures["unit"],
+        "runner_up": _named(others[0]) | {"clauses": others[0]["clauses"]} if others else None,
+        "nearest": winner.nearest(order) if delivered["verdict"] == FAIL else [],
+        "tried": tried_rows,
+        "exchanges": tried.exchanges(tried_rows, delivered["variant"]),
+        "batching": {"batch_size": settings["batch_size"], "batches_move_logits_by": measurement["batches_move_logits_by"]},
+        "served": served,
+        "machine": origin["hardware"],
+        "packages": origin["packages"] | {name: version(name) for name in ("fastapi", "uvicorn")},
+        "revision": origin["git"],
+        "files": {name: provenance.fingerprint(folder / name) for name in settings["files"]},
+    }
+
+
+def _named(row: GateRow) -> dict:
+    return {"variant": row["variant"], "seeds": row["seeds"], "verdict": VERDICTS[row["verdict"]]}
+
+
+def _baseline_score(figures: dict) -> float:
+    """Return the score that a row of the tables is compared with, which is its own where it is the baseline."""
+    return figures["score"] if figures["is_baseline"] else figures["score"] - figures["difference"]

@@ -1,0 +1,65 @@
+"""The frontier of a contract as a picture: what each row that was tried loses, and what it takes."""
+
+from pathlib import Path
+
+from adjustText import adjust_text
+from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullLocator
+
+from encoder_compression.reporting.picture import COLORS, save
+
+STYLES = {  # verdict of the gate, or source -> marker, colour, name
+    "screened": ("o", "0.7", "screened"),
+    "pass": ("o", COLORS[2], "kept"),
+    "open": ("s", COLORS[4], "open"),
+    "fail": ("X", COLORS[1], "exceeded"),
+}
+PANELS = {"latency_ms": "latency of one {unit}, p50 (ms, log scale)", "size_mb": "weights and graph on disk (MB, log scale)"}
+BUDGET = "budget"
+TICKS = (1, 2, 5)  # times powers of ten
+
+
+def draw(certificate: dict, path: Path) -> None:
+    """Draw how far all that was tried moves the score, against latency and size, with the contract's limits; ``path`` lacks its ending."""
+    limits = {clause["clause"]: clause.get("at_most", clause.get("at_least")) for clause in certificate["clauses"]}
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(14, 6), sharey=True, layout="constrained")
+    for axes, (cost, label) in zip(panels, PANELS.items(), strict=True):
+        rows = [row for row in certificate["tried"] if row["difference"] is not None and row[cost]]
+        _draw_rows(axes, rows, cost, certificate["delivered"]["variant"])
+        _draw_limits(axes, limits.get(cost), limits.get(BUDGET))
+        axes.set(xscale="log", xlabel=label.format(unit=certificate["unit"]))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.grid(color="0.92")
+        axes.margins(0.12)
+        figure.draw_without_rendering()  # names are placed in the final layout
+        _name_rows(axes, rows, cost)
+    panels[0].set_ylabel("change of the score against the baseline (points)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES) + 1)
+    figure.suptitle(certificate["experiment"])
+    save(figure, path)
+
+
+def _draw_rows(axes, rows: list[dict], cost: str, delivered: str) -> None:
+    for kind, (marker, color, name) in STYLES.items():
+        chosen = [row for row in rows if (row["verdict"] or row["source"]) == kind]
+        if chosen:
+            axes.plot([row[cost] for row in chosen], [100 * row["difference"] for row in chosen], marker, color=color, label=name, zorder=3)
+    star = [row for row in rows if row["variant"] == delivered]
+    places = [row[cost] for row in star], [100 * row["difference"] for row in star]
+    axes.plot(*places, "*", color="black", markersize=18, markerfacecolor="none", label="delivered", linestyle="none", zorder=4)
+
+
+def _draw_limits(axes, most: float | None, least_change: float | None) -> None:
+    """Draw the contract's largest cost and the least change of the score, where it has them."""
+    if most is not None:
+        axes.axvline(most, color="0.4", linestyle=":", linewidth=1)
+    if least_change is not None:
+        axes.axhline(100 * least_change, color="0.4", linestyle=":", linewidth=1)
+
+
+def _name_rows(axes, rows: list[dict], cost: str) -> None:
+    texts = [axes.text(row[cost], 100 * row["difference"], row["variant"], fontsize=8, zorder=5) for row in rows]
+    if texts:
+        adjust_text(texts, ax=axes, expand=(1.2, 1.6), iter_lim=500, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
