@@ -11,7 +11,7 @@ from pyarrow import parquet
 from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
 from encoder_compression.export import contents, shapes
-from encoder_compression.measurement import shared
+from encoder_compression.measurement import noise, shared
 from encoder_compression.measurement.energy import EnergyCounter
 from encoder_compression.measurement.foreign_load import ForeignLoad
 from encoder_compression.measurement.remote import RemoteWorker, started, starting
@@ -55,6 +55,8 @@ def measure(
         predicted, facts = _measure(artifact, device, partner, dataset, options, name)
     parquet.write_table(pa.table(predicted), predictions)
     Path(measurement).write_text(json.dumps(facts | {"device": device, "shapes": digest}) + "\n", encoding="utf-8")
+    if partner is None:  # the baseline
+        progress.say(noise.line(name, facts["launches"], device))
     largest = max(launch["foreign_cpu_share"] for launch in facts["launches"])
     return {"launches": len(facts["launches"]), "largest_foreign_cpu_share": largest, "timed_as": facts["timed_as"]}
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.page_content import Part
-from encoder_compression.reporting.summary import NOISY_SHARE
+from encoder_compression.statistics.ratios import NOISY_SHARE
 from encoder_compression.study.chain import place_of
 
 SHOWN = "median"  # of the profiled inputs

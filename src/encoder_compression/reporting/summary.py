@@ -16,10 +16,9 @@ from encoder_compression.reporting.speed import Speed, length_factor
 from encoder_compression.reporting.standing import Limits
 from encoder_compression.run import provenance
 from encoder_compression.statistics import intervals, loss_budget, quality
+from encoder_compression.statistics.ratios import NOISY_GAP, NOISY_SHARE
 from encoder_compression.study.chain import Chain, place_of
 
-NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
-NOISY_GAP = 0.05  # between a speed-up by the wall clock and by the processor's
 MEANS = [
     "score", "retained", "agreement", "lost", "gained", "logit_kl", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99",
     "fresh_latency_ms", "throughput_per_s", "batched_score", "changed_by_batches", "padding_cost", "energy_j_per_example",

@@ -18,3 +18,8 @@ def bar(total: int | None, *, description: str, unit: str) -> tqdm:
         dynamic_ncols=True,
         leave=False,
     )
+
+
+def say(line: str) -> None:
+    """Print a line on the terminal, above the bars."""
+    tqdm.write(line, file=terminal)

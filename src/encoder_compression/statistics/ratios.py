@@ -6,6 +6,8 @@ from scipy.special import stdtrit  # scipy.stats takes a second to import
 from encoder_compression.statistics import ALPHA
 
 PARTNER = "partner_"
+NOISY_SHARE = 0.10  # of the machine's processor time, taken by others during a measurement
+NOISY_GAP = 0.05  # between a speed-up by the wall clock and by the processor's
 
 
 def is_of_one_thread(device: dict) -> bool:
