@@ -49,7 +49,7 @@ EXPERIMENT = merge(
     {
         "finetune": {"teacher": {"training": {"epochs": 1}}, "frozen": {"freeze": "embeddings"} | {"training": {"steps": 1}}},
         "lora": {"lora4": TAUGHT | {"training": {"epochs": 1}}},
-        "distill": {"even1": TAUGHT | {"training": {"epochs": 1}}},
+        "distill": {"even1": TAUGHT | {"training": {"epochs": 1}}, "slim": TAUGHT | {"layers": [1], "hidden_size": 32}},
         "shrink": {
             "width40": TAUGHT | {"training": {"epochs": 1}},
             "fast": {"target": {"speedup": 1.5, "device": "cpu-pytorch"}} | ONE_STEP,
@@ -73,10 +73,12 @@ EXPERIMENT = merge(
         "measure": {"seconds": 1, "grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
         "static": {"static8": TAUGHT | {"training": {"epochs": 1}, "dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
+        "bag_of_words": {"bag": {}},
         "variants": [
             "teacher",
             "frozen",
             *(f"teacher+{step}" for step in ("lora4", "even1", "magnitude60", "fast", "width40", "soup", "static8", "aware8+int8")),
+            "bag",
         ],
         "runtimes": {"teacher+lora4": ["pytorch"]},
         "compare": [["teacher", "frozen"]],
@@ -196,7 +198,8 @@ class Laboratory:
             folder.mkdir()
             arguments = {"goal": self.goal, "options": options} | self.inputs(options) | self.outputs(folder)
             facts = function(**{name: arguments[name] for name in inspect.signature(function).parameters})
-            provenance.write(folder / "model", options={}, inputs={}, seconds=0, facts=facts)
+            made = folder / TECHNIQUES[technique].forms(options)[0]
+            provenance.write(made, options={}, inputs={}, seconds=0, facts=facts)
 
     def inputs(self, options: dict) -> dict:
         """Return what a rule gives to a step with these options, by the names of the parameters of techniques."""
@@ -213,7 +216,7 @@ class Laboratory:
         }
 
     def outputs(self, folder: Path) -> dict:
-        outputs = {"model": "model", "adapter": "adapter", "curve": "training.csv", "dataset": "dataset"}
+        outputs = {"model": "model", "adapter": "adapter", "graph": "onnx", "curve": "training.csv", "dataset": "dataset"}
         return {name: folder / file for name, file in outputs.items()}
 
     def train_on_corpus(self) -> None:

@@ -74,7 +74,8 @@ def test_all_chains_that_cannot_work_are_told_at_their_lines(tmp_path):
     lines = refusal(tmp_path, {}, mine=chains)
     assert [line.partition(";")[0] for line in lines] == [
         "experiments/mine.yaml:15: variants: unknown step 'evn1'",
-        "experiments/mine.yaml:16: variants: variant 'even1': a chain begins with a finetune or lora step, but 'even1' is a distill step",
+        "experiments/mine.yaml:16: variants: variant 'even1': a chain begins with a finetune or lora or bag_of_words step, "
+        "but 'even1' is a distill step",
         "experiments/mine.yaml:17: variants: variant 'teacher + even1': blanks stand between its steps",
         "experiments/mine.yaml:18: baseline: unknown step 'techer'",
     ]

@@ -16,7 +16,7 @@ from encoder_compression.study.techniques import TECHNIQUES
 STUDIES = ("roberta-squad", "wikitext", "bert-wikitext-sst2", "bert-wikitext-squad", "distilbert-sst2", "hate-speech")
 TWINS = tuple(f"tiny-{name}" for name in STUDIES)
 LOCAL = ("local-hate-speech", "local-rte", "local-squad", "local-sst2", "local-wikitext", "local-reviews-corpus", "local-reviews-replaced")
-REVIEWS = ("reviews", "reviews-lora", "reviews-search", "reviews-vocabulary", "unlabelled")
+REVIEWS = ("reviews", "reviews-lora", "reviews-narrow", "reviews-search", "reviews-vocabulary", "unlabelled")
 SMALL = ("tiny-modernbert", "tiny-deberta", "tiny-xlmr")  # every technique on another architecture
 OTHERS = (*REVIEWS, "tiny", *SMALL, "bert-base-shape", *LOCAL)  # not the user's own, which lie beside them
 DEPTHS = {"bert": 12, "roberta": 12, "distilbert": 6}

@@ -154,6 +154,11 @@ def test_operators_that_take_longer_than_the_call_are_scaled_down_to_it():
     assert milliseconds(combined) == pytest.approx([4.0, 2.0, 0.0])
 
 
+def test_a_call_whose_operators_are_too_short_to_be_seen_is_all_overhead():
+    combined = combine([round_of(operator("a", 0.0), operator("b", 0.0), latency_ms=0.02)], threads=1)
+    assert [each["ms"] for each in combined["operators"]] == pytest.approx([0, 0, 0.02])
+
+
 def test_an_interrupted_round_changes_nothing():
     calm = round_of(operator("a", 4.0))
     interrupted = round_of(operator("a", 90.0), latency_ms=100, profiled_ms=120)

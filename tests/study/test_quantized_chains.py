@@ -61,7 +61,7 @@ def test_no_row_counts_them_among_the_trained_models(tmp_path):
         (
             "teacher+nf4",
             {"encoder": TINY["encoder"]},
-            "'nf4' needs rows of whole blocks of 64 weights, but the encoder has 32; take bits: 8",
+            "'nf4' needs rows of whole blocks of 64 weights, but the hidden states have 32; take bits: 8",
         ),
         ("teacher+soup", {"average": {"soup": {"with": ["teacher+nf4"]}}}, "'soup' averages with 'teacher+nf4', which must have weights"),
     ],

@@ -14,7 +14,7 @@ from encoder_compression.study.targets import check_target, steps_pattern
     ("variant", "message"),
     [
         ("teacher+evn1", "unknown step 'evn1'; did you mean 'even1'?"),
-        ("even1", "a chain begins with a finetune or lora step, but 'even1' is a distill step"),
+        ("even1", "a chain begins with a finetune or lora or bag_of_words step, but 'even1' is a distill step"),
         ("teacher+int8+magnitude60", "'magnitude60' needs weights, but follows the quantized step 'int8'"),
         ("teacher+magnitude60+even1", "'even1' would fill the zeros of 'magnitude60'; put it first, then prune"),
         ("teacher+magnitude60+magnitude30", "'magnitude30' asks for fewer zeros than 'magnitude60' before it, but zeros stay"),

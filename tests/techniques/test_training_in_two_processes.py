@@ -92,6 +92,7 @@ FURTHER_CALLS = {
     "LoRA from the pretrained encoder": (lora, TAUGHT | UPDATES | {"start": "pretrained"}),
     "DoRA": (lora, TAUGHT | UPDATES | {"dora": True}),
     "a student with every term": (distill, TAUGHT | STUDENT),
+    "a narrow student": (distill, TAUGHT | STUDENT | {"hidden_size": 32, "loss": TAUGHT["loss"]}),
     "a student without layers": (static, TAUGHT | {"dimensions": 16, "unlabelled": False}),
     "one-shot pruning by gradients": (prune, TAUGHT | PRUNING | {"score": "fisher"}),
     "structured pruning without training": (shrink, TAUGHT | REMOVAL | {"training": TWO_EPOCHS | {"epochs": 0}}),

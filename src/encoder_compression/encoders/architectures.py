@@ -24,8 +24,10 @@ class Architecture:
     heads_attribute   path, in a layer, of the attribute that says how many heads it computes; None where its matrices say so
     layer_keys        keys of config.json with an entry for each layer
     first_norm        path of the norm that every layer but the first has; None where all layers are alike
+    norms             paths, in a layer, of the norms behind its attention and behind its neurons, where it has them there
+    embedding_norm    path, in the encoder, of the norm of the embeddings
     after_first       path, in the encoder, of a module between the first layer and the second, where a model has it
-    refused           technique -> why it cannot work on this architecture
+    refused           technique, or option of one -> why it cannot work on this architecture
     """
 
     model_type: str
@@ -47,6 +49,8 @@ class Architecture:
     heads_attribute: str | None = None
     layer_keys: tuple[str, ...] = ()
     first_norm: str | None = None
+    norms: tuple[str, ...] = ()
+    embedding_norm: str = "embeddings.LayerNorm"
     after_first: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -76,6 +80,7 @@ _OF_BERT = {
     "expansion": "intermediate.dense",
     "contraction": "output.dense",
     "token_types": True,
+    "norms": ("attention.output.LayerNorm", "output.LayerNorm"),
 }
 _ALL = (
     Architecture("bert", **_OF_BERT),
@@ -93,6 +98,7 @@ _ALL = (
         of_positions=("attention.self.pos_query_proj", "attention.self.pos_key_proj"),
         heads_attribute="attention.self.num_attention_heads",
         after_first="encoder.conv",
+        refused={"hidden_size": "its relative positions are as wide as its hidden states and are read by every layer"},
     ),
     Architecture(
         "distilbert",
@@ -107,8 +113,9 @@ _ALL = (
         width_key="dim",
         heads_key="n_heads",
         neurons_key="hidden_dim",
+        norms=("sa_layer_norm", "output_layer_norm"),
     ),
-    Architecture("electra", **_OF_BERT),
+    Architecture("electra", **_OF_BERT, refused={"hidden_size": "its embeddings have a width of their own"}),
     Architecture(
         "modernbert",
         layers="layers",
@@ -121,6 +128,7 @@ _ALL = (
         gated=True,
         layer_keys=("layer_types",),
         first_norm="attn_norm",
+        refused={"hidden_size": "its norms stand before the matrices, so that its hidden states are never normalized"},
     ),
     Architecture(
         "mpnet",
@@ -132,7 +140,7 @@ _ALL = (
         expansion="intermediate.dense",
         contraction="output.dense",
         padding_position=1,  # transformers' MPNetEmbeddings does not ask the config
-        refused={"shrink": "the heads of MPNet share a matrix of relative positions that cannot be cut"},
+        refused=dict.fromkeys(("shrink", "hidden_size"), "the heads of MPNet share a matrix of relative positions that cannot be cut"),
     ),
     Architecture("roberta", **_OF_BERT, padding_position="pad_token_id"),
     Architecture("xlm-roberta", **_OF_BERT, padding_position="pad_token_id"),

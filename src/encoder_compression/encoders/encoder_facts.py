@@ -44,9 +44,9 @@ def architecture(encoder: Path) -> Architecture:
 
 
 def require_possible(model_type: str, technique: str) -> None:
-    """Raise UserError where a technique cannot work on an architecture, with the reason."""
+    """Raise UserError where a technique, or an option of one, cannot work on an architecture, with the reason."""
     if reason := ARCHITECTURES[model_type].refused.get(technique):
-        raise UserError(f"{technique} cannot work on {model_type}: {reason}; take the step out, or another encoder")
+        raise UserError(f"{technique} cannot work on {model_type}: {reason}; take it out, or another encoder")
 
 
 def token_types(encoder: Path) -> int:

@@ -23,6 +23,14 @@ def hidden_size(encoder: dict) -> int | None:
     return encoder_facts.hidden_size(folder) if folder else None
 
 
+def attention_heads(encoder: dict) -> int | None:
+    """Return how many attention heads a layer of an experiment's encoder has, where that is known before it is fetched."""
+    if "random" in encoder:
+        return encoder["random"]["heads"]
+    folder = local_folder(encoder)
+    return encoder_facts.attention_heads(folder) if folder else None
+
+
 def model_type(encoder: dict) -> str | None:
     """Return the architecture of an experiment's encoder, where that is known before it is fetched."""
     if "random" in encoder:
@@ -59,3 +67,11 @@ def choose_layers(rule: str | list[int], keep: int, depth: int) -> list[int]:
     if max(layers) > depth or (not isinstance(rule, list) and len(layers) != keep):
         raise UserError(f"layers '{rule}' with keep {keep} do not fit a teacher of {depth} layers; lower 'keep' or list the layers")
     return layers
+
+
+def require_narrower(hidden_size: int, *, width: int, heads: int) -> None:
+    """Raise UserError where a model of this width and so many heads cannot become one whose hidden states have ``hidden_size`` numbers."""
+    head = width // heads
+    if hidden_size >= width or hidden_size % head:
+        sizes = f"{head} to {width - head} in steps of {head}"
+        raise UserError(f"hidden_size {hidden_size} does not cut whole heads out of {heads} that are {head} wide each; give {sizes}")

@@ -76,7 +76,8 @@ def combine(rounds: list[dict], *, threads: int) -> dict:
     operators = _relieve(_medians(rounds), profiler_ms=max(0.0, float(profiled_ms.min() - plain_ms.min())))
     latency_ms, operators_ms = float(np.median(plain_ms)), sum(operator["ms"] for operator in operators)
     processor_ms = 1000 * sum(turn["processor_seconds"] for turn in rounds) / plain_ms.size
-    scaled = [operator | {"ms": operator["ms"] * min(1.0, latency_ms / operators_ms)} for operator in operators]
+    scale = min(1.0, latency_ms / operators_ms) if operators_ms else 1.0  # of none that takes as long as the profiler can tell
+    scaled = [operator | {"ms": operator["ms"] * scale} for operator in operators]
     facts = {
         "tokens": int(np.prod(rounds[-1]["shape"])),
         "calls": plain_ms.size,

@@ -1,14 +1,15 @@
 """What the kept inputs of a linear layer must do for those that are gone: least squares, layer by layer, without training."""
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from encoder_compression.encoders import pretrained
+from encoder_compression.pruning import layer_calls
 from encoder_compression.pruning.gates import Batches, gated
+from encoder_compression.pruning.layer_calls import Call
 from encoder_compression.pruning.structure import Structure
 
 DAMPING = 0.01  # of the mean diagonal, so that inputs that always move together keep their weights
@@ -24,7 +25,7 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
     model.eval()
     width = model.config.hidden_size // model.config.num_attention_heads
     heads, neurons = torch.ones_like(structure.heads), torch.ones_like(structure.neurons)
-    by_layer = zip(*(_calls(model, batch) for batch in batches), strict=True)
+    by_layer = zip(*(layer_calls.calls(model, batch) for batch in batches), strict=True)
     states = None
     with gated(model, heads, neurons):
         for index, (layer, block, arguments) in enumerate(zip(pretrained.layers(model), pretrained.blocks(model), by_layer, strict=True)):
@@ -36,62 +37,14 @@ def correct(model: PreTrainedModel, structure: Structure, batches: Batches) -> N
             states = _states_after(model, index, layer, calls, batches)
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What a transformer layer is called with: states [batch, length, width], the other arguments, and which tokens count."""
-
-    states: Tensor
-    others: tuple
-    named: dict
-    present: Tensor
-
-    def of(self, layer: nn.Module) -> Tensor:
-        """Return the layer's output [batch, length, width]."""
-        out = layer(self.states, *self.others, **self.named)
-        return out if isinstance(out, Tensor) else out[0]
-
-
-def _calls(model: PreTrainedModel, batch: dict[str, Tensor]) -> list[_Call]:
-    """Return what each layer is called with; ModernBERT's global and local layers get other masks. Only the first one's states are kept."""
-    calls: list[_Call] = []
-
-    def take(module, arguments, named):
-        calls.append(_Call(arguments[0] if not calls else None, arguments[1:], named, batch["attention_mask"].bool()))
-
-    hooks = [layer.register_forward_pre_hook(take, with_kwargs=True) for layer in pretrained.layers(model)]
-    model(**batch)
-    for hook in hooks:
-        hook.remove()
-    return calls
-
-
-class _Reached(Exception):
-    """Ends a forward pass where all that was asked for is known."""
-
-
-def _states_after(model: PreTrainedModel, index: int, layer: nn.Module, calls: list[_Call], batches: Batches) -> list[Tensor]:
+def _states_after(model: PreTrainedModel, index: int, layer: nn.Module, calls: list[Call], batches: Batches) -> list[Tensor]:
     """Return what the layer behind this one gets, by batch; of DeBERTa's first layer that has gone through a convolution."""
     if index or not pretrained.has_module(model, pretrained.architecture(model).after_first) or len(pretrained.layers(model)) == 1:
         return [call.of(layer) for call in calls]
-    return [_states_at(model, pretrained.layers(model)[1], batch) for batch in batches]
+    return [layer_calls.states_at(model, pretrained.layers(model)[1], batch) for batch in batches]
 
 
-def _states_at(model: PreTrainedModel, layer: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Return the states that reach a layer in a forward pass, which ends there."""
-    reached: list[Tensor] = []
-
-    def take(module, arguments):
-        reached.append(arguments[0])
-        raise _Reached
-
-    hook = layer.register_forward_pre_hook(take)
-    with suppress(_Reached):
-        model(**batch)
-    hook.remove()
-    return reached[0]
-
-
-def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) -> None:
+def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[Call]) -> None:
     """Give the kept inputs of one of the layer's matrices, and its bias, values that best give what all inputs give.
 
     What an input gives on average goes to the bias; without it kept inputs that hardly move would get huge weights to imitate it.
@@ -109,7 +62,7 @@ def _fit(linear: nn.Linear, kept: Tensor, layer: nn.Module, calls: list[_Call]) 
         linear.bias.data += (mean @ gone - mean[inside] @ change).to(linear.bias.dtype)
 
 
-def _moments(linear: nn.Linear, layer: nn.Module, calls: list[_Call]) -> tuple[Tensor, Tensor]:
+def _moments(linear: nn.Linear, layer: nn.Module, calls: list[Call]) -> tuple[Tensor, Tensor]:
     """Return mean [inputs] and covariance [inputs, inputs] over the tokens, without padding, that reach a linear layer."""
     total, square, tokens = torch.zeros(linear.in_features, dtype=torch.float64), 0, 0
     parts: list[Tensor] = []

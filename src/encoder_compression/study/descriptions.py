@@ -35,6 +35,7 @@ def distill(options: dict, corpus: bool) -> str:
     layers = options.get("layers", "all")
     kept = f"{_count(options['keep'], 'layer')} ({layers})" if isinstance(layers, str) else f"layers {_listed(layers)}"
     kept = "all layers" if layers == "all" else kept
+    kept += f", with hidden states of {options['hidden_size']} numbers" if "hidden_size" in options else ""
     teacher = _taught(options, corpus)
     further = ", with unlabeled text" if options["unlabelled"] and teacher else ""
     learnt = teacher or " on the labels alone, without the teacher: a control"
@@ -47,6 +48,13 @@ def static(options: dict, corpus: bool) -> str:
     learnt = _taught(options, corpus) or " on the labels alone, without the teacher: a control"
     size = f"one embedding of {options['dimensions']} numbers for each token"
     return f"a student without attention, {size} and a linear head on their mean, trained {_length(options['training'])}{learnt}{further}"
+
+
+def bag_of_words(options: dict, corpus: bool) -> str:
+    """Describe a bag_of_words step."""
+    longest, strengths = _listed(options["ngrams"]), _listed(options["inverse_regularization"])
+    chosen = f"of n-grams of up to {longest} tokens and inverse regularizations of {strengths} validation chose"
+    return f"no neural network, but TF-IDF of n-grams of tokens and a linear model, fitted to the labels by scikit-learn; {chosen}"
 
 
 def average(options: dict, corpus: bool) -> str:
@@ -130,6 +138,14 @@ def limits_of_lora(options: dict, form: str) -> list[str]:
 def limits_of_static(options: dict, form: str) -> list[str]:
     """Return what to know of a model that sees no order."""
     return ["The order of the words does not count: “not good, but cheap” and “not cheap, but good” are the same text to this model."]
+
+
+def limits_of_bag_of_words(options: dict, form: str) -> list[str]:
+    """Return what to know of a model that counts n-grams."""
+    return [
+        "No weight of the encoder is in it: it takes the tokenizer alone.",
+        "It knows the n-grams of the training data and nothing of any other word; beyond them the order of the words does not count.",
+    ]
 
 
 def limits_of_trim(options: dict, form: str) -> list[str]:

@@ -47,6 +47,17 @@ def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
         yield from _check_files(student, options, place)
     if not in_chain(student):
         yield from _check_elsewhere(student, options, place)
+    if "hidden_size" in student:
+        yield from _check_narrow(student, options["task"], place)
+
+
+def _check_narrow(student: dict, task: str, place: Place) -> Iterator[Mistake]:
+    """Yield what a student with narrower hidden states does not go with."""
+    if task == MASKED:
+        message = "the head of a corpus has matrices of its own that are not narrowed; take 'hidden_size' out, or distil for a task"
+        yield Mistake(place, message, "hidden_size")
+    if isinstance(student["start"], dict):
+        yield Mistake(place, "a model of another experiment is as wide as it is; take 'hidden_size' or 'start' out", "hidden_size")
 
 
 def _check_files(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
@@ -95,6 +106,13 @@ def static(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
         yield Mistake((*place, "loss"), f"'{term}' compares layers, and the student has none; take it out", term)
     if student["training"].get("epochs") == 0:
         yield Mistake((*place, "training"), "untrained, the head would be random; give it epochs, steps or seconds", "epochs")
+
+
+def bag_of_words(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
+    """Yield a bag of words for a task that asks for more than one answer for a text."""
+    if options["task"] not in ("classification", "regression"):
+        message = f"a bag of words gives one answer for a text, and {options['task']} asks one for each token; take the step out"
+        yield Mistake(place, message)
 
 
 def _check_ensemble(student: dict, options: dict, place: Place) -> Iterator[Mistake]:

@@ -2,7 +2,15 @@
 
 from encoder_compression.data.tasks import MASKED
 from encoder_compression.encoders.encoder_facts import require_all_heads, require_possible
-from encoder_compression.encoders.layers import choose_layers, depth, local_folder, model_type
+from encoder_compression.encoders.layers import (
+    attention_heads,
+    choose_layers,
+    depth,
+    hidden_size,
+    local_folder,
+    model_type,
+    require_narrower,
+)
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.teachers import in_chain
@@ -28,6 +36,7 @@ def check(study, variant: str) -> None:
     _check_architecture(study, where, techniques)
     _check_heads(study, where, techniques)
     _check_layers(study, where, chain)
+    _check_widths(study, where, chain)
 
 
 def _check_first(study, where: str, step: str) -> None:
@@ -96,6 +105,25 @@ def _check_layers(study, where: str, chain: Chain) -> None:
             count = len(choose_layers(rule, options["keep"], count))
         except UserError as error:
             raise UserError(f"{where}: '{step}': {error}") from None
+
+
+def _check_widths(study, where: str, chain: Chain) -> None:
+    """Raise UserError where hidden states cannot become as narrow as a step asks, as far as that is known; else the step's job says so."""
+    encoder = study.options["encoder"]
+    known, width = model_type(encoder), hidden_size(encoder)
+    for step, wanted in _widths(study, chain) if known else ():
+        try:
+            require_possible(known, "hidden_size")
+            require_narrower(wanted, width=width, heads=attention_heads(encoder) * width // hidden_size(encoder))
+        except UserError as error:
+            raise UserError(f"{where}: '{step}': {error}") from None
+        width = wanted
+
+
+def _widths(study, chain: Chain) -> list[tuple[str, int]]:
+    """Return the steps of a chain that narrow hidden states, with how wide these are behind each."""
+    options = {step: study.step_options(step) for step in chain.steps}
+    return [(step, options[step]["hidden_size"]) for step in chain.steps if "hidden_size" in options[step]]
 
 
 def _check_of_corpus(where: str, techniques: dict[str, Technique]) -> None:

@@ -46,6 +46,12 @@ def average(study, where: str, step: str, before: Chain) -> None:
             raise UserError(
                 f"{where}: '{step}' averages {counts[0]} layers of '{before}' with {counts[1]} of '{variant}'; name models of one shape"
             )
+        widths = count_numbers(study, before), count_numbers(study, variant)
+        if None not in widths and widths[0] != widths[1]:
+            raise UserError(
+                f"{where}: '{step}' averages hidden states of {widths[0]} numbers of '{before}' with {widths[1]} of '{variant}'; "
+                "name models of one shape"
+            )
 
 
 def prune(study, where: str, step: str, before: Chain) -> None:
@@ -71,9 +77,11 @@ def quantize(study, where: str, step: str, before: Chain) -> None:
                 f"{where}: '{aware}' trains for {learnt['bits']} bits, but '{step}' stores others; "
                 "bits: 8 is for all methods that store 8, bits: 4 for weights with the same block"
             )
-    width = hidden_size(study.options["encoder"])
+    width = count_numbers(study, before)
     if quantized["method"] == "bitsandbytes" and quantized["bits"] == 4 and width and width % BLOCK:
-        raise UserError(f"{where}: '{step}' needs rows of whole blocks of {BLOCK} weights, but the encoder has {width}; take bits: 8")
+        raise UserError(
+            f"{where}: '{step}' needs rows of whole blocks of {BLOCK} weights, but the hidden states have {width}; take bits: 8"
+        )
 
 
 def _stored(quantized: dict, block: int) -> tuple[int | None, int]:
@@ -94,3 +102,9 @@ def count_layers(study, variant: str) -> int | None:
     if not students:
         return depth(study.options["encoder"])
     return len(students[-1]["layers"]) if isinstance(students[-1]["layers"], list) else students[-1]["keep"]
+
+
+def count_numbers(study, variant: str) -> int | None:
+    """Return how wide the hidden states of the chain's model are, where that is known before any is made."""
+    widths = [study.step_options(step)["hidden_size"] for step in Chain(variant).steps if "hidden_size" in study.step_options(step)]
+    return widths[-1] if widths else hidden_size(study.options["encoder"])

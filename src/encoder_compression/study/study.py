@@ -123,7 +123,8 @@ class Study:
         """A device must be able to read the variant; a control is there for its score, which one runtime can tell."""
         wanted = self.options["devices"][device]["runtime"] in self.runtimes(variant)
         told_here = not is_control(variant) or self.baseline_device(device) == device
-        return wanted and told_here and self.form(device) in self.forms(variant)
+        possible = self.options["devices"][device]["hardware"] == "cpu" or self.last_technique(variant).on_cuda
+        return wanted and told_here and possible and self.form(device) in self.forms(variant)
 
     def runtimes(self, variant: str) -> list[str]:
         """Return what the variant is to run in."""
@@ -161,8 +162,12 @@ class Study:
 
     def _fitted(self, variant: str, seed: int) -> str | None:
         """Return the model of the chain's last step that fits weights to data; steps behind it round them or leave some out."""
-        chains = [chain for chain in Chain(variant).prefixes if self.last_technique(chain).learns(self.step_options(chain))]
-        return self.folder(chains[-1], seed, "model") if chains else None
+        chains = [chain for chain in Chain(variant).prefixes if self._learns(chain)]
+        return self.folder(chains[-1], seed, self.forms(chains[-1])[0]) if chains else None
+
+    def _learns(self, variant: str) -> bool:
+        """Return whether the chain's last step fits anything to the data."""
+        return self.last_technique(variant).learns(self.step_options(variant))
 
     def trained(self, variant: str, seed: int) -> list[str]:
         """Return the models that were trained for the variant: those of the chains up to it, what they average and learn from."""
@@ -172,8 +177,8 @@ class Study:
             models += [(prefix, seed) for averaged_chain in averaged for prefix in Chain(averaged_chain).prefixes]
             if self.learns_from_ensemble(chain) and self.is_taught_in_chain(chain):
                 models += [(prefix, each) for prefix in self.teacher(chain).prefixes for each in self.options["seeds"]]
-            models += [(chain, seed)] if self.has_weights(chain) else []
-        return [self.folder(chain, each, "model") for chain, each in dict.fromkeys(models)]
+            models += [(chain, seed)] if self.has_weights(chain) or self._learns(chain) else []
+        return [self.folder(chain, each, self.forms(chain)[0]) for chain, each in dict.fromkeys(models)]
 
     def control(self, variant: str) -> str | None:
         """Return the variant that one is to beat; None where it has no control."""

@@ -17,7 +17,8 @@ def find(study) -> Iterator[Mistake]:
     if any(mistake.place != ("search",) for mistake in wrong):
         return
     if not study.has_weights(baseline):
-        yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends in a quantized step", "variant")
+        ends = "in a quantized step" if Chain(baseline).parent else "as no neural network"
+        yield Mistake(("baseline",), f"the baseline '{baseline}' must have weights, but ends {ends}", "variant")
     for variant in set(study.options["variants"]) - {row[0] for row in study.rows()}:
         yield _without_row(study, variant)
     yield from _find_uncompilable(study)

@@ -88,8 +88,11 @@ def has_no(form: str, variant: str, study: Study) -> str:
     if form == "adapter":
         return f"'{variant}' has no adapter; ask for that of a chain that ends in a lora step"
     if form in ("model", "compressed"):
+        if not Chain(variant).parent:
+            return f"'{variant}' is no neural network; ask for its {study.forms(variant)[0]}/"
         return f"'{variant}' is quantized and has no weights; ask for those of its parent '{Chain(variant).parent}'"
-    return f"'{variant}' is quantized for another runtime; ask for its {study.forms(variant)[0]}/"
+    quantized = "quantized " if Chain(variant).parent else ""
+    return f"'{variant}' is {quantized}for another runtime; ask for its {study.forms(variant)[0]}/"
 
 
 def unlabelled_pattern(studies: dict[str, Study], *, replaced: bool) -> str:

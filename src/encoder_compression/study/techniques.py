@@ -45,11 +45,10 @@ def _by_name(step: str, step_options: dict) -> str:
     return step
 
 
-def _by_layers(step: str, step_options: dict) -> str | None:
-    layers = step_options.get("layers")
-    if layers is None:
-        return None  # all that there are
-    return f"{len(layers) if isinstance(layers, list) else step_options['keep']} layers"
+def _by_layers_and_width(step: str, step_options: dict) -> str | None:
+    layers, width = step_options.get("layers"), step_options.get("hidden_size")
+    shapes = [f"{len(layers) if isinstance(layers, list) else step_options['keep']} layers"] if layers else []
+    return ", ".join([*shapes, *([f"{width} wide"] if width else [])]) or None  # all that there are, as wide as they are
 
 
 def _never(step_options: dict) -> bool:
@@ -88,6 +87,7 @@ class Technique:
     keeps_layers    whether its models have transformer layers, so that they can be encoders of other experiments
     sparse          whether it leaves a model whose zeros make a second, compressed file worth having
     own_dataset     whether it leaves a data set, cut for its model
+    on_cuda         whether a GPU can run what it leaves
     in_float        whether the weights that it leaves are numbers that can be trained, averaged, exported and compressed
     shape           name and options of a step -> what it makes of the shapes of weights; None where it changes their values alone
     forms           options of a step -> the artifacts that it can have
@@ -120,6 +120,7 @@ class Technique:
     keeps_layers: bool = True
     sparse: bool = False
     own_dataset: bool = False
+    on_cuda: bool = True
     in_float: bool = True
     shape: Callable[[str, dict], str | None] = _by_name
     forms: Callable[[dict], tuple[str, ...]] = _weights
@@ -168,7 +169,7 @@ _ALL = (
     ),
     Technique(
         name="distill",
-        shape=_by_layers,
+        shape=_by_layers_and_width,
         follows=TRAINED,
         speedup_factor="depth",
         reads=(*_TAUGHT, "start", "unlabelled", "unlabelled_targets"),
@@ -271,6 +272,20 @@ _ALL = (
         describe=descriptions.static,
         limits=descriptions.limits_of_static,
         check_options=option_checks.static,
+    ),
+    Technique(
+        name="bag_of_words",
+        begins=True,
+        refusal="needs a neural network, and '{before}' leaves none; take the step out",
+        speedup_factor="depth",
+        keeps_layers=False,
+        on_cuda=False,
+        in_float=False,
+        forms=_named("onnx"),
+        tags=_named("tf-idf"),
+        describe=descriptions.bag_of_words,
+        limits=descriptions.limits_of_bag_of_words,
+        check_options=option_checks.bag_of_words,
     ),
     Technique(
         name="trim",

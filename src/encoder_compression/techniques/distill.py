@@ -7,10 +7,11 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from encoder_compression.encoders import encoder_facts, pretrained, shallow
-from encoder_compression.encoders.layers import choose_layers
+from encoder_compression.encoders.layers import choose_layers, require_narrower
 from encoder_compression.errors import UserError
 from encoder_compression.pruning import calibration
 from encoder_compression.pruning.depth import important_layers
+from encoder_compression.pruning.narrowing import narrow
 from encoder_compression.run import provenance
 from encoder_compression.study.teachers import in_chain
 from encoder_compression.teaching import distillation
@@ -22,6 +23,7 @@ from encoder_compression.training.train import Goal
 
 GIVEN = "given"  # the start from a model of another experiment, which options name
 EXAMPLES = 256  # of train, on which layers are found important: each pass costs one more for every layer that is left
+NARROWED_ON = 512  # examples of train, on which narrower hidden states are fitted
 
 
 def distill(
@@ -58,6 +60,7 @@ def distill(
     candidates = []
     for name in starts:
         student, layers = _begin(name, rule, parent, encoder, start, goal, options)
+        student = _narrowed(student, tokenizer, goal, options) if "hidden_size" in options else student
         compared = _compared_layers(name, layers, parent, teacher, options)
         candidates.append(_train_student(student, compared, teacher, tokenizer, soft_targets, further, goal, options, checkpoints / name))
     scores = [candidate["facts"]["validation_score"] for candidate in candidates]
@@ -95,6 +98,14 @@ def _begin(
         return _take_given(start, rule, options["keep"], parent, goal)
     whole = pretrained.load_model(parent) if name == "finetuned" else new_model(encoder, goal)
     return take_layers(whole, rule, options["keep"])
+
+
+def _narrowed(student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal: Goal, options: dict) -> PreTrainedModel:
+    """Return the student with hidden states as narrow as the options say; UserError where it cannot have them."""
+    encoder_facts.require_possible(student.config.model_type, "hidden_size")
+    config = student.config
+    require_narrower(options["hidden_size"], width=config.hidden_size, heads=config.num_attention_heads)
+    return narrow(student, options["hidden_size"], calibration.batches(goal.dataset, tokenizer, NARROWED_ON))
 
 
 def _compared_layers(name: str, layers: list[int], parent: Path | None, teacher: Path | None, options: dict) -> list[int]:
