@@ -40,7 +40,8 @@ def test_a_file_that_another_command_wrote_is_kept(tmp_path, monkeypatch):
     written = tmp_path / "config/experiments/opinions.yaml"
     written.write_text("extends: tiny\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "opinions.csv"])
-    expected = "Error: config/experiments/opinions.yaml was not written by this command; take another --name, or delete the file"
+    expected = "Error: config/experiments/opinions.yaml was not written by this command; take another --name, "
+    expected += "or delete the file, and what is made stays"
     assert main() == expected
     assert written.read_text(encoding="utf-8") == "extends: tiny\n"
 

@@ -30,6 +30,9 @@ class Known(Results):
     def seconds(self, chain: Chain, part: str = "model") -> float:
         return 1.0 if "screening" in part else self.seconds_of_an_epoch
 
+    def teacher_is_no_better_than_constant(self) -> bool:
+        return False
+
     def _screened(self, chain: Chain) -> Screened:
         steps = {step.partition("_")[0] for step in chain.steps}
         ms = next((LAYERS_MS[step] for step in steps if step in LAYERS_MS), 5.0) * (0.6 if "50" in chain else 0.8 if "30" in chain else 1)
@@ -90,6 +93,14 @@ def test_a_contract_that_nothing_affords_is_refused_with_the_least_that_there_is
     with pytest.raises(UserError, match=r"no variant keeps all costs .*0.01 ms: the least is 0.6, of teacher\+layers2_shape\+narrower50"):
         study.search.finalists()
     assert not trained(study)
+
+
+def test_a_contract_that_nothing_tried_in_time_affords_is_not_called_impossible(tmp_path):
+    study = Study(Clauses(points=1, latency_ms=0.7), tmp_path, minutes=10)
+    study.clock.left = lambda reserve=0.0: 0.0 if len(study.asked) >= 3 else 100.0  # it ends after the first of the chains without training
+    first, _ = study.search.finalists()
+    assert first.chain == "teacher+width50+int8"
+    assert study.lines[-1] == "9 variants not tried: the time that is left is for the last measurements; more --minutes try them"
 
 
 def test_a_student_whose_training_takes_longer_than_what_is_left_is_not_begun(tmp_path):

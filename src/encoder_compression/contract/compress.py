@@ -19,6 +19,8 @@ from encoder_compression.contract.look import look
 from encoder_compression.contract.screened import Results
 from encoder_compression.contract.search import Search
 from encoder_compression.contract.verify import read_certificate
+from encoder_compression.data import tasks
+from encoder_compression.encoders.encoder_facts import classification_head
 from encoder_compression.errors import UserError
 from encoder_compression.planning.plan import print_plan
 
@@ -73,6 +75,10 @@ class Order:
 def order_of(options: Namespace) -> Order:
     """Return the order that parsed options of the command line make."""
     data = Path(options.data)
+    if options.lose < 0 or any(
+        limit is not None and limit <= 0 for limit in (options.latency_ms, options.size_mb, options.memory_mb, options.minutes)
+    ):
+        raise UserError("--lose is 0 or more; --latency-ms, --size-mb, --memory-mb and --minutes are above 0")
     clauses = Clauses(points=options.lose, latency_ms=options.latency_ms, size_mb=options.size_mb, memory_mb=options.memory_mb)
     return Order(
         data=data,
@@ -99,7 +105,8 @@ def compress(order: Order) -> int:
     try:
         return _compress(order, clock)
     except KeyboardInterrupt:
-        print(f"stopped; what is made stays, and the same command goes on: {order.command}")
+        minutes = f" --minutes {order.wishes.minutes:g}" if order.wishes.minutes else ""
+        print(f"stopped; what is made stays, and the same command goes on: {order.command}{minutes}")
         return INTERRUPTED
     finally:
         clock.save()
@@ -109,8 +116,8 @@ def _compress(order: Order, clock: Clock) -> int:
     say = _sayer(clock)
     if not order.file.exists():
         _begin(order)
-    elif not order.file.read_text(encoding="utf-8").startswith(f"# {order.command}\n"):
-        raise UserError(f"{order.file} was not written by this command; take another --name, or delete the file")
+    else:
+        _require_same(order)
     base, dataset = order.results / "base", order.results / "dataset"
     _make(order, [str(base), str(dataset)])
     options = yaml_files.read(order.file)
@@ -131,6 +138,18 @@ def _compress(order: Order, clock: Clock) -> int:
     return _answer(order)
 
 
+def _require_same(order: Order) -> None:
+    """Raise UserError where the file of the experiment is of another order, or of none."""
+    first = order.file.read_text(encoding="utf-8").partition("\n")[0]
+    if first != f"# {order.command}":
+        writer = (
+            f"was written for another order, {first[2:]!r}"
+            if first.startswith("# encoder-compression")
+            else "was not written by this command"
+        )
+        raise UserError(f"{order.file} {writer}; take another --name, or delete the file, and what is made stays")
+
+
 def _sayer(clock: Clock) -> Callable[[str], None]:
     return lambda line: print(clock, line, flush=True)
 
@@ -149,8 +168,17 @@ def _complete(order: Order, options: dict, space: Space) -> dict:
     tuned = experiment.has_fitting_head(order.results / "base", order.results / "dataset")
     options = experiment.with_steps(options, space, tuned=tuned)
     experiment.write(options, order.file, order.command)
-    print("the model has a head for these classes and is the teacher as it is" if tuned else "the encoder is fine-tuned first")
+    print("the model has a head for these classes and is the teacher as it is" if tuned else _fine_tuned(order))
     return options
+
+
+def _fine_tuned(order: Order) -> str:
+    """Return that the encoder is fine-tuned, and of a model that has a head already why."""
+    head, classes = classification_head(order.results / "base"), tasks.describe(order.results / "dataset").get("labels")
+    if not head or not classes:
+        return "the encoder is fine-tuned first"
+    why = f"the head of the model has the classes {', '.join(head)}, and the table has {', '.join(classes)}"
+    return f"the encoder is fine-tuned anew: {why}; 'label_map' under 'dataset' in {order.file} renames those of the table"
 
 
 def _search(order: Order, options: dict, space: Space, clock: Clock, say: Callable[[str], None]) -> Search:

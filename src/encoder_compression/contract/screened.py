@@ -48,6 +48,13 @@ class Results:
         """Return how long the job took that made an artifact of a chain."""
         return provenance.read(chain.folder(self.experiment, SEED, part))["seconds"]
 
+    def teacher_is_no_better_than_constant(self) -> bool:
+        """Say whether one answer to all of validation would score as well as the teacher does."""
+        row, dataset = self._row(self.target(Chain(TEACHER), self.baseline)), Path("results") / self.experiment / "dataset"
+        metric = provenance.read_facts(row.folder)["metric"]
+        constant, _ = row.task.best_constant(row.labels, metric, tasks.describe(dataset))
+        return row.score(metric) <= constant
+
     def _screened(self, chain: Chain) -> Screened:
         row, teacher = self._row(self.target(chain)), self._row(self.target(Chain(TEACHER), self.baseline))
         metric = provenance.read_facts(row.folder)["metric"]

@@ -16,6 +16,7 @@ from encoder_compression.study.chain import Chain
 
 ROWS = 5  # that the end measures: the teacher in PyTorch and on the device, the two finalists, and the report with the delivery
 TIMES = 6  # what measuring a row takes, in times of screening one
+AT_ONCE = 3  # chains that are asked for together: time that runs out costs so many at most, as they are screened last
 
 Run = Callable[[list[str], float | None, Callable[[], None]], list[str]]  # targets, seconds, poll -> what went wrong
 
@@ -57,6 +58,8 @@ class Search:
             if mistakes:
                 raise UserError(mistakes[0].removeprefix("Error: "))
         self.chains += whole
+        if self.results.teacher_is_no_better_than_constant():
+            self.say("the teacher is no better than one answer to all: do --label, and the classes with their order, fit the model?")
         self.reserve = ROWS * TIMES * self.results.seconds(Chain(TEACHER), f"{self.results.device}/screening")
 
     def _train(self) -> None:
@@ -87,9 +90,9 @@ class Search:
         return bool(self.clauses.costs) and any(map(self.clauses.surely_keeps, self._real()))
 
     def _require_affordable(self, shapes: list[Screened]) -> None:
-        """Raise UserError where nothing is as small and as fast as the contract asks."""
+        """Raise UserError where everything was tried and nothing is as small and as fast as the contract asks."""
         every = [*self._real(), *shapes]
-        if any(map(self.clauses.affords, every)):
+        if any(map(self.clauses.affords, every)) or not all(map(self.results.has, self.chains)):
             return
         units = {"latency_ms": "ms", "size_mb": "MB", "memory_mb": "MB of memory"}
         least = [
@@ -97,17 +100,22 @@ class Search:
             for name, limit in self.clauses.costs.items()
             for best in [min(every, key=lambda each: getattr(each, name))]
         ]
-        raise UserError(f"no variant keeps all costs of this contract on {self.results.device} ({'; '.join(least)}); ask for less")
+        raise UserError(f"no variant keeps all costs of this contract on {self.results.device} ({'; '.join(least)}); allow more")
 
     def _screen(self, chains: list[Chain]) -> None:
-        """Ask for screenings in the time that is left, and say what they told; a chain that fails is told and left out."""
+        """Ask for screenings in the time that is left, a few at once, and say what they told; a chain that fails is told and left out."""
         asked = [chain for chain in chains if chain not in self.chains]
         self.chains += asked
-        if not asked or self.clock.left(self.reserve) == 0:
-            return
-        targets = [self.results.target(chain) for chain in asked]
-        for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, asked)):
-            self.say(mistake)
+        for first in range(0, len(asked), AT_ONCE):
+            if self.clock.left(self.reserve) == 0:
+                break
+            together = asked[first : first + AT_ONCE]
+            targets = [self.results.target(chain) for chain in together]
+            for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, together)):
+                self.say(mistake)
+        untried = [chain for chain in asked if not self.results.has(chain)]
+        if untried and self.clock.left(self.reserve) == 0:
+            self.say(f"{len(untried)} variants not tried: the time that is left is for the last measurements; more --minutes try them")
 
     def _tell(self, chains: list[Chain]) -> None:
         """Say what screening told of chains, once each."""
