@@ -8,6 +8,7 @@ from encoder_compression.contract.candidates import Space
 
 SPACE = Space(
     depth=6,
+    hidden_size=384,
     runtime="onnxruntime",
     vocabulary=500,
     can_shrink=True,
@@ -27,7 +28,7 @@ def test_students_keep_two_thirds_half_and_a_third_of_the_layers(depth, kept):
 @pytest.mark.parametrize("can_shrink", [True, False])
 @pytest.mark.parametrize("can_be_static", [True, False])
 def test_every_step_of_a_chain_is_configured_and_every_configured_step_is_used(runtime, depth, vocabulary, can_shrink, can_be_static):
-    space = Space(depth, runtime, vocabulary, can_shrink, can_be_static, SPACE.training)
+    space = Space(depth, 384, runtime, vocabulary, can_shrink, can_be_static, SPACE.training)
     configured = {step for section in space.steps().values() for step in section}
     students = [chain for student in space.students() for chain in (student.chain, student.shape, student.short)]
     chains = [*space.whole(), *space.untrained(), *students]
@@ -59,8 +60,13 @@ def test_what_needs_no_training_is_the_teacher_narrower_with_fewer_words_and_the
         "teacher+width30+words+int8",
         "teacher+width50+int8",
         "teacher+width50+words+int8",
-        "teacher+static64+words+int8",
+        "teacher+static+words+int8",
     ]
+
+
+@pytest.mark.parametrize(("hidden_size", "dimensions"), [(384, 64), (32, 32)])
+def test_a_static_student_has_no_more_dimensions_than_its_encoder(hidden_size, dimensions):
+    assert replace(SPACE, hidden_size=hidden_size).steps()["static"]["static"]["dimensions"] == dimensions
 
 
 def test_heads_that_cannot_be_cut_stay():

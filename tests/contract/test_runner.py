@@ -14,7 +14,7 @@ rule quick:
 
 rule wrong:
     output: "wrong.txt"
-    shell: "echo 'Error: films.csv: no such column' >&2; exit 1"
+    shell: "echo 'Error: films.csv: no such column (log: a.log)' >&2; echo 'Error: films.csv: no such column' >&2; exit 1"
 
 rule slow:
     output: "slow.txt"

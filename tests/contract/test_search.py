@@ -11,7 +11,7 @@ from encoder_compression.contract.search import Search
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain
 
-SPACE = Space(6, "onnxruntime", None, True, False, {"epochs": 3, "learning_rate": 1e-4})
+SPACE = Space(6, 384, "onnxruntime", None, True, False, {"epochs": 3, "learning_rate": 1e-4})
 LAYERS_MS = {"layers4": 3.0, "layers3": 2.0, "layers2": 1.0}
 POINTS = {"layers4": -0.3, "layers3": -0.8, "layers2": -2.0, "width30": -0.4, "width50": -0.9, "narrower30": -0.1, "narrower50": -0.6}
 

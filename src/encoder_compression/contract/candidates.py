@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from encoder_compression.study.chain import Chain
 
 TEACHER = "teacher"
-STATIC = "static64"
+STATIC, DIMENSIONS = "static", 64  # as large as an encoder allows
 OF_RUNTIME = {"pytorch": None, "onnxruntime": "int8", "openvino": "openvino8"}  # the step that puts weights into 8 bits
 QUANTIZE = {"int8": {}, "openvino8": {"method": "openvino"}}
 SHARES = (30, 50)  # percent of the multiplications in attention and feed-forward layers that are cut
@@ -29,6 +29,7 @@ class Space:
     """
 
     depth: int
+    hidden_size: int
     runtime: str
     vocabulary: int | None
     can_shrink: bool
@@ -99,7 +100,7 @@ class Space:
         return {
             "distill": distill,
             "shrink": shrink | shapes,
-            "static": {STATIC: untaught} if self.can_be_static else {},
+            "static": {STATIC: untaught | {"dimensions": min(DIMENSIONS, self.hidden_size)}} if self.can_be_static else {},
             "trim": {"words": {"vocabulary": self.vocabulary}} if self.vocabulary else {},
             "quantize": {step: QUANTIZE[step] for step in self.quantized},
         }

@@ -87,6 +87,7 @@ def space_of(options: dict, *, base: Path, dataset: Path, device: str) -> Space:
     refused = encoder_facts.architecture(base).refused
     return Space(
         depth=encoder_facts.depth(base),
+        hidden_size=encoder_facts.hidden_size(base),
         runtime=options["devices"][device]["runtime"],
         vocabulary=_vocabulary(base, dataset),
         can_shrink="shrink" not in refused,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 120  # for jobs to end and Snakemake to clean up
-MISTAKE = re.compile(r"^Error: .*", re.MULTILINE)
+MISTAKE = re.compile(r"^Error: (?:(?! \(log: ).)*", re.MULTILINE)  # a job says it once for the terminal, with its log, and once in that log
 
 
 def run(arguments: list[str], *, log: Path, seconds: float | None, poll: Callable[[], None]) -> list[str]:
