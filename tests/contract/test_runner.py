@@ -1,5 +1,7 @@
 """Snakemake within a longer command: its lines are in a log, mistakes are told in one line, and its time ends."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -52,6 +54,15 @@ def test_a_run_that_is_out_of_time_ends_with_no_mistake_no_lock_and_no_half_made
     assert time.monotonic() - start < 40
     assert Path("begun.txt").exists() and not Path("slow.txt").exists()
     assert run("quick.txt") == []
+
+
+def test_a_run_that_was_started_in_the_background_ends_in_time_too():
+    code = "from pathlib import Path; from encoder_compression.contract import runner; "
+    code += "runner.run(['slow.txt', '--cores', '1'], log=Path('run.log'), seconds=6, poll=lambda: None)"
+    start = time.monotonic()
+    subprocess.run(["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, code], check=True)  # as shells do it with '&'
+    assert time.monotonic() - start < 40
+    assert Path("begun.txt").exists() and not Path("slow.txt").exists()
 
 
 def test_a_run_without_a_mistake_of_ours_is_told_with_its_log():

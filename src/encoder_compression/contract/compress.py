@@ -100,7 +100,8 @@ def compress(order: Order) -> int:
     if not CONFIG.is_dir():
         raise UserError("there is no folder config/ here; run this in the folder of the workflow, where its Snakefile is")
     for ending in (signal.SIGTERM, signal.SIGHUP):  # Snakemake runs in a session of its own, and would go on alone
-        signal.signal(ending, signal.default_int_handler)
+        if signal.getsignal(ending) != signal.SIG_IGN:  # which nohup asks for
+            signal.signal(ending, signal.default_int_handler)
     clock = Clock(order.wishes.minutes, order.results / "search.json")
     try:
         return _compress(order, clock)

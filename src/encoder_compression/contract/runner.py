@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 120  # for jobs to end and Snakemake to clean up
@@ -23,9 +25,7 @@ def run(arguments: list[str], *, log: Path, seconds: float | None, poll: Callabl
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = log.stat().st_size if log.exists() else 0
     with log.open("a", encoding="utf-8") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments], stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = _start([sys.executable, "-m", "snakemake", *arguments], file)
         try:
             in_time = _wait(process, seconds, poll)
         except BaseException:
@@ -36,6 +36,12 @@ def run(arguments: list[str], *, log: Path, seconds: float | None, poll: Callabl
         return []
     told = log.read_text(encoding="utf-8")[begin:]
     return list(dict.fromkeys(MISTAKE.findall(told))) or [f"Error: snakemake ended with status {process.returncode} (log: {log})"]
+
+
+def _start(command: list[str], output: TextIO) -> subprocess.Popen:
+    """Start a command that hears an interrupt, which a shell keeps from what it starts in the background."""
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=hear)
 
 
 def _wait(process: subprocess.Popen, seconds: float | None, poll: Callable[[], None]) -> bool:
