@@ -118,6 +118,12 @@ def test_a_chain_that_fails_is_told_and_the_search_goes_on_without_it(tmp_path):
     assert first.chain == "teacher+width30+int8"
 
 
+def test_the_teacher_is_no_finalist_as_it_is_measured_anyway(tmp_path):
+    study = Study(Clauses(points=0.1), tmp_path, failing=["teacher+width30+int8", "teacher+width50+int8"], minutes=10)
+    study.clock.left = lambda reserve=0.0: 0.0 if len(study.asked) >= 3 else 100.0
+    assert [each.chain for each in study.search.finalists()] == ["teacher+int8"]
+
+
 def test_without_a_teacher_there_is_no_search(tmp_path):
     with pytest.raises(UserError, match="^teacher diverged$"):
         Study(Clauses(points=1), tmp_path, failing=["teacher"]).search.finalists()

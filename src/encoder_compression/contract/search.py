@@ -38,7 +38,7 @@ class Search:
         return [*self.space.whole(), *self.space.untrained(), *scouts]
 
     def finalists(self) -> list[Screened]:
-        """Search, and return the two chains to measure on test, the one to deliver first.
+        """Search, and return the two chains to measure on test beside the teacher; fewer where time allowed to try no more.
 
         UserError where the teacher cannot be made, or where no chain is as small or as fast as the contract asks.
         """
@@ -47,7 +47,7 @@ class Search:
         if not self._is_settled():
             self._train()
         self._save()
-        return finalists(self._real(), self.clauses)
+        return finalists([each for each in self._real() if each.chain != TEACHER], self.clauses)
 
     def _teacher(self) -> None:
         """Make the teacher and screen it, as it is and in 8 bits; without it there is nothing."""
