@@ -12,6 +12,7 @@ import yaml
 from conftest import COMMAND, TINY_CSV, Workspace, make_encoder
 from encoder_compression.cli import _parser, main
 from encoder_compression.contract import compress
+from encoder_compression.contract.certificate import STATUS
 
 
 def write_table(path: Path) -> None:
@@ -54,6 +55,24 @@ def test_the_command_in_the_file_names_clauses_but_not_the_time(tmp_path):
     assert order.wishes.minutes == 5
 
 
+def test_a_table_that_makes_no_study_leaves_neither_experiment_nor_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "nothing.csv"])
+    assert main().startswith("Error: nothing.csv")
+    assert not (tmp_path / "results").exists() and not list((tmp_path / "config/experiments").iterdir())
+
+
+@pytest.mark.parametrize("options", [["--lose", "-1"], ["--latency-ms", "0"], ["--minutes", "0"], ["--size-mb", "-3"]])
+def test_a_contract_of_wrong_numbers_is_one_line_and_leaves_no_file(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    write_table(tmp_path / "opinions.csv")
+    monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "opinions.csv", *options])
+    assert main() == "Error: --lose is 0 or more; --latency-ms, --size-mb, --memory-mb and --minutes are above 0"
+    assert not list((tmp_path / "config/experiments").iterdir())
+
+
 @pytest.mark.long
 def test_the_command_searches_measures_what_it_chose_and_says_how_that_keeps_the_contract(tmp_path):
     workspace = Workspace(tmp_path)
@@ -70,7 +89,7 @@ def test_the_command_searches_measures_what_it_chose_and_says_how_that_keeps_the
     edited = options | {"measure": {"calls": 10, "seconds": 0, "grid": {"batch_sizes": []}}}
     experiment.write_text(f"{first}\n{yaml.safe_dump(edited)}", encoding="utf-8")
     done = run(workspace.folder, *arguments)
-    assert done.returncode in compress.STATUS.values(), done.stdout + done.stderr
+    assert done.returncode in STATUS.values(), done.stdout + done.stderr
     screened = pd.read_csv(tmp_path / "results/opinions/screening.csv").set_index("variant")
     assert {"teacher", "teacher+int8", "teacher+width50+int8"} <= set(screened.index)
     chosen = yaml.safe_load(experiment.read_text(encoding="utf-8"))
@@ -83,7 +102,7 @@ def test_the_command_searches_measures_what_it_chose_and_says_how_that_keeps_the
     assert chosen["variants"][1] == fastest  # as the loss may be any
     certificate = json.loads((tmp_path / "results/opinions/delivery/certificate.json").read_text(encoding="utf-8"))
     assert certificate["delivered"]["variant"] in chosen["variants"]
-    assert done.returncode == compress.STATUS[certificate["verdict"]]
+    assert done.returncode == STATUS[certificate["verdict"]]
     assert f"{certificate['delivered']['variant']} on cpu-onnxruntime" in done.stdout
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results/opinions").rglob("measurement.json")}
     again = run(workspace.folder, *arguments)

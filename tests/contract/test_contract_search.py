@@ -111,6 +111,15 @@ def test_a_student_whose_training_takes_longer_than_what_is_left_is_not_begun(tm
     assert "layers4: not trained, as that takes about 20 minutes" in study.lines
 
 
+def test_chains_are_asked_for_a_few_at_once_only_where_time_is_short(tmp_path):
+    shapes = [student.shape for student in SPACE.students()]
+    timeless, timed = (Study(Clauses(points=1), tmp_path / name, minutes=minutes) for name, minutes in (("a", None), ("b", 600)))
+    for study in (timeless, timed):
+        study.search.finalists()
+    assert shapes in timeless.asked  # so that a cluster can make them side by side
+    assert [shapes[:3], shapes[3:6], shapes[6:]] == [chains for chains in timed.asked if set(chains) <= set(shapes)]
+
+
 def test_a_chain_that_fails_is_told_and_the_search_goes_on_without_it(tmp_path):
     study = Study(Clauses(points=1, latency_ms=4.5), tmp_path, failing=["teacher+width50+int8"])
     first, _ = study.search.finalists()
@@ -148,3 +157,5 @@ def test_the_time_of_a_run_that_was_ended_counts_in_the_next(tmp_path):
     assert later.left() == pytest.approx(360, abs=1)
     assert later.left(reserve=400) == 0
     assert Clock(None, tmp_path / "search.json").left() is None
+    later.restart()  # another experiment of that name
+    assert later.left() == pytest.approx(600, abs=1)

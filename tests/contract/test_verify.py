@@ -135,7 +135,7 @@ def test_latency_has_the_bounds_of_three_starts_and_size_none():
 
 def test_recall_is_that_of_the_flagged_examples_and_what_needs_the_baseline_is_left_out():
     recall = asked("recall", at_least=0.9) | {"label": "positive", "false_positive_rate": 0.05, "log_odds": [0.1]}
-    told = judged(recall, asked("agreement", at_least=0.9), asked("worst_slice", at_least=0.5))
-    assert [clause["clause"] for clause in told] == ["recall"]
-    assert (told[0]["value"], told[0]["verdict"]) == (1.0, "kept")
-    assert "log_odds" not in told[0]
+    measured_anew = judged(recall, asked("agreement", at_least=0.9), asked("worst_slice", at_least=0.5))
+    assert [clause["clause"] for clause in measured_anew] == ["recall"]
+    assert (measured_anew[0]["value"], measured_anew[0]["verdict"]) == (1.0, "kept")
+    assert "log_odds" not in measured_anew[0]

@@ -12,8 +12,8 @@ def launch(*medians: float, foreign: float) -> dict:
 
 
 def test_it_tells_median_spread_and_what_others_took():
-    told = noise.line("measure teacher", [launch(9.9, 10.1, foreign=0.01), launch(9.9, 10.1, foreign=0.04)], ONE_THREAD)
-    assert told == "measure teacher: a call takes 10 ms, 1.2% more or less from round to round; other programs took 4% of the machine"
+    line = noise.line("measure teacher", [launch(9.9, 10.1, foreign=0.01), launch(9.9, 10.1, foreign=0.04)], ONE_THREAD)
+    assert line == "measure teacher: a call takes 10 ms, 1.2% more or less from round to round; other programs took 4% of the machine"
 
 
 def test_of_several_threads_the_wall_clock_tells_it():
@@ -21,5 +21,5 @@ def test_of_several_threads_the_wall_clock_tells_it():
 
 
 def test_a_busy_machine_is_said_with_what_to_do():
-    told = noise.line("row", [launch(10, 10, foreign=0.02), launch(10, 10, foreign=0.48)], ONE_THREAD)
-    assert told.endswith("other programs took 48% of the machine; end them, or rows will be marked as noisy")
+    line = noise.line("row", [launch(10, 10, foreign=0.02), launch(10, 10, foreign=0.48)], ONE_THREAD)
+    assert line.endswith("other programs took 48% of the machine; end them, or rows will be marked as noisy")

@@ -39,8 +39,8 @@ def test_the_bounds_of_a_latency_are_students_over_starts_whose_variance_all_row
     study.save("teacher+even1", TORCH, launches=starts(STARTS_MS))
     clause = clause_of(study, "latency_ms", 3)
     variance, freedom = np.var(np.log(STARTS_MS), ddof=1) / 2, 4  # pooled: the teacher's starts do not differ
-    own = max(variance, np.var(np.log(STARTS_MS), ddof=1))
-    half = stats.t.ppf(0.95, freedom) * np.sqrt(own / 3)
+    of_the_row = max(variance, np.var(np.log(STARTS_MS), ddof=1))
+    half = stats.t.ppf(0.95, freedom) * np.sqrt(of_the_row / 3)
     assert clause["value"] == 2.0
     assert (clause["lower_bound"], clause["upper_bound"]) == pytest.approx((2 * np.exp(-half), 2 * np.exp(half)))
 
@@ -77,10 +77,12 @@ def test_a_size_is_kept_where_that_of_every_seed_is(tmp_path, clause, saved):
 def test_a_line_names_cost_unit_and_the_bound_that_decides():
     latency = {"clause": "latency_ms", "value": 2.04, "lower_bound": 1.9, "upper_bound": 2.21, "at_most": 3, "verdict": "kept"}
     size = {"clause": "size_mb", "value": 22.4, "lower_bound": 22.4, "upper_bound": 22.4, "at_most": 20, "verdict": "exceeded"}
+    static = latency | {"value": 0.0203, "upper_bound": 0.0224, "at_most": 0.03}
     memory = {"clause": "memory_mb", "value": 105.2, "lower_bound": 104, "upper_bound": 106.4, "at_most": 106, "verdict": "open"}
-    lines = gate_words.lines({"variant": "teacher+int8", "device": ONNX, "clauses": [latency, size, memory]})
+    lines = gate_words.lines({"variant": "teacher+int8", "device": ONNX, "clauses": [latency, static, size, memory]})
     assert [line.removeprefix(f"teacher+int8 on {ONNX}: ") for line in lines] == [
-        "p50, at most 3 ms: 2.04 ms (below 2.2): kept",
+        "p50, at most 3 ms: 2.04 ms (below 2.21): kept",
+        "p50, at most 0.03 ms: 0.0203 ms (below 0.0224): kept",
         "size, at most 20 MB: 22.4 MB (above 22.4): exceeded",
         "memory, at most 106 MB: 105 MB (below 106.4): open",
     ]

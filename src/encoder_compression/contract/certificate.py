@@ -5,12 +5,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from encoder_compression.contract import tried, winner
+from encoder_compression.reporting import gate_check
 from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, GateRow
 from encoder_compression.run import provenance
 
 FILE_NAME = "certificate.json"
 VERSION = 1
 VERDICTS = {PASS: "kept", OPEN: "open", FAIL: "exceeded"}  # of a row, in the words of a clause
+STATUS = {word: gate_check.STATUS[verdict] for verdict, word in VERDICTS.items()}  # exit status of what ends with such a verdict
 FIGURES = (
     "score", "score_ci_low", "score_ci_high", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "end_to_end_ms_p50", "speedup",
     "speedup_ci_low", "speedup_ci_high", "throughput_per_s", "size_mb", "memory_run_mb", "parameters",

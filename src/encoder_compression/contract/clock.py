@@ -22,6 +22,10 @@ class Clock:
         """Return the seconds that are left beside a reserve, at least 0; None where there is no end."""
         return None if self.seconds is None else max(0.0, self.seconds - self.used - reserve)
 
+    def restart(self) -> None:
+        """Forget the runs before this one, which were of another experiment with the same name."""
+        self.before = 0.0
+
     def save(self) -> None:
         """Keep what is used up for a later run."""
         self.file.parent.mkdir(parents=True, exist_ok=True)

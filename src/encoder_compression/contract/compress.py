@@ -11,6 +11,7 @@ from pathlib import Path
 from encoder_compression.config import yaml_files
 from encoder_compression.contract import experiment, runner
 from encoder_compression.contract.candidates import TEACHER, Space
+from encoder_compression.contract.certificate import STATUS
 from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.clock import Clock
 from encoder_compression.contract.experiment import Wishes
@@ -26,7 +27,6 @@ from encoder_compression.planning.plan import print_plan
 
 CONFIG = Path("config")
 INTERRUPTED = 130  # as shells say it of Ctrl-C
-STATUS = {"kept": 0, "open": 3, "exceeded": 4}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def order_of(options: Namespace) -> Order:
 def compress(order: Order) -> int:
     """Write the experiment, search and measure what was found; print how it keeps the contract, or with ``dry_run`` what it would cost.
 
-    Returns the `STATUS` of what is delivered, or that of an interrupted program. An order that was begun goes on where it stopped.
+    Returns the `certificate.STATUS` of what is delivered, or that of an interrupted program. An order goes on where it stopped.
     UserError where the table cannot make a study, where the file of that name comes from elsewhere, or where nothing keeps the contract.
     """
     if not CONFIG.is_dir():
@@ -110,12 +110,14 @@ def compress(order: Order) -> int:
         print(f"stopped; what is made stays, and the same command goes on: {order.command}{minutes}")
         return INTERRUPTED
     finally:
-        clock.save()
+        if order.file.exists():  # a table that makes no study leaves nothing behind
+            clock.save()
 
 
 def _compress(order: Order, clock: Clock) -> int:
     say = _sayer(clock)
     if not order.file.exists():
+        clock.restart()
         _begin(order)
     else:
         _require_same(order)
@@ -125,15 +127,13 @@ def _compress(order: Order, clock: Clock) -> int:
     space = experiment.space_of(options, base=base, dataset=dataset, device=order.wishes.device)
     if options["finetune"] == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
         options = _complete(order, options, space)
-    if options["variants"] == [TEACHER]:
-        search = _search(order, options, space, clock, say)
-        if order.dry_run:
-            print_plan([*map(search.results.target, search.all_chains), *order.run, *order.experiment])
-            return 0
-        finalists = search.finalists()
-        experiment.write(
-            experiment.with_finalists(options, [each.chain for each in finalists], device=order.wishes.device), order.file, order.command
-        )
+    search = _search(order, options, space, clock, say) if options["variants"] == [TEACHER] else None
+    if order.dry_run:
+        print_plan([*(search.all_targets if search else []), *order.run, *order.experiment])
+        return 0
+    if search:
+        chains = [each.chain for each in search.finalists()]
+        experiment.write(experiment.with_finalists(options, chains, device=order.wishes.device), order.file, order.command)
     say("measuring on the test split: the teacher and the two best")
     _make(order, [])
     return _answer(order)

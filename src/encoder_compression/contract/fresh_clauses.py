@@ -7,6 +7,7 @@ import numpy as np
 
 from encoder_compression.data import tasks
 from encoder_compression.reporting.gate_content import Clause
+from encoder_compression.reporting.gate_costs import bounds_of_starts
 from encoder_compression.statistics import ALPHA, intervals, quality, shares
 from encoder_compression.statistics.differences import Mean, Sample, means
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, against
@@ -101,11 +102,9 @@ def _recall(fresh: Fresh, clause: Clause) -> tuple[float | None, float | None, f
 
 def _latency_ms(fresh: Fresh, clause: Clause) -> tuple[float, float, float]:
     """Return the median call, with the bounds that the spread between starts gives."""
-    logarithms = np.log([np.median(launch["latencies_ms"]) for launch in fresh.launches])
+    log_medians = np.log([np.median(launch["latencies_ms"]) for launch in fresh.launches])
     value = float(np.median(np.concatenate([launch["latencies_ms"] for launch in fresh.launches])))
-    estimate = intervals.of_repeats(logarithms, intervals.pooled_variance([logarithms]))
-    low, high = np.exp(np.subtract(estimate.interval(2 * ALPHA), logarithms.mean()))
-    return value, value * float(low), value * float(high)
+    return value, *bounds_of_starts(value, log_medians, intervals.pooled_variance([log_medians]))
 
 
 def _size_mb(fresh: Fresh, clause: Clause) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ SECTIONS = ("# predict.py", "# server.py", "# what these need")
 
 
 def text(runtime: str, quantizer: str | None) -> str:
-    """Return the content of requirements.txt for a runtime, and for the package that holds the weights in few bits, if any does."""
+    """Return the content of requirements.txt for a runtime, and for the package that reads quantized weights, if any does."""
     predicting = _distributions((*OF_PREDICTING[runtime], *QUANTIZERS.get(quantizer, ())))
     direct = [predicting, _distributions(OF_SERVING)]
     behind = sorted(_closure([*direct[0], *direct[1]]) - {*direct[0], *direct[1]})

@@ -1,4 +1,4 @@
-"""Snakemake as a part of a longer command: its lines go to a log, it ends in time, and what goes wrong is one line."""
+"""Snakemake as a part of a longer command: its lines go to a log, it ends in time, and a mistake is one line."""
 
 import os
 import re
@@ -34,8 +34,8 @@ def run(arguments: list[str], *, log: Path, seconds: float | None, poll: Callabl
     poll()
     if process.returncode == 0 or not in_time:
         return []
-    told = log.read_text(encoding="utf-8")[begin:]
-    return list(dict.fromkeys(MISTAKE.findall(told))) or [f"Error: snakemake ended with status {process.returncode} (log: {log})"]
+    output = log.read_text(encoding="utf-8")[begin:]
+    return list(dict.fromkeys(MISTAKE.findall(output))) or [f"Error: snakemake ended with status {process.returncode} (log: {log})"]
 
 
 def _start(command: list[str], output: TextIO) -> subprocess.Popen:

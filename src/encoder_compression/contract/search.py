@@ -16,7 +16,7 @@ from encoder_compression.study.chain import Chain
 
 ROWS = 5  # that the end measures: the teacher in PyTorch and on the device, the two finalists, and the report with the delivery
 TIMES = 6  # what measuring a row takes, in times of screening one
-AT_ONCE = 3  # chains that are asked for together: time that runs out costs so many at most, as they are screened last
+AT_ONCE = 3  # chains that are asked for together where time is short: as they are screened last, its end costs so many at most
 
 Run = Callable[[list[str], float | None, Callable[[], None]], list[str]]  # targets, seconds, poll -> what went wrong
 
@@ -32,10 +32,10 @@ class Search:
         self.reserve = 0.0
 
     @property
-    def all_chains(self) -> list[Chain]:
-        """Every chain that may be asked for."""
-        scouts = dict.fromkeys(chain for student in self.students for chain in (student.shape, student.short, student.chain))
-        return [*self.space.whole(), *self.space.untrained(), *scouts]
+    def all_targets(self) -> list[str]:
+        """Everything that may be asked for."""
+        of_students = dict.fromkeys(chain for student in self.students for chain in (student.shape, student.short, student.chain))
+        return [*map(self.results.target, (*self.space.whole(), *self.space.untrained(), *of_students))]
 
     def finalists(self) -> list[Screened]:
         """Search, and return the two chains to measure on test beside the teacher; fewer where time allowed to try no more.
@@ -106,10 +106,11 @@ class Search:
         """Ask for screenings in the time that is left, a few at once, and say what they told; a chain that fails is told and left out."""
         asked = [chain for chain in chains if chain not in self.chains]
         self.chains += asked
-        for first in range(0, len(asked), AT_ONCE):
+        at_once = max(1, len(asked)) if self.clock.left() is None else AT_ONCE
+        for first in range(0, len(asked), at_once):
             if self.clock.left(self.reserve) == 0:
                 break
-            together = asked[first : first + AT_ONCE]
+            together = asked[first : first + at_once]
             targets = [self.results.target(chain) for chain in together]
             for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, together)):
                 self.say(mistake)

@@ -9,19 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from encoder_compression.contract import fresh_data
-from encoder_compression.contract.certificate import FILE_NAME
+from encoder_compression.contract.certificate import FILE_NAME, STATUS, VERDICTS
 from encoder_compression.contract.fresh_clauses import NOT_MEASURED, Fresh, clauses
 from encoder_compression.errors import UserError
 from encoder_compression.export import contents
 from encoder_compression.reporting import gate_words
-from encoder_compression.reporting.gate_check import STATUS
 from encoder_compression.reporting.gate_content import verdict_of
 from encoder_compression.run import environment, provenance
 from encoder_compression.run.environment import ALLOCATOR_SETTINGS, PROCESS_SETTINGS, THREAD_VARIABLES
 
 LAUNCHES, WARMUP, CALLS = 3, 10, 150
 BUSY = 0.1  # of the machine's processor time, taken by others
-IN_WORDS = {"pass": "kept", "open": "open", "fail": "exceeded"}
 
 
 def verify(delivery: Path, *, data: Path, text: str | None, text_pair: str | None, label: str | None) -> int:
@@ -36,11 +34,11 @@ def verify(delivery: Path, *, data: Path, text: str | None, text_pair: str | Non
     size_mb = contents.describe(delivery / certificate["delivered"]["folder"])["size_mb"]
     fresh = Fresh(certificate, examples.labels, launches[0]["predictions"], launches, size_mb)
     judged = clauses(fresh)
-    verdict = verdict_of([clause["verdict"] for clause in judged])
+    verdict = VERDICTS[verdict_of([clause["verdict"] for clause in judged])]
     row = {"variant": certificate["delivered"]["variant"], "device": certificate["device"]["name"], "clauses": judged}
     notes = [*_left_out(certificate), *_machines(certificate), *_busy(launches)]
     print(_head(fresh, Path(data)), *gate_words.lines(row), *notes, sep="\n")
-    print(f"{IN_WORDS[verdict]}: the certificate says {certificate['verdict']}")
+    print(f"{verdict}: the certificate says {certificate['verdict']}")
     return STATUS[verdict]
 
 

@@ -10,6 +10,6 @@ def line(name: str, launches: list[dict], device: dict) -> str:
     medians = [np.median(timed[ratios.clock_of(device)]) for launch in launches for timed in launch["rounds"]]
     foreign = max(launch["foreign_cpu_share"] for launch in launches)
     spread = np.std(medians, ddof=1) / np.median(medians)
-    told = f"{name}: a call takes {np.median(medians):.3g} ms, {spread:.1%} more or less from round to round"
+    calls = f"{name}: a call takes {np.median(medians):.3g} ms, {spread:.1%} more or less from round to round"
     remedy = "; end them, or rows will be marked as noisy" if foreign > ratios.NOISY_SHARE else ""
-    return f"{told}; other programs took {foreign:.0%} of the machine{remedy}"
+    return f"{calls}; other programs took {foreign:.0%} of the machine{remedy}"

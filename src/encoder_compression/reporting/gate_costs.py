@@ -17,9 +17,8 @@ def latency_ms(table: Table, options: dict) -> dict[Key, dict]:
     As rows on one device share the noise of their starts, their spread is pooled, as for speed-ups; it is one of logarithms.
     """
     groups = {key: table.saved(rows) for key, rows in table.groups.items()}
-    logarithms = {key: np.concatenate([_log_medians(row) for row in rows]) for key, rows in groups.items()}
     pools = {device: _pool([row for key, rows in groups.items() if key[1] == device for row in rows]) for _, device in groups}
-    return {key: _latency(rows, logarithms[key], pools[key[1]]) for key, rows in groups.items()}
+    return {key: _latency(rows, pools[key[1]]) for key, rows in groups.items()}
 
 
 def size_mb(table: Table, options: dict) -> dict[Key, dict]:
@@ -46,11 +45,17 @@ def _pool(rows: list[Row]) -> tuple[float, float]:
     return intervals.pooled_variance([_log_medians(row) for row in rows if row.timed_as is None])
 
 
-def _latency(rows: list[Row], logarithms: np.ndarray, pool: tuple[float, float]) -> dict:
-    """Return the median of the tables with the bounds that the spread of starts gives it."""
+def _latency(rows: list[Row], pool: tuple[float, float]) -> dict:
+    """Return the median of the tables with its bounds."""
     value = float(np.mean([np.median(row.latencies_ms) for row in rows]))
-    low, high = np.exp(np.subtract(intervals.of_repeats(logarithms, pool).interval(2 * intervals.ALPHA), logarithms.mean()))
-    return {"value": value, "low": value * float(low), "high": value * float(high)}
+    low, high = bounds_of_starts(value, np.concatenate([_log_medians(row) for row in rows]), pool)
+    return {"value": value, "low": low, "high": high}
+
+
+def bounds_of_starts(value: float, log_medians: np.ndarray, pool: tuple[float, float]) -> tuple[float, float]:
+    """Return the one-sided 95 % bounds of a latency, of the logarithms of each start's median [starts] and their pooled variance."""
+    low, high = np.exp(np.subtract(intervals.of_repeats(log_medians, pool).interval(2 * intervals.ALPHA), log_medians.mean()))
+    return value * float(low), value * float(high)
 
 
 def _over_seeds(table: Table, name: str) -> dict[Key, dict]:

@@ -1,5 +1,7 @@
 """The release gate in words: a line for each clause, and a table of rows and clauses."""
 
+import math
+
 from encoder_compression.reporting.gate_content import Clause, GateRow, ReleaseGate
 from encoder_compression.reporting.page_content import TextTable
 from encoder_compression.reporting.text import ABSENT, beside, points
@@ -69,7 +71,14 @@ def _bound(clause: Clause) -> str:
     least, scale = "at_least" in clause, 1 if clause["clause"] in COSTS else 100
     limit = scale * clause["at_least" if least else "at_most"]
     name = "lower_bound" if least == (clause["verdict"] != "exceeded") else "upper_bound"
-    return f" ({'above' if name == 'lower_bound' else 'below'} {beside(scale * clause[name], limit, 1)})"
+    return f" ({'above' if name == 'lower_bound' else 'below'} {beside(scale * clause[name], limit, _digits(clause))})"
+
+
+def _digits(clause: Clause) -> int:
+    """Return how many digits a bound has behind the point: of a cost three significant ones of its value, of points and percent one."""
+    if clause["clause"] not in COSTS or not clause["value"]:
+        return 1
+    return max(0, 2 - math.floor(math.log10(clause["value"])))
 
 
 def _further(clause: Clause) -> str:
