@@ -9,26 +9,18 @@ import pandas as pd
 import pytest
 
 from encoder_compression.data import tasks
-from encoder_compression.encoders import encoder_facts, pretrained
-from encoder_compression.export import contents, onnx_graph
+from encoder_compression.export import contents
 from encoder_compression.measurement.screening import screen
 from encoder_compression.reporting.rows import Row
 from encoder_compression.run import provenance
 from encoder_compression.runtimes.workload import Workload
-from encoder_compression.techniques.quantize import quantize
-from measuring_options import ONNX, OPTIONS
+from measuring_options import ONNX, OPTIONS, write_forms
 
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory, encoder, dataset, tiny) -> Path:
-    """A random classifier in dynamic INT8, which scales activations by the whole batch."""
-    folder = tmp_path_factory.mktemp("graph")
-    model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
-    pretrained.save(model, encoder_facts.load_tokenizer(encoder), folder / "model")
-    onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
-    options = tiny.options["quantize"]["int8"] | {"metric": "accuracy"}
-    quantize(parent=folder / "onnx", dataset=dataset, options=options, output=folder / "int8", name="test")
-    return folder / "int8"
+    """A random classifier in dynamic INT8, whose answers would depend on the batch."""
+    return write_forms(tmp_path_factory.mktemp("forms"), encoder, dataset, tiny.options) / "int8"
 
 
 @pytest.fixture(scope="module")

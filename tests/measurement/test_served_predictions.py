@@ -12,25 +12,17 @@ from sklearn.metrics import roc_curve
 import corpora
 from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
-from encoder_compression.export import onnx_graph
 from encoder_compression.measurement.measure import measure
 from encoder_compression.measurement.remote import RemoteWorker
 from encoder_compression.runtimes.workload import Workload
-from encoder_compression.techniques.quantize import quantize
-from measuring_options import ONNX, OPTIONS, PYTORCH
+from measuring_options import ONNX, OPTIONS, PYTORCH, write_forms
 from saved_rows import TORCH, SavedStudy
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory, encoder, dataset, tiny) -> Path:
     """A folder with a random classifier as model/, as graph onnx/ and as dynamic INT8 int8/."""
-    folder = tmp_path_factory.mktemp("graphs")
-    model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
-    pretrained.save(model, encoder_facts.load_tokenizer(encoder), folder / "model")
-    onnx_graph.export(model=folder / "model", options=tiny.options["export"], output=folder / "onnx")
-    options = tiny.options["quantize"]["int8"] | {"metric": "accuracy"}
-    quantize(parent=folder / "onnx", dataset=dataset, options=options, output=folder / "int8", name="test")
-    return folder
+    return write_forms(tmp_path_factory.mktemp("graphs"), encoder, dataset, tiny.options)
 
 
 def served(folder: Path, artifact: Path, device: dict, dataset: Path, **more) -> tuple[dict, pd.DataFrame]:

@@ -2,7 +2,8 @@
 
 from encoder_compression.study.chain import Chain, control_name, controlled, is_control
 from encoder_compression.study.nested import merge
-from encoder_compression.study.techniques import TECHNIQUES, Technique, trains
+from encoder_compression.study.technique import Technique, trains
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 def technique_of(step: str, options: dict) -> Technique | None:

@@ -14,7 +14,8 @@ from encoder_compression.encoders.layers import (
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.teachers import in_chain
-from encoder_compression.study.techniques import TECHNIQUES, Technique
+from encoder_compression.study.technique import Technique
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 def check(study, variant: str) -> None:

@@ -8,7 +8,8 @@ from encoder_compression.study import order, study_mistakes, teachers
 from encoder_compression.study.chain import Chain, controlled, is_control
 from encoder_compression.study.controls import control_of, technique_of
 from encoder_compression.study.forms import FORM_OF_RUNTIME
-from encoder_compression.study.techniques import TECHNIQUES, Technique
+from encoder_compression.study.technique import Technique
+from encoder_compression.study.techniques import TECHNIQUES
 
 
 @dataclass(frozen=True)
