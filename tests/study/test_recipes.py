@@ -1,8 +1,7 @@
-"""Recipes of distillation are checked before anything runs: maps of layers, averages of weights, temperatures, and stages with their controls."""
+"""Recipes of distillation are checked before anything runs: maps of layers, averages, temperatures, and stages with their controls."""
 
 import pytest
 
-from conftest import load_tiny
 from encoder_compression.study.controls import control_of, control_options
 from encoder_compression.study.descriptions import distill as describe
 from encoder_compression.study.nested import merge
@@ -47,7 +46,13 @@ def test_a_map_is_checked_against_the_teacher_that_the_step_names(tmp_path):
     four = merge(EVEN1, {"layers": "first", "keep": 4})
     two = merge(EVEN1, {"keep": 2, "teacher": "four", "layer_map": [2, 5]})
     encoder = {"random": TINY["encoder"]["random"] | {"layers": 6}}
-    experiment = TINY | {"encoder": encoder, "distill": {"four": four, "two": two}, "variants": ["teacher", "teacher+four+two"], "compare": []}
+    experiment = TINY | {
+        "runtimes": {},
+        "compare": [],
+        "encoder": encoder,
+        "distill": {"four": four, "two": two},
+        "variants": ["teacher+four+two"],
+    }
     assert "layer_map [2, 5] does not fit a teacher of 4 layers" in mistakes(tmp_path, experiment)[0]
     two["layer_map"] = [2, 4]
     assert load(tmp_path, experiment)["distill"]["two"]["layer_map"] == [2, 4]
@@ -75,14 +80,15 @@ def test_one_average_replaces_another_one(tmp_path):
     assert student_of(tmp_path, training={"weights": "best"})["training"]["weights"] == "best"
 
 
-def two_stages(**second) -> Study:
+def two_stages(tmp_path, **second) -> Study:
     inner = merge(EVEN1, {"unlabelled": False, "loss": {"hard": 0, "soft": 0, "hidden": 1, "relation": 1}})
     answers = merge(EVEN1, {"unlabelled": False, "layers": "first", "loss": {"hidden": 0}} | second)
-    return load_tiny(distill={"inner": inner, "answers": answers}, variants=["teacher", "teacher+inner+answers"], compare=[])
+    steps = {"distill": {"inner": inner, "answers": answers}, "variants": ["teacher", "teacher+inner+answers"], "compare": []}
+    return Study("mine", load(tmp_path, TINY | steps | {"runtimes": {}}))
 
 
-def test_the_control_of_two_stages_has_the_training_of_both_without_a_teacher():
-    study = two_stages()
+def test_the_control_of_two_stages_has_the_training_of_both_without_a_teacher(tmp_path):
+    study = two_stages(tmp_path)
     assert control_of("teacher+inner+answers", study.options) == "teacher+inner-control+answers-control"
     assert control_of("teacher+inner", study.options) == "teacher+inner-control"
     assert [variant for variant in study.options["variants"] if "control" in variant] == ["teacher+inner-control+answers-control"]
@@ -91,8 +97,8 @@ def test_the_control_of_two_stages_has_the_training_of_both_without_a_teacher():
     assert study.teacher("teacher+inner-control+answers-control") == "teacher"
 
 
-def test_the_second_stage_has_the_first_as_its_parent_and_no_soft_targets_are_made_for_the_first():
-    study = two_stages()
+def test_the_second_stage_has_the_first_as_its_parent_and_no_soft_targets_are_made_for_the_first(tmp_path):
+    study = two_stages(tmp_path)
     row = next(row for row in study.table_rows() if row["variant"] == "teacher+inner+answers")
     assert list(row["chain"].values()) == ["finetune", "distill", "distill"]
     assert row["control"] == "teacher+inner-control+answers-control"
@@ -100,9 +106,9 @@ def test_the_second_stage_has_the_first_as_its_parent_and_no_soft_targets_are_ma
     assert study.soft_targets_form("teacher+inner+answers") == "soft_targets"
 
 
-def test_a_student_that_teaches_the_next_stays_in_its_control():
+def test_a_student_that_teaches_the_next_stays_in_its_control(tmp_path):
     """A teacher assistant (Mirzadeh et al. 2020) is what the second step learns from, and its control is without that alone."""
-    assert control_of("teacher+inner+answers", two_stages(teacher="inner").options) == "teacher+inner+answers-control"
+    assert control_of("teacher+inner+answers", two_stages(tmp_path, teacher="inner").options) == "teacher+inner+answers-control"
 
 
 def test_a_control_has_no_map_of_layers(tmp_path):
@@ -111,7 +117,10 @@ def test_a_control_has_no_map_of_layers(tmp_path):
 
 
 def test_model_cards_name_averages(tmp_path):
-    described = {str(weights): describe(student_of(tmp_path, training={"weights": weights}), corpus=False) for weights in ("best", {"last": 3}, {"ema": 0.99})}
+    described = {
+        str(weights): describe(student_of(tmp_path, training={"weights": weights}), corpus=False)
+        for weights in ("best", {"last": 3}, {"ema": 0.99})
+    }
     assert "for at most 1 epoch on the labels" in described["best"]
     assert "for at most 1 epoch with the mean weights of 3 epochs on" in described[str({"last": 3})]
     assert "for at most 1 epoch with an exponential moving average of the weights (decay 0.99) on" in described[str({"ema": 0.99})]

@@ -1,4 +1,4 @@
-"""Distillation in two stages (TinyBERT): a student learns hidden states and relations first, then its teacher's answers; and maps of layers."""
+"""Distillation in two stages (TinyBERT): hidden states and relations first, then the teacher's answers; and maps of layers."""
 
 import pytest
 import torch
@@ -98,7 +98,11 @@ def test_the_second_stage_trains_them_further(stages):
 )
 def test_layers_are_compared_as_the_map_says(taught, tmp_path, rule, expected):
     """The first logged loss is near that of the start, so it tells which layers were compared."""
-    hidden = {"layers": [1, 2], "training": TRAINING | {"steps": 1, "learning_rate": 1e-9}, "loss": {"hard": 0, "soft": 0, "hidden": 1, "relation": 0}}
+    hidden = {
+        "layers": [1, 2],
+        "training": TRAINING | {"steps": 1, "learning_rate": 1e-9},
+        "loss": {"hard": 0, "soft": 0, "hidden": 1, "relation": 0},
+    }
     del hidden["training"]["epochs"]
     facts = learn(taught, tmp_path / "student", hidden | {"layer_map": rule})
     plain = learn(taught, tmp_path / "plain", hidden)

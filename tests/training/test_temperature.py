@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pytest
 import torch
+from test_training import equal
+from test_weight_average import Killed, Killer, Watched
 from transformers import TrainerCallback
 
 from encoder_compression.encoders import encoder_facts
@@ -12,8 +14,6 @@ from encoder_compression.training.losses import soft_target_loss
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import train
 from short_training import TRAINING
-from test_training import equal
-from test_weight_average import Killed, Killer, Watched
 
 SOFT = {"hard": 0, "soft": 1, "hidden": 0, "relation": 0}
 FALLING = {"from": 8, "to": 1}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pyarrow import parquet
 from safetensors.torch import load_file
+from test_training import equal
 from transformers import TrainerCallback
 
 from encoder_compression.encoders import encoder_facts
@@ -15,7 +16,6 @@ from encoder_compression.training.examples import of_train
 from encoder_compression.training.heads import new_model
 from encoder_compression.training.train import Goal, train
 from short_training import TRAINING
-from test_training import equal
 
 OPTIONS = TRAINING | {"epochs": 4, "patience": 4}
 AVERAGES = [{"last": 2}, {"ema": 0.9}]

@@ -36,9 +36,10 @@ def _refuse_removed_heads(study, where: str, step: str, before: Chain) -> None:
 def distill(study, where: str, step: str, before: Chain) -> None:
     """Refuse a student whose layers are compared with more or fewer layers, or with some that its teacher does not have."""
     options = study.step_options(step)
-    count, teacher = count_layers(study, before.then(step)), options["teacher"]
-    teacher_depth = count_layers(study, before.up_to(teacher)) if in_chain(options) and teacher in before.steps else None
-    for rule in _tried(study, step, "layer_map") if count and teacher_depth else []:
+    rules, count = _tried(study, step, "layer_map"), count_layers(study, before.then(step))
+    in_this_chain = rules and in_chain(options) and options["teacher"] in before.steps
+    teacher_depth = count_layers(study, before.up_to(options["teacher"])) if in_this_chain else None
+    for rule in rules if count and teacher_depth else []:
         try:
             match_layers(rule, count, depth=teacher_depth)
         except UserError as error:

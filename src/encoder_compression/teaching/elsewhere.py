@@ -23,5 +23,5 @@ def require_same_tokens(teacher: Path, student: Path, dataset: Path) -> None:
 
 
 def matched_layers(rule: str | list[int], student_depth: int, teacher: Path) -> list[int]:
-    """Return for each layer of a student the teacher's, counted from 1; "spread" has even steps (TinyBERT; Jiao et al. 2020, section 4.1)."""
+    """Return for each layer of a student the teacher's, counted from 1; "spread" as in TinyBERT (Jiao et al. 2020, section 4.1)."""
     return match_layers(rule, student_depth, depth=encoder_facts.depth(teacher))

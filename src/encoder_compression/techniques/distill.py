@@ -109,7 +109,7 @@ def _narrowed(student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal
 
 
 def _compared_layers(name: str, layers: list[int], parent: Path | None, teacher: Path | None, options: dict) -> list[int]:
-    """Return the teacher's layers that the student's are compared with: those that are asked for, else of the chain those that they came from."""
+    """Return the teacher's layers that the student's are compared with: those asked for, or in the chain those that they came from."""
     if "layer_map" in options and options["loss"]["hidden"]:
         return matched_layers(options["layer_map"], len(layers), teacher)
     if not in_chain(options):

@@ -57,7 +57,8 @@ def train(
     """Train ``model`` in place on ``examples`` and leave it with the weights of its best epoch; returns its curve and facts.
 
     Validation alone chooses the epoch, with a ``ramp`` among those at its end or later. ``options`` are those of a step's
-    ``training`` section; with averages in "weights" there, those are what is validated and left after each epoch. A run that was killed goes on from ``checkpoints``, which the caller removes once the model is saved.
+    ``training`` section; with averages in "weights" there, those are what is validated and left of each epoch. A run that was
+    killed goes on from ``checkpoints``, which the caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():

@@ -15,7 +15,7 @@ FILE_NAME = "average.safetensors"  # beside the weights of a checkpoint, which a
 class WeightAverage(TrainerCallback):
     """Averages the weights that are trained, over the last epochs or as an exponential moving average over steps.
 
-    ``last`` is a number of epochs, whose weights at their ends have the same share (checkpoint averaging; Vaswani et al. 2017, section 6.1).
+    ``last`` is a number of epochs, whose last weights have equal shares (checkpoint averaging; Vaswani et al. 2017, section 6.1).
     ``ema`` is the decay of a step: average = decay · average + (1 - decay) · weights (Polyak & Juditsky 1992); in step n the decay is
     at most (1 + n) / (10 + n), as TensorFlow has it, so that a short training does not end with the weights it began with. What was
     trained before the first epoch that may be validated counts in neither. Processes have equal weights and so equal averages.
