@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish lock clean
+.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish options lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -76,6 +76,9 @@ gpu-check: $(READY)  ## training, soft targets and rows on a GPU against the CPU
 
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py
+
+options: $(READY)  ## docs/options.md from the schema
+	$(BIN)/python docs/write_options.py
 
 lock: $(READY)  ## requirements.in -> requirements.txt
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -16,7 +16,8 @@ from encoder_compression.statistics.pareto import pareto_front
 
 MARKERS = "osD^vP*X"
 FAILED = "0.7"
-TICKS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # in a decade: close enough that every picture has some, far enough to be read
+FINE, COARSE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 2, 5)  # ticks in a decade: that a picture has some, and that they can be read
+WIDE = 30  # times the least cost is the largest, from which on fine ticks would cover each other
 IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under the picture, not drawn: it would flatten all others
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 
@@ -74,7 +75,7 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(table[cost])))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.12)
@@ -84,6 +85,11 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     figure.draw_without_rendering()  # names are placed in the final layout
     _name_points(axes, table, cost)
     save(figure, path)
+
+
+def _ticks(costs: pd.Series) -> tuple[float, ...]:
+    """Return where in each decade the axis of these costs has ticks."""
+    return COARSE if costs.max() > WIDE * costs.min() else FINE
 
 
 def _names_below(rows: pd.DataFrame) -> str:
