@@ -1,11 +1,13 @@
 """A fold is an experiment of its own: the chain behind a searched step is made in it, from its own data set alone."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from conftest import load_tiny
 from encoder_compression.errors import UserError
+from encoder_compression.run.jobs import title
 from encoder_compression.study import folds
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.inputs import Search, Step
@@ -124,3 +126,9 @@ def test_what_has_seen_all_of_train_is_refused_in_one_line(tmp_path, change, mes
 def test_a_corpus_is_not_cut_into_folds(tmp_path):
     (line,) = mistakes(tmp_path, CORPUS)
     assert "search.teacher: folds are of texts with labels, and a corpus has none; take it out, validation alone then scores" in line
+
+
+def test_the_bar_of_a_job_in_a_fold_names_the_fold():
+    of_chain = {"variant": "teacher", "seed": "1"}
+    names = [title(SimpleNamespace(rule="finetune", wildcards={"experiment": name} | of_chain)) for name in ("tiny", "tiny/folds/1of2")]
+    assert names == ["finetune teacher 1", "finetune folds/1of2 teacher 1"]
