@@ -39,24 +39,26 @@ def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], profile
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 
-def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], title: str, path: Path) -> None:
+def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], title: str, measured: str, path: Path) -> None:
     """Draw the trials of a search: score by trial with the best so far, or against the second objective with the Pareto front.
 
-    ``table`` has the columns trial, state, score, pareto and that of the second objective; ``path`` lacks its ending.
+    ``table`` has the columns trial, state, score, pareto and that of the second objective, and of folds standard_error, which bars show;
+    ``measured`` names the score in percent; ``path`` lacks its ending.
     """
     across = objectives[1] if len(objectives) > 1 else "trial"
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     styles = {"complete": ("o", COLORS[0], "trial"), "pruned": ("s", FAILED, "pruned early, its last score")}
     for state, rows in table[table["state"].isin(styles)].groupby("state"):
         marker, color, label = styles[state]
-        axes.plot(rows[across], rows["score"] * 100, marker, color=color, label=label)
+        errors = rows["standard_error"] * 100 if "standard_error" in rows else None
+        axes.errorbar(rows[across], rows["score"] * 100, yerr=errors, fmt=marker, color=color, ecolor="0.8", label=label)
     complete = table[table["state"] == "complete"]
     front = complete[complete["pareto"]].sort_values(across) if len(objectives) > 1 else complete.assign(score=complete["score"].cummax())
     label = "Pareto front" if len(objectives) > 1 else "best so far"
     axes.step(front[across], front["score"] * 100, where="post", color="0.4", linestyle="--", label=label)
     best = table[table["trial"] == chosen]
     axes.plot(best[across], best["score"] * 100, "*", color=COLORS[1], markersize=14, label="chosen")
-    axes.set(xlabel=across if across == "trial" else f"{across} per token", ylabel="score on validation (%)", title=title)
+    axes.set(xlabel=across if across == "trial" else f"{across} per token", ylabel=measured, title=title)
     axes.grid(color="0.92")
     axes.legend()
     save(figure, path)
