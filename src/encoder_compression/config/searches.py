@@ -72,7 +72,8 @@ def _wrong_range(name: str, tried: dict, technique: str, step_options: dict, sch
         if key not in known:
             return f"a {technique} step has no such option{nearest(key, known)}"
         part = known[key]
-    return _wrong_kind(tried, resolve(part, schema).get("type")) or _settled(name, technique, step_options)
+    kind = resolve(part, schema).get("type")
+    return _wrong_kind(tried, kind[0] if isinstance(kind, list) else kind) or _settled(name, technique, step_options)
 
 
 def _wrong_kind(tried: dict, kind: str | None) -> str | None:
