@@ -17,7 +17,7 @@ class Candidate:
     ``commands`` are typed in a folder with model/, train.csv, validation.csv and test.csv, in the environment that
     ``environments/{environment}/`` describes; scripts of that folder lie there, too. ``artifact`` is what they leave, and ``loader`` the
     module of `peers.loaders` that runs it. ``reports`` is what the tool says of quality by itself,
-    and ``call`` what the program that runs the model needs beside its usual call.
+    and ``call`` what is to be written beside the commands.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Candidate:
 REFERENCE = Candidate("PyTorch, float32", HERE, (), TEACHER, "torch_model", "")
 EXPORT = "optimum-cli export onnx --model model --task text-classification exported"
 QUANTIZE = "optimum-cli onnxruntime quantize --onnx_model exported --avx512_vnni --output int8"
-OLIVE = "--model_name_or_path model --task text-classification --precision int8 --output_path int8"
+OLIVE = "--model_name_or_path model --task text-classification --precision int8 --output_path optimized"
 PEERS = (
-    Candidate("PyTorch, bfloat16", "torchao", (), TEACHER, "bfloat16_model", NOTHING, call="dtype=torch.bfloat16"),
+    Candidate("PyTorch, bfloat16", "torchao", (), TEACHER, "bfloat16_model", NOTHING, call="`dtype=torch.bfloat16`"),
     Candidate(
         "torchao, W8A8, compiled",
         "torchao",
@@ -52,12 +52,12 @@ PEERS = (
         "int8",
         "torchao_model",
         NOTHING,
-        call="torch.compile(model, dynamic=True)",
+        call="`torch.compile(model, dynamic=True)`",
     ),
     Candidate("optimum-onnx, INT8", "optimum_onnx", (EXPORT, QUANTIZE), "int8", "onnx_graph", NOTHING),
     Candidate("optimum-onnx, INT8 per channel", "optimum_onnx", (EXPORT, f"{QUANTIZE} --per_channel"), "int8", "onnx_graph", NOTHING),
-    Candidate("Olive optimize, INT8", "olive", (f"olive optimize {OLIVE}",), "int8", "onnx_graph", NOTHING),
-    Candidate("Olive auto-opt, INT8", "olive", (f"olive auto-opt {OLIVE}",), "int8", "onnx_graph", NOTHING),
+    Candidate("Olive optimize, INT8", "olive", (f"olive optimize {OLIVE}",), "optimized", "onnx_graph", NOTHING),
+    Candidate("Olive auto-opt, INT8", "olive", (f"olive auto-opt {OLIVE}",), "optimized", "onnx_graph", NOTHING),
     Candidate("NNCF, INT8", "nncf", ("python quantize.py",), "int8", "openvino_graph", NOTHING),
     Candidate(
         "NNCF, INT8 with accuracy control",

@@ -17,7 +17,7 @@ def study_row(variant: str, study: Path, seed: int) -> Candidate:
     if not artifact.exists():
         raise UserError(f"{artifact}: there is no such artifact; make it first, or name other --variants")
     command = f"snakemake --cores all results/{study.name}/{variant}/seed{seed}/onnx"
-    return Candidate(f"ours, {variant}", HERE, (command,), str(artifact), "onnx_graph", IN_TABLE)
+    return Candidate(f"ours, {variant}", HERE, (command,), str(artifact), "onnx_graph", IN_TABLE, call="steps in the YAML of the study")
 
 
 def delivered(folder: Path, command: str) -> Candidate:

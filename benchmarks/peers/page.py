@@ -79,7 +79,7 @@ def _ratio(speed: tuple[float, float, float] | None) -> str:
     if speed is None:
         return "one call"
     ratio, low, high = speed
-    digits = 1 if ratio >= 10 else 2
+    digits = 2 - (ratio >= 10) - (ratio >= 100)
     return f"{ratio:.{digits}f}x ({low:.{digits}f}–{high:.{digits}f})"
 
 
@@ -88,7 +88,7 @@ def _typed(candidate: dict) -> str:
     number, lines = len(candidate["commands"]), candidate["lines"]
     parts = [f"{number} command{'s' * (number > 1)}"] if number else []
     parts += [f"{lines} lines of Python"] if lines else []
-    return ", ".join([*parts, f"`{candidate['call']}`"] if candidate["call"] else parts)
+    return ", ".join([*parts, candidate["call"]] if candidate["call"] else parts)
 
 
 def environments(record: dict) -> str:

@@ -43,7 +43,9 @@ def record() -> dict:
         "truth": TRUTH,
         "candidates": [
             candidate("teacher", measured(flipped(*range(10)), 1, 1, 1), commands=[], made={"minutes": None}, reports=""),
-            candidate("fast", measured(flipped(*range(12)), 4, 4, 4), lines=20, made=made, commands=["first", "second"], call="fast=True"),
+            candidate(
+                "fast", measured(flipped(*range(12)), 4, 4, 4), lines=20, made=made, commands=["first", "second"], call="`fast=True`"
+            ),
             candidate("broken", {"error": "ValueError: no"}, made={"error": "ValueError: no"}),
         ],
     }
