@@ -1,11 +1,15 @@
 """Commands beside snakemake: compress a model for a table, plan a run, check its gate and its delivery, look after a SLURM cluster."""
 
 import argparse
+import os
+import sys
 from importlib import import_module
 from types import ModuleType
 
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment
+
+PIPE_CLOSED = 141  # as shells say it of SIGPIPE
 
 
 def main() -> int | str | None:
@@ -16,9 +20,14 @@ def main() -> int | str | None:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     try:
         environment.require_linux()
-        return options.run(options, further)
+        status = options.run(options, further)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         return f"Error: {error}"
+    except BrokenPipeError:  # whoever reads has enough, as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would fail as it ends
+        return PIPE_CLOSED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -159,3 +159,9 @@ def test_the_time_of_a_run_that_was_ended_counts_in_the_next(tmp_path):
     assert Clock(None, tmp_path / "search.json").left() is None
     later.restart()  # another experiment of that name
     assert later.left() == pytest.approx(600, abs=1)
+
+
+def test_minutes_that_the_last_measurements_alone_exceed_are_told_once_the_teacher_is_known(tmp_path):
+    study = Study(Clauses(points=1), tmp_path, minutes=0.251)  # 15 s, where five rows take 30
+    study.search.finalists()
+    assert "--minutes is too short by about 0.2: the last measurements alone take 0.5 minutes" in study.lines

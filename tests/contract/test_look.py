@@ -128,3 +128,21 @@ def test_what_cannot_make_a_study_is_one_line(tmp_path, header, row, count, mess
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(UserError, match="there is no such file; name a .csv"):
         look(tmp_path / "nothing.csv", **NOTHING)
+
+
+def test_a_column_of_ids_is_no_column_of_texts(tmp_path):
+    def row(number):
+        return f"3f2a-99c1-77de-{number:08d},{number % 2}"
+
+    with pytest.raises(UserError, match=r"ids.csv has no column of texts; its columns are key, kind: name one by --text$"):
+        look(write(tmp_path, "ids.csv", "key,kind", row), **NOTHING)
+
+
+def test_records_are_refused_with_their_fields(tmp_path):
+    path = tmp_path / "nested.jsonl"
+    rows = ({"id": f"a-{number:09d}", "data": {"words": f"a film {number}", "mood": number % 2}} for number in range(240))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    message = "nested.jsonl has no column of texts; its columns are id, data; "
+    message += "column 'data' holds records of words, mood: make a column of each: name one by --text"
+    with pytest.raises(UserError, match=f"{message}$"):
+        look(path, **NOTHING)

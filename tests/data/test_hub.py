@@ -225,3 +225,32 @@ def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace
     facts = json.loads((workspace.folder / "results/tiny/dataset/dataset.json").read_text(encoding="utf-8"))
     assert facts["dropped"]["train"]["empty text"] == 1
     assert facts["rows"]["test"] == 12
+
+
+def test_hate_speech_is_read_from_the_hub_as_it_was_published_and_its_commit_is_locked(tmp_path, monkeypatch):
+    published = tmp_path / "hub/datasets/christinacdl/hate_speech_2_classes" / FIRST
+    published.mkdir(parents=True)
+    rows = pd.read_csv(TINY_CSV)
+    rows = rows.drop_duplicates("text")[["text", "label"]]
+    parts = {"train": rows.iloc[20:], "val": rows.iloc[10:20], "test": rows.iloc[:10]}
+    for name, part in parts.items():
+        part.to_json(published / f"{name}.json", orient="records", lines=True)
+    workspace = Workspace(tmp_path / "workspace", experiment="small-hate-speech")
+    experiments = workspace.folder / "config/experiments"
+    encoder = yaml.safe_load((experiments / "tiny-hate-speech.yaml").read_text(encoding="utf-8"))["encoder"]
+    dataset = yaml.safe_load((experiments / "hate-speech.yaml").read_text(encoding="utf-8"))["dataset"]
+    small = {"extends": "hate-speech", "encoder": encoder, "dataset": dataset | {"max_length": 32}}
+    (experiments / "small-hate-speech.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with serve(tmp_path / "hub") as hub:
+        for name, value in {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}.items():
+            monkeypatch.setenv(name, value)
+        done = workspace.run("results/small-hate-speech/dataset", "--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lock = yaml.safe_load((workspace.folder / "config/hub.lock.yaml").read_text(encoding="utf-8"))
+    assert lock == {"datasets": {"christinacdl/hate_speech_2_classes": FIRST}}
+    facts = json.loads((workspace.folder / "results/small-hate-speech/dataset/dataset.json").read_text(encoding="utf-8"))
+    assert facts["rows"] == {"train": len(rows) - 20, "validation": 10, "test": 10}
+    assert facts["labels"] == ["neither", "hate"]
+    provenance = json.loads((workspace.folder / "results/small-hate-speech/dataset/provenance.json").read_text(encoding="utf-8"))
+    assert provenance["options"]["options"]["hub"]["revision"] == FIRST

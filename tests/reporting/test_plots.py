@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from encoder_compression.reporting import plots
+from encoder_compression.reporting.picture import short_names
 
 
 def table(*retained: float) -> pd.DataFrame:
@@ -33,6 +34,6 @@ def test_points_upon_each_other_are_named_once(tmp_path):
 
 
 def test_names_leave_out_the_step_that_most_begin_with_unless_two_would_be_one():
-    assert plots._short_names(["teacher", "teacher+even3", "lora4"]) == {"teacher": "teacher", "teacher+even3": "even3", "lora4": "lora4"}
+    assert short_names(["teacher", "teacher+even3", "lora4"]) == {"teacher": "teacher", "teacher+even3": "even3", "lora4": "lora4"}
     alike = ["teacher", "teacher+lora4", "lora4"]
-    assert plots._short_names(alike) == {name: name for name in alike}
+    assert short_names(alike) == {name: name for name in alike}

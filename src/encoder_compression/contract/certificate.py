@@ -7,10 +7,12 @@ from pathlib import Path
 from encoder_compression.contract import tried, winner
 from encoder_compression.reporting import gate_check
 from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, GateRow
+from encoder_compression.reporting.verdicts import settling_in_words
 from encoder_compression.run import provenance
 
 FILE_NAME = "certificate.json"
 VERSION = 1
+BUDGET = "budget"  # the clause
 VERDICTS = {PASS: "kept", OPEN: "open", FAIL: "exceeded"}  # of a row, in the words of a clause
 STATUS = {word: gate_check.STATUS[verdict] for verdict, word in VERDICTS.items()}  # exit status of what ends with such a verdict
 FIGURES = (
@@ -26,6 +28,7 @@ def certify(
     order: list[GateRow],
     figures: dict,
     tried_rows: list[dict],
+    exchanges: list[dict],
     row: dict,
     settings: dict,
     measurement: dict,
@@ -35,7 +38,8 @@ def certify(
     """Return the content of certificate.json, as workflow/schemas/certificate.schema.yaml has it.
 
     ``order`` is that of `winner.rank`, whose first row is delivered; ``figures`` is that row of the tables, ``row`` its seed, artifact
-    and results. ``tried_rows`` is what `tried.rows` returns, ``settings`` what predict.py reads, ``served`` what `served.measure` returns.
+    and results. ``tried_rows`` and ``exchanges`` are what `tried` returns, ``settings`` what predict.py reads, ``served`` what
+    `served.measure` returns.
     """
     delivered, *others = order
     origin = provenance.read(Path(row["results"]))
@@ -49,6 +53,7 @@ def certify(
         "device": {"name": options["device"]["name"]} | options["device"]["options"],
         "delivered": _named(delivered) | {"seed": row["seed"], "folder": settings["folder"]},
         "clauses": delivered["clauses"],
+        "settled": _settled(delivered, figures),
         "figures": {name: tried.number(figures.get(name)) for name in FIGURES},
         "classes": settings.get("labels"),
         "data": options["dataset"],
@@ -58,7 +63,7 @@ def certify(
         "runner_up": _named(others[0]) | {"clauses": others[0]["clauses"]} if others else None,
         "nearest": winner.nearest(order) if delivered["verdict"] == FAIL else [],
         "tried": tried_rows,
-        "exchanges": tried.exchanges(tried_rows, delivered["variant"]),
+        "exchanges": exchanges,
         "batching": {"batch_size": settings["batch_size"], "batches_move_logits_by": measurement["batches_move_logits_by"]},
         "served": served,
         "machine": origin["hardware"],
@@ -70,6 +75,13 @@ def certify(
 
 def _named(row: GateRow) -> dict:
     return {"variant": row["variant"], "seeds": row["seeds"], "verdict": VERDICTS[row["verdict"]]}
+
+
+def _settled(delivered: GateRow, figures: dict) -> str | None:
+    """Return what would settle an open budget, in words; None where no budget is open."""
+    if not any(clause["clause"] == BUDGET and clause["verdict"] == OPEN for clause in delivered["clauses"]):
+        return None
+    return settling_in_words(figures["settled_by"], figures["settled_times"], figures["seeds"])
 
 
 def _baseline_score(figures: dict) -> float:

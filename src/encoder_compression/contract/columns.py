@@ -17,6 +17,7 @@ PAIRS = (
 )  # fmt: skip
 QUESTIONS = {"question", "context", "answers"}
 MOST_CLASSES = 200
+HAS_WORDS = 0.5  # share of a column's values with several words, in which it is a column of texts
 NUMBERS = 20  # so many different whole numbers are an amount and no class
 
 
@@ -72,9 +73,21 @@ def _text(table: pd.DataFrame, name: str, label: str | None) -> str:
         return named
     lengths = {column: table[column].map(lambda value: len(value) if isinstance(value, str) else 0).mean() for column in columns}
     longest = max(lengths, key=lengths.get, default=None)
-    if longest is None or not lengths[longest]:
-        raise UserError(f"{name} has no column of texts; its columns are {', '.join(table.columns)}: name one by --text")
+    if longest is None or not table[longest].map(_has_words).mean() > HAS_WORDS:
+        raise UserError(f"{name} has no column of texts; {_described(table)}: name one by --text")
     return longest
+
+
+def _has_words(value) -> bool:
+    """Say whether a value is a text of several words, as an id or a date is none."""
+    return isinstance(value, str) and any(letter.isspace() for letter in value.strip())
+
+
+def _described(table: pd.DataFrame) -> str:
+    """Return the columns, and of a column of records their fields, which a table has as columns of their own."""
+    records = {column: next((value for value in table[column] if isinstance(value, dict)), None) for column in table.columns}
+    nested = [f"column '{name}' holds records of {', '.join(fields)}: make a column of each" for name, fields in records.items() if fields]
+    return "; ".join([f"its columns are {', '.join(table.columns)}", *nested])
 
 
 def _label(table: pd.DataFrame, name: str, texts: list[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from encoder_compression.config import yaml_files
-from encoder_compression.contract import experiment, runner
+from encoder_compression.contract import experiment, fitting_head, forecast, pace, runner
 from encoder_compression.contract.candidates import TEACHER, Space
 from encoder_compression.contract.certificate import STATUS
 from encoder_compression.contract.clauses import Clauses
@@ -20,8 +20,6 @@ from encoder_compression.contract.look import look
 from encoder_compression.contract.screened import Results
 from encoder_compression.contract.search import Search
 from encoder_compression.contract.verify import read_certificate
-from encoder_compression.data import tasks
-from encoder_compression.encoders.encoder_facts import classification_head
 from encoder_compression.errors import UserError
 from encoder_compression.planning.plan import print_plan
 
@@ -121,15 +119,19 @@ def _compress(order: Order, clock: Clock) -> int:
         _begin(order)
     else:
         _require_same(order)
+        print(f"{order.file}: it goes on with {experiment.in_words(yaml_files.read(order.file))}")
     base, dataset = order.results / "base", order.results / "dataset"
     _make(order, [str(base), str(dataset)])
     options = yaml_files.read(order.file)
     space = experiment.space_of(options, base=base, dataset=dataset, device=order.wishes.device)
     if options["finetune"] == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
-        options = _complete(order, options, space)
+        options = _complete(order, options, space, clock)
+    elif options["finetune"][TEACHER] == {"training": space.training} and fitting_head.fits(base, dataset):  # by a label_map written since
+        options = experiment.with_given_teacher(options)
+        experiment.write(options, order.file, order.command)
     search = _search(order, options, space, clock, say) if options["variants"] == [TEACHER] else None
     if order.dry_run:
-        print_plan([*(search.all_targets if search else []), *order.run, *order.experiment])
+        _plan(order, options, space, search)
         return 0
     if search:
         chains = [each.chain for each in search.finalists()]
@@ -164,22 +166,42 @@ def _begin(order: Order) -> None:
     print(f"{order.file}: the experiment, to be read and edited")
 
 
-def _complete(order: Order, options: dict, space: Space) -> dict:
+def _complete(order: Order, options: dict, space: Space, clock: Clock) -> dict:
     """Give the experiment the steps that its encoder and data set allow; returns its options."""
-    tuned = experiment.has_fitting_head(order.results / "base", order.results / "dataset")
-    options = experiment.with_steps(options, space, tuned=tuned)
+    base, dataset = order.results / "base", order.results / "dataset"
+    print(*fitting_head.in_words(base, dataset, order.file), sep="\n")
+    tuned = fitting_head.fits(base, dataset)
+    options = experiment.with_steps(options, space, teacher=experiment.GIVEN if tuned else space.training)
     experiment.write(options, order.file, order.command)
-    print("the model has a head for these classes and is the teacher as it is" if tuned else _fine_tuned(order))
+    left = clock.left()
+    return options if tuned or left is None else _shortened(order, options, space, left)
+
+
+def _shortened(order: Order, options: dict, space: Space, seconds: float) -> dict:
+    """Let the teacher train for a share of the time that is left, where its epochs would take more; returns the options."""
+    _make(order, [pace.target(order.name)])
+    training = pace.fitting(space.training, pace.read(order.name), seconds)
+    if "seconds" in training:
+        minutes = training["seconds"] / 60
+        print(f"--minutes is short: the teacher trains for {minutes:.1f} minutes in place of {space.training['epochs']} epochs")
+        options = experiment.with_steps(options, space, teacher=training)
+        experiment.write(options, order.file, order.command)
     return options
 
 
-def _fine_tuned(order: Order) -> str:
-    """Return that the encoder is fine-tuned, and of a model that has a head already why."""
-    head, classes = classification_head(order.results / "base"), tasks.describe(order.results / "dataset").get("labels")
-    if not head or not classes:
-        return "the encoder is fine-tuned first"
-    why = f"the head of the model has the classes {', '.join(head)}, and the table has {', '.join(classes)}"
-    return f"the encoder is fine-tuned anew: {why}; 'label_map' under 'dataset' in {order.file} renames those of the table"
+def _plan(order: Order, options: dict, space: Space, search: Search | None) -> None:
+    """Print what a search would cost at most, and the jobs of all its stages; trains a few steps to know the machine's pace."""
+    if search:
+        _make(order, [pace.target(order.name)])
+        expected = forecast.lines(
+            space,
+            pace.read(order.name),
+            teacher=options["finetune"][TEACHER]["training"],
+            base=order.results / "base",
+            chains=search.every_chain,
+        )
+        print(*expected, sep="\n")
+    print_plan([*(search.all_targets if search else []), *order.run, *order.experiment])
 
 
 def _search(order: Order, options: dict, space: Space, clock: Clock, say: Callable[[str], None]) -> Search:

@@ -35,12 +35,14 @@ def deliver(*, experiment: str, options: dict, gate: Path, aggregate: Path, summ
     size = int(figures["throughput_batch_size"])
     settings = delivered_settings.of_row(row, experiment=experiment, device=options["device"], measurement=measurement, batch_size=size)
     settings = delivered_folder.write(Path(output), row=row, settings=settings)
+    tried_rows = tried.rows(table, order, screening)
     certificate = certify(
         experiment=experiment,
         options=options | {"test_examples": tasks.describe(row["dataset"])["rows"]["test"]},
         order=order,
         figures=figures,
-        tried_rows=tried.rows(table, order, screening),
+        tried_rows=tried_rows,
+        exchanges=tried.exchanges(tried.comparable(tried_rows, screening), row["variant"], tried.noise(table, screening)),
         row=row,
         settings=settings,
         measurement=measurement,

@@ -9,12 +9,11 @@ from pyarrow import parquet
 
 from encoder_compression.config import devices, yaml_files
 from encoder_compression.config.input_length import longest_input
-from encoder_compression.contract import candidates
+from encoder_compression.contract import candidates, pace
 from encoder_compression.contract.candidates import Space
 from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.look import Look
 from encoder_compression.data import tasks
-from encoder_compression.data.tasks.labels import match
 from encoder_compression.encoders import encoder_facts
 from encoder_compression.errors import UserError, nearest
 from encoder_compression.study.chain import Chain
@@ -23,6 +22,7 @@ DEFAULT = "reviews"  # the experiment whose encoder is taken where none is named
 SMALL = 384  # hidden size up to which an encoder bears a high learning rate
 RATES = {True: 1.0e-4, False: 3.0e-5}  # of small encoders, of others (Devlin et al. 2019, appendix A.3)
 EPOCHS = 3
+GIVEN = {"epochs": 0}  # the training of a teacher that is fine-tuned already
 SPARE = 1.1  # entries of a vocabulary beyond those that the training texts have
 WORTH = 0.8  # share of the vocabulary from which on cutting it saves too little
 
@@ -82,6 +82,12 @@ def beginning(seen: Look, encoder: dict, wishes: Wishes) -> dict:
     }
 
 
+def in_words(options: dict) -> str:
+    """Return what an experiment took from its table: the columns and the task."""
+    columns = [f"{role} '{column}'" for role, column in options["dataset"].get("columns", {}).items()]
+    return ", ".join([*columns, f"task {options['task']}"])
+
+
 def space_of(options: dict, *, base: Path, dataset: Path, device: str) -> Space:
     """Return the chains that a prepared encoder and data set allow on a device."""
     refused = encoder_facts.architecture(base).refused
@@ -96,10 +102,15 @@ def space_of(options: dict, *, base: Path, dataset: Path, device: str) -> Space:
     )
 
 
-def with_steps(options: dict, space: Space, *, tuned: bool) -> dict:
-    """Return the options with all steps of a search; a teacher that is ``tuned`` already trains no more."""
-    teacher = {candidates.TEACHER: {"training": {"epochs": 0} if tuned else space.training}}
-    return options | space.steps() | {"finetune": teacher}
+def with_steps(options: dict, space: Space, *, teacher: dict) -> dict:
+    """Return the options with all steps of a search, and the training of the teacher."""
+    finetune = {candidates.TEACHER: {"training": teacher}, pace.PACE: {"training": pace.training(space.training)}}
+    return options | space.steps() | {"finetune": finetune}
+
+
+def with_given_teacher(options: dict) -> dict:
+    """Return the options with the model as it was given for a teacher."""
+    return options | {"finetune": options["finetune"] | {candidates.TEACHER: {"training": GIVEN}}}
 
 
 def with_finalists(options: dict, finalists: list[Chain], *, device: str) -> dict:
@@ -108,12 +119,6 @@ def with_finalists(options: dict, finalists: list[Chain], *, device: str) -> dic
     alone = {str(chain): [runtime] for chain in finalists if chain != candidates.TEACHER}
     variants = dict.fromkeys([candidates.TEACHER, *map(str, finalists)])
     return options | {"variants": list(variants), "runtimes": alone if runtime != "pytorch" else {}}
-
-
-def has_fitting_head(base: Path, dataset: Path) -> bool:
-    """Say whether an encoder is fine-tuned for the task already: its head has the classes of the data set, by their names."""
-    classes, head = tasks.describe(dataset).get("labels"), encoder_facts.classification_head(base)
-    return bool(classes and head) and match(classes, head, values=None) is not None
 
 
 def _vocabulary(base: Path, dataset: Path) -> int | None:

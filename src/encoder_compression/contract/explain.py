@@ -34,6 +34,7 @@ def sentences(certificate: dict) -> list[str]:
     return [
         f"{delivered['variant']} on {certificate['device']['name']} {KEPT_IN_WORDS[certificate['verdict']]}:",
         *(f"- {clause['asks']}: {clause['figure']}: {clause['verdict']}" for clause in clauses),
+        *([f"The budget is open. {certificate['settled']}"] if certificate["settled"] else []),
         _tried(certificate),
         *(f"- {row['variant']}: {_why_not(row, certificate)}" for row in others[:SHOWN]),
         *([f"- and {len(others) - SHOWN} more, in certificate.md"] if len(others) > SHOWN else []),

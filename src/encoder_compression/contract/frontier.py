@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 from adjustText import adjust_text
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 
-from encoder_compression.reporting.picture import COLORS, save
+from encoder_compression.contract.certificate import BUDGET
+from encoder_compression.reporting.picture import COLORS, save, short_names
+from encoder_compression.statistics.pareto import pareto_front
 
 STYLES = {  # verdict of the gate, or source -> marker, colour, name
     "screened": ("o", "0.7", "screened"),
@@ -15,7 +18,6 @@ STYLES = {  # verdict of the gate, or source -> marker, colour, name
     "fail": ("X", COLORS[1], "exceeded"),
 }
 PANELS = {"latency_ms": "latency of one {unit}, p50 (ms, log scale)", "size_mb": "weights and graph on disk (MB, log scale)"}
-BUDGET = "budget"
 TICKS = (1, 2, 5)  # times powers of ten
 
 
@@ -34,7 +36,7 @@ def draw(certificate: dict, path: Path) -> None:
         axes.grid(color="0.92")
         axes.margins(0.12)
         figure.draw_without_rendering()  # names are placed in the final layout
-        _name_rows(axes, rows, cost)
+        _name_rows(axes, rows, cost, certificate["delivered"]["variant"])
     panels[0].set_ylabel("change of the score against the baseline (points)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES) + 1)
     figure.suptitle(certificate["experiment"])
@@ -59,7 +61,12 @@ def _draw_limits(axes, most: float | None, least_change: float | None) -> None:
         axes.axhline(100 * least_change, color="0.4", linestyle=":", linewidth=1)
 
 
-def _name_rows(axes, rows: list[dict], cost: str) -> None:
-    texts = [axes.text(row[cost], 100 * row["difference"], row["variant"], fontsize=8, zorder=5) for row in rows]
-    if texts:
-        adjust_text(texts, ax=axes, expand=(1.2, 1.6), iter_lim=500, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
+def _name_rows(axes, rows: list[dict], cost: str, delivered: str) -> None:
+    """Name the rows that were measured, and those that no other beats in score and cost; certificate.md has the others."""
+    names = short_names([row["variant"] for row in rows])
+    front = pareto_front(np.array([row[cost] for row in rows]), np.array([row["difference"] for row in rows]))
+    named = [row for place, row in enumerate(rows) if row["source"] == "measured" or place in front or row["variant"] == delivered]
+    texts = [axes.text(row[cost], 100 * row["difference"], names[row["variant"]], fontsize=8, zorder=5) for row in named]
+    costs, changes = [row[cost] for row in rows], [100 * row["difference"] for row in rows]
+    line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
+    adjust_text(texts, x=costs, y=changes, ax=axes, expand=(1.2, 1.6), force_text=(0.4, 0.8), iter_lim=2000, arrowprops=line)

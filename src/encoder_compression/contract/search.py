@@ -32,10 +32,15 @@ class Search:
         self.reserve = 0.0
 
     @property
+    def every_chain(self) -> list[Chain]:
+        """Every chain that may be asked for."""
+        of_students = dict.fromkeys(chain for student in self.students for chain in (student.shape, student.short, student.chain))
+        return [*self.space.whole(), *self.space.untrained(), *of_students]
+
+    @property
     def all_targets(self) -> list[str]:
         """Everything that may be asked for."""
-        of_students = dict.fromkeys(chain for student in self.students for chain in (student.shape, student.short, student.chain))
-        return [*map(self.results.target, (*self.space.whole(), *self.space.untrained(), *of_students))]
+        return [*map(self.results.target, self.every_chain)]
 
     def finalists(self) -> list[Screened]:
         """Search, and return the two chains to measure on test beside the teacher; fewer where time allowed to try no more.
@@ -61,6 +66,14 @@ class Search:
         if self.results.teacher_is_no_better_than_constant():
             self.say("the teacher is no better than one answer to all: do --label, and the classes with their order, fit the model?")
         self.reserve = ROWS * TIMES * self.results.seconds(Chain(TEACHER), f"{self.results.device}/screening")
+        self._say_what_lacks()
+
+    def _say_what_lacks(self) -> None:
+        """Say that the last measurements alone take longer than there is time."""
+        left = self.clock.left()
+        if left is not None and left < self.reserve:
+            lacking = (self.reserve - left) / 60
+            self.say(f"--minutes is too short by about {lacking:.1f}: the last measurements alone take {self.reserve / 60:.1f} minutes")
 
     def _train(self) -> None:
         """Screen the shapes of students, train the promising ones for an epoch, and the better half of them wholly."""

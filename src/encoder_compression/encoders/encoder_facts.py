@@ -14,6 +14,7 @@ from encoder_compression.errors import UserError
 WEIGHTS = "model.safetensors"
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 CLASSIFIER = "classifier."
+SPANS = ("qa_outputs.", CLASSIFIER)  # the second of ModernBERT
 
 
 def load_config(encoder: Path):
@@ -121,11 +122,23 @@ def tensor_shapes(file: Path) -> dict[str, list[int]]:
 
 def head_outputs(encoder: Path) -> int | None:
     """Return how many outputs the sequence-classification head has that the folder holds weights for; None without such a head."""
-    architectures = read_json(Path(encoder) / CONFIG).get("architectures") or [""]
-    if not architectures[0].endswith("ForSequenceClassification"):
+    if not _class_name(encoder).endswith("ForSequenceClassification"):
         return None
     shapes = tensor_shapes(Path(encoder) / WEIGHTS)
     return next((shapes[name][0] for name in (f"{CLASSIFIER}weight", f"{CLASSIFIER}out_proj.weight") if name in shapes), None)
+
+
+def has_span_head(encoder: Path) -> bool:
+    """Return whether the folder holds weights of a question-answering head: a start and an end logit for each token."""
+    if not _class_name(encoder).endswith("ForQuestionAnswering"):
+        return False
+    shapes = tensor_shapes(Path(encoder) / WEIGHTS)
+    return any(shapes.get(f"{layer}weight", [0])[0] == 2 for layer in SPANS)
+
+
+def _class_name(encoder: Path) -> str:
+    """Return the class of transformers that an encoder was saved as, "" where its config names none."""
+    return (read_json(Path(encoder) / CONFIG).get("architectures") or [""])[0]
 
 
 def classification_head(encoder: Path) -> list[str] | None:

@@ -1,8 +1,11 @@
 """What all pictures have in common: colours, lines, and how they are saved."""
 
+from collections import Counter
 from pathlib import Path
 
 import matplotlib
+
+from encoder_compression.study.chain import Chain, controlled
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402 (the backend comes first)
@@ -21,3 +24,14 @@ def save(figure, path: Path) -> None:
     figure.savefig(f"{path}.png", dpi=130)
     figure.savefig(f"{path}.svg")
     plt.close(figure)
+
+
+def short_names(variants: list[str]) -> dict[str, str]:
+    """Return per variant a name without the step that most begin with, where that tells all apart: ``even3``, ``control of even3``."""
+    first = Counter(Chain(variant).first for variant in variants).most_common(1)[0][0]
+    names = {variant: _short(variant.removeprefix(f"{first}+")) for variant in variants}
+    return names if len(set(names.values())) == len(names) else {variant: variant for variant in variants}
+
+
+def _short(name: str) -> str:
+    return f"control of {Chain.of(map(controlled, Chain(name).steps))}" if Chain(name).has_control else name

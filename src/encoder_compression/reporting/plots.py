@@ -1,6 +1,5 @@
 """Pictures of an experiment and of a search, drawn from their tables; each as PNG and as SVG."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ from adjustText import adjust_text
 from matplotlib import pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 
-from encoder_compression.reporting.picture import COLORS, save
+from encoder_compression.reporting.picture import COLORS, save, short_names
 from encoder_compression.reporting.profile_plot import plot_profiles
 from encoder_compression.reporting.profiles import read as read_profile
 from encoder_compression.reporting.training_plots import plot_trainings
 from encoder_compression.statistics.pareto import pareto_front
-from encoder_compression.study.chain import Chain, controlled
 
 MARKERS = "osD^vP*X"
 FAILED = "0.7"
@@ -124,20 +122,9 @@ def _name_points(axes, table: pd.DataFrame, cost: str) -> None:
     """Write each variant's name near its point, where it covers no other; once where its points lie upon each other."""
     places = table[["variant"]].assign(cost=np.log10(table[cost]).round(1), score=table["score"].round(3))
     named = table[~places.duplicated()]
-    names = named["variant"].map(_short_names(list(table["variant"])))
+    names = named["variant"].map(short_names(list(table["variant"])))
     places = zip(named[cost], named["score"] * 100, names, strict=True)
     texts = [axes.text(*place, fontsize=8, zorder=4) for place in places]
     forces = {"expand": (1.2, 1.6), "force_text": (0.4, 0.8), "iter_lim": 2000}
     line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
     adjust_text(texts, x=table[cost].to_numpy(), y=table["score"].to_numpy() * 100, ax=axes, **forces, arrowprops=line)
-
-
-def _short_names(variants: list[str]) -> dict[str, str]:
-    """Return per variant a name without the step that most begin with, where that tells all apart: ``even3``, ``control of even3``."""
-    first = Counter(Chain(variant).first for variant in variants).most_common(1)[0][0]
-    names = {variant: _short(variant.removeprefix(f"{first}+")) for variant in variants}
-    return names if len(set(names.values())) == len(names) else {variant: variant for variant in variants}
-
-
-def _short(name: str) -> str:
-    return f"control of {Chain.of(map(controlled, Chain(name).steps))}" if Chain(name).has_control else name

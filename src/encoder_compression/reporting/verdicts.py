@@ -79,16 +79,17 @@ def budget(row: dict, rows: list[dict]) -> Finding | None:
         EXCEEDED: f"Beyond the budget: it loses more than {least} points",
         OPEN: f"Open: it may lose up to {most} points",
     }[row["budget"]]
-    settled = f" {_settling(row)}" if row["budget"] == OPEN else ""
+    settled = f" {settling_in_words(row['settled_by'], row['settled_times'], row['seeds'])}" if row["budget"] == OPEN else ""
     return Finding(row["budget"], f"{text} (one-sided 95 %; the budget is {points(allowed)}).{settled}")
 
 
-def _settling(row: dict) -> str:
-    if pd.isna(row["settled_times"]):
+def settling_in_words(kind: str | None, times: float | None, seeds: int) -> str:
+    """Return how many seeds, or how many times as many examples, would settle an open budget; see `loss_budget.settling`."""
+    if pd.isna(times):
         return "It lies too near to the budget to be settled."
-    if row["settled_by"] == "seeds":
-        return f"About {math.ceil(row['settled_times'] * row['seeds'])} seeds would settle it, if the change stayed."
-    return f"A test split {row['settled_times']:.1f} times as large would settle it, if the change stayed."
+    if kind == "seeds":
+        return f"About {math.ceil(times * seeds)} seeds would settle it, if the change stayed."
+    return f"A test split {times:.1f} times as large would settle it, if the change stayed."
 
 
 def standing(row: dict, rows: list[dict]) -> Finding | None:
