@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish options lock clean
+.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check peers publish options lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## the default study, to its tables and plots
@@ -73,6 +73,9 @@ utilisation: $(READY)  ## the share of the machine's peak in matrix products tha
 
 gpu-check: $(READY)  ## training, soft targets and rows on a GPU against the CPU: one JSON in docs/results/gpu
 	PYTHON=$(BIN)/python sh benchmarks/gpu_check.sh --output docs/results/gpu/$$(date +%F).json
+
+peers: $(READY)  ## what a user would pick instead, against the default study: installs about 5 GB, measures, writes docs/peers.md
+	$(BIN)/python benchmarks/peer_comparison.py
 
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py
