@@ -50,7 +50,7 @@ def _speeds(record: dict, clock: str) -> dict[str, tuple[float, float, float]]:
 
 def _cells(candidate: dict, record: dict, speeds: dict) -> list[str]:
     made, measured = candidate["made"], candidate["measured"]
-    beginning = [candidate["name"], _typed(candidate), "" if made.get("minutes") is None else f"{made['minutes']:.1f}"]
+    beginning = [candidate["name"], _typed(candidate), f"{made['minutes']:.2g}" if candidate["commands"] and "error" not in made else ""]
     if "error" in measured:
         return [*beginning, f"failed: {measured['error']}", *[""] * (len(COLUMNS) - 5), candidate["reports"]]
     reference = next(each for each in record["candidates"] if each["name"] == record["reference"])["measured"]["labels"]
@@ -107,7 +107,8 @@ def typed(record: dict) -> str:
     """Return what a user types for each candidate, as blocks of shell."""
     blocks = []
     for candidate in (candidate for candidate in record["candidates"] if candidate["commands"]):
-        blocks.append("\n".join([f"# {candidate['name']}", *candidate["commands"]]))
+        place = f" (environments/{candidate['environment']})" if candidate["environment"] else ""
+        blocks.append("\n".join([f"# {candidate['name']}{place}", *candidate["commands"]]))
     return "```sh\n" + "\n\n".join(blocks) + "\n```"
 
 

@@ -112,7 +112,7 @@ def test_the_page_is_written_between_its_markers(record, tmp_path):
     assert "2026-01-02. CPU, 2 cores, 8.0 GB, avx2. 100 test texts of `reviews`, 3 starts" in text
     assert "at most 3.4% of the machine's processor time" in text
     assert "| some | base 3, tool 1.2 | 2.0 |" in text
-    assert "# fast\nfirst\nsecond\n" in text
+    assert "# fast (environments/some)\nfirst\nsecond\n" in text
 
 
 def test_a_page_without_a_place_is_refused(record, tmp_path):
