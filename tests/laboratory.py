@@ -36,8 +36,10 @@ from own_experiments import TINY, load_options
 from recorded_options import Recorded
 from saved_rows import CHOSEN, COSTS, GATE, Rooted, SavedStudy
 
-ONE_STEP = {"training": {"steps": 1, "batch_size": 8}, "gate": 0}
-TAUGHT = {"loss": {"hard": 0.2, "soft": 0.5, "hidden": 0.2, "relation": 0.1}} | ONE_STEP
+AVERAGED = {"weights": {"ema": 0.9}}
+ONE_EPOCH = {"epochs": 1} | AVERAGED
+ONE_STEP = {"training": {"steps": 1, "batch_size": 8} | AVERAGED, "gate": 0}
+TAUGHT = {"loss": {"hard": 0.2, "soft": 0.5, "hidden": 0.2, "relation": 0.1}, "temperature": {"from": 2, "to": 1}} | ONE_STEP
 TIMES = {
     "layers": 2,
     "whole_ms": 8,
@@ -47,15 +49,15 @@ TIMES = {
 EXPERIMENT = merge(
     TINY | {"runtimes": {}},
     {
-        "finetune": {"teacher": {"training": {"epochs": 1}}, "frozen": {"freeze": "embeddings"} | {"training": {"steps": 1}}},
-        "lora": {"lora4": TAUGHT | {"training": {"epochs": 1}}},
-        "distill": {"even1": TAUGHT | {"training": {"epochs": 1}}, "slim": TAUGHT | {"layers": [1], "hidden_size": 32}},
+        "finetune": {"teacher": {"training": {"epochs": 1}}, "frozen": {"freeze": "embeddings"} | {"training": {"steps": 1} | AVERAGED}},
+        "lora": {"lora4": TAUGHT | {"training": ONE_EPOCH}},
+        "distill": {"even1": TAUGHT | {"training": ONE_EPOCH, "layer_map": [2]}, "slim": TAUGHT | {"layers": [1], "hidden_size": 32}},
         "shrink": {
-            "width40": TAUGHT | {"training": {"epochs": 1}},
+            "width40": TAUGHT | {"training": ONE_EPOCH},
             "fast": {"target": {"speedup": 1.5, "device": "cpu-pytorch"}} | ONE_STEP,
         },
-        "prune": {"magnitude60": TAUGHT | {"training": {"epochs": 1}, "score": "fisher", "calibration": 8}},
-        "qat": {"aware8": TAUGHT | {"training": {"epochs": 1}}},
+        "prune": {"magnitude60": TAUGHT | {"training": ONE_EPOCH, "score": "fisher", "calibration": 8}},
+        "qat": {"aware8": TAUGHT | {"training": ONE_EPOCH}},
         "search": {
             "frozen": {
                 "space": {
@@ -72,7 +74,7 @@ EXPERIMENT = merge(
         "quality_gate": {"retained": 0.5},
         "measure": {"seconds": 1, "grid": {"batch_sizes": [1], "lengths": [8], "calls": 2}},
         "average": {"soup": {"with": ["frozen"]}},
-        "static": {"static8": TAUGHT | {"training": {"epochs": 1}, "dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
+        "static": {"static8": TAUGHT | {"training": ONE_EPOCH, "dimensions": 8, "loss": {"hidden": 0, "relation": 0}}},
         "bag_of_words": {"bag": {}},
         "variants": [
             "teacher",
@@ -275,7 +277,7 @@ class Laboratory:
         output.parent.mkdir()
         trials.work(
             technique="finetune",
-            inputs={"encoder": self.encoder},
+            parts=[{"encoder": self.encoder}],
             goal=self.goal,
             options=self.options["finetune"]["frozen"],
             search=search,

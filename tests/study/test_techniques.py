@@ -38,7 +38,8 @@ def options_of(technique: str) -> dict:
 def value_of(part: dict):
     part = part.get("anyOf", [part])[0]
     texts = {"array": ["warm"], "string": "teacher"}
-    return part["enum"][0] if "enum" in part else texts.get(part.get("type"), part.get("minimum", 0.5))
+    kind = part["type"][0] if isinstance(part.get("type"), list) else part.get("type")
+    return part["enum"][0] if "enum" in part else texts.get(kind, part.get("minimum", 0.5))
 
 
 def test_names_lead_to_section_rule_script_and_function(technique):

@@ -86,7 +86,7 @@ def test_where_the_tokens_are_the_same_a_narrower_and_shallower_student_is_compa
     row = dict(zip(header.split(","), first.split(","), strict=True))
     assert all(float(row[f"loss_{term}"]) > 0 for term in ("hard", "soft", "hidden", "relation"))
     assert facts["layer_map"] == {}
-    assert matched_layers(2, big / "model") == [2, 3]
+    assert matched_layers("spread", 2, big / "model") == [2, 3]
 
 
 def test_soft_targets_from_files_need_no_teacher(tmp_path, big, encoder, tiny):

@@ -59,9 +59,11 @@ def one_shot(tiny):
     return {key: value for key, value in tiny.options["prune"]["magnitude60"].items() if key != "ramp"}
 
 
-@pytest.fixture(scope="module", params=["at once", "little by little"])
+@pytest.fixture(scope="module", params=["at once", "little by little", "averaged over steps", "averaged over epochs"])
 def pruned(request, tmp_path_factory, parent, dataset, tiny, one_shot):
     options = one_shot if request.param == "at once" else tiny.options["prune"]["magnitude60"]
+    weights = {"averaged over steps": {"ema": 0.9}, "averaged over epochs": {"last": 2}}.get(request.param, "best")
+    options = options | {"training": options["training"] | {"weights": weights}}
     return run_prune(parent, dataset, tmp_path_factory.mktemp("pruned"), options)
 
 

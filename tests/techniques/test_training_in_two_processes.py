@@ -92,6 +92,8 @@ FURTHER_CALLS = {
     "LoRA from the pretrained encoder": (lora, TAUGHT | UPDATES | {"start": "pretrained"}),
     "DoRA": (lora, TAUGHT | UPDATES | {"dora": True}),
     "a student with every term": (distill, TAUGHT | STUDENT),
+    "a student averaged over steps": (distill, TAUGHT | STUDENT | {"training": TWO_EPOCHS | {"weights": {"ema": 0.9}}}),
+    "LoRA averaged over epochs": (lora, TAUGHT | UPDATES | {"training": TWO_EPOCHS | {"weights": {"last": 2}}}),
     "a narrow student": (distill, TAUGHT | STUDENT | {"hidden_size": 32, "loss": TAUGHT["loss"]}),
     "a student without layers": (static, TAUGHT | {"dimensions": 16, "unlabelled": False}),
     "one-shot pruning by gradients": (prune, TAUGHT | PRUNING | {"score": "fisher"}),

@@ -54,6 +54,17 @@ def test_sigterm_within_an_epoch_saves_that_step_and_resuming_gives_the_same_wei
     ]
 
 
+def test_sigterm_in_the_last_step_of_an_epoch_lets_that_be_validated(encoder, dataset, tmp_path):
+    whole, history, facts = fit(encoder, dataset, tmp_path / "whole")
+    last = facts["steps"] // 4
+    assert f"stopped by SIGTERM after step {last} of {facts['steps']}" in stop(encoder, dataset, tmp_path / "stopped", last)
+    resumed, again, _ = fit(encoder, dataset, tmp_path / "stopped")
+    assert equal(whole, resumed)
+    scores, scores_again = ([entry["eval_score"] for entry in each if "eval_score" in entry] for each in (history, again))
+    assert len(scores) == 4
+    assert scores == scores_again
+
+
 def test_seconds_before_the_stop_count(encoder, dataset, tmp_path):
     stop(encoder, dataset, tmp_path, 3)
     _, history, _ = fit(encoder, dataset, tmp_path)

@@ -75,3 +75,16 @@ def require_narrower(hidden_size: int, *, width: int, heads: int) -> None:
     if hidden_size >= width or hidden_size % head:
         sizes = f"{head} to {width - head} in steps of {head}"
         raise UserError(f"hidden_size {hidden_size} does not cut whole heads out of {heads} that are {head} wide each; give {sizes}")
+
+
+def match_layers(rule: str | list[int], count: int, *, depth: int) -> list[int]:
+    """Return for each of the ``count`` layers of a student the layer of a teacher, counted from 1, that it is compared with.
+
+    ``rule`` is one of `choose_layers`, or names them. Raises UserError where they are not one for each, or the teacher does not have them.
+    """
+    layers = rule if isinstance(rule, list) else choose_layers(rule, count, depth)
+    if len(layers) != count:
+        raise UserError(f"layer_map {layers} has {len(layers)} of the teacher's layers for {count} of the student's; name one for each")
+    if max(layers) > depth:
+        raise UserError(f"layer_map {layers} does not fit a teacher of {depth} layers; name layers from 1 to {depth}")
+    return layers

@@ -59,7 +59,7 @@ OF_WARNINGS = {
     "few_examples": "the test split is too small to tell variants apart",
     "few_groups": "the questions of the test split are on few articles",
     "kernel_mismatch": "a graph was quantized for another instruction set than that of the machine that measured it",
-    "searched_options": "options of a step were chosen on validation by a search",
+    "searched_options": "options of a step were chosen by a search, on validation or on folds of train and validation",
     "starts_elsewhere": "a step starts from a model of another experiment",
     "taught_elsewhere": "a step learns from a model of another experiment, or from probabilities in files",
     "ranking_limit": "how close two rows of a device may be and still be ranked",

@@ -14,7 +14,8 @@ def technique_of(step: str, options: dict) -> Technique | None:
 def control_of(variant: str, options: dict) -> Chain | None:
     """Return the variant that one is to beat, such as ``teacher+even3-control``; None where its last step has none.
 
-    Of steps in a row that add up all are left out, so that the control has the training of all: ``teacher+a-control+b-control``.
+    Of steps in a row that add up all are left out, so that the control has the training of all: ``teacher+a-control+b-control``. One that
+    teaches a step behind it stays, as the control, too, has its teacher before it.
     What a qat step is for shows once quantized, so whatever follows it has a control too: ``teacher+a-control+int8``.
     """
     steps = Chain(variant).steps
@@ -25,9 +26,14 @@ def control_of(variant: str, options: dict) -> Chain | None:
     if not technique or not _has_control(technique, options[technique.name][steps[last]]):
         return None
     first = last
-    while first and technique.adds_up and techniques[first - 1] is technique:
+    while first and technique.adds_up and techniques[first - 1] is technique and not _teaches(steps[first - 1], steps[first:], options):
         first -= 1
     return Chain.of([*steps[:first], *map(control_name, steps[first : last + 1]), *steps[last + 1 :]])
+
+
+def _teaches(step: str, behind: tuple[str, ...], options: dict) -> bool:
+    """Say whether a step is the teacher of one behind it."""
+    return any(options[technique_of(name, options).name][name].get("teacher") == step for name in behind if technique_of(name, options))
 
 
 def _has_control(technique: Technique, step_options: dict) -> bool:

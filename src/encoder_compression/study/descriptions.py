@@ -223,10 +223,18 @@ def _targets(corpus: bool) -> str:
 
 
 def _length(training: dict) -> str:
-    if "epochs" in training:
-        return f"for at most {_count(training['epochs'], 'epoch')}"
-    unit = "step" if "steps" in training else "second"
-    return f"for {_count(training[unit + 's'], unit)}"
+    unit = next(unit for unit in ("epoch", "step", "second") if f"{unit}s" in training)
+    most = "at most " if unit == "epoch" else ""
+    return f"for {most}{_count(training[unit + 's'], unit)}{_averaged(training.get('weights', 'best'))}"
+
+
+def _averaged(weights: str | dict) -> str:
+    """Return over what the weights of a training are averaged, if they are, with a blank before it."""
+    if weights == "best":
+        return ""
+    if "last" in weights:
+        return f" with the mean weights of {_count(weights['last'], 'epoch')}"
+    return f" with an exponential moving average of the weights (decay {weights['ema']:g})"
 
 
 def _listed(values: list) -> str:

@@ -5,6 +5,8 @@ import json
 
 # Keys of which a section has one: how long to train, how much to remove.
 EXCLUSIVE = ({"epochs", "steps", "seconds"}, {"remove", "target"})
+# Sections that are given wholly or not at all.
+WHOLE = ("weights",)
 
 
 def merge(below: dict, above: dict) -> dict:
@@ -12,7 +14,7 @@ def merge(below: dict, above: dict) -> dict:
     replaced = {key for keys in EXCLUSIVE if keys & above.keys() for key in keys}
     merged = copy.deepcopy({key: value for key, value in below.items() if key not in replaced - above.keys()})
     for key, value in above.items():
-        both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        both_dicts = key not in WHOLE and isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both_dicts else copy.deepcopy(value)
     return merged
 

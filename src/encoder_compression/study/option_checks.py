@@ -37,6 +37,10 @@ def none(step: dict, options: dict, place: Place) -> Iterator[Mistake]:
 def distill(student: dict, options: dict, place: Place) -> Iterator[Mistake]:
     """Yield what does not fit the options of a student."""
     yield from _check_unlabelled(student, options, place)
+    if "layer_map" in student and not student["loss"]["hidden"]:
+        yield Mistake(
+            place, "'layer_map' says which hidden states are compared; give 'hidden' of the loss a weight, or take it out", "layer_map"
+        )
     if student.get("layers") == "important" and options["task"] == MASKED:
         yield Mistake(place, "what a layer is worth is measured on labels, which a corpus has none of; name the layers", "layers")
     if student["ensemble"] and "soft_targets" not in student:

@@ -1,10 +1,11 @@
 """Whether the options of a step fit the steps before it, technique by technique."""
 
-from encoder_compression.encoders.layers import depth, hidden_size
+from encoder_compression.encoders.layers import depth, hidden_size, match_layers
 from encoder_compression.encoders.quantization_config import BLOCK
 from encoder_compression.errors import UserError
 from encoder_compression.study.chain import Chain, is_control
 from encoder_compression.study.nested import tried_values
+from encoder_compression.study.teachers import in_chain
 
 
 def none(study, where: str, step: str, before: Chain) -> None:
@@ -32,6 +33,19 @@ def _refuse_removed_heads(study, where: str, step: str, before: Chain) -> None:
         raise UserError(f"{where}: '{step}' with {key} needs all attention heads, but follows '{shrunk[-1]}'; take '{key}' out")
 
 
+def distill(study, where: str, step: str, before: Chain) -> None:
+    """Refuse a student whose layers are compared with more or fewer layers, or with some that its teacher does not have."""
+    options = study.step_options(step)
+    rules, count = _tried(study, step, "layer_map"), count_layers(study, before.then(step))
+    in_this_chain = rules and in_chain(options) and options["teacher"] in before.steps
+    teacher_depth = count_layers(study, before.up_to(options["teacher"])) if in_this_chain else None
+    for rule in rules if count and teacher_depth else []:
+        try:
+            match_layers(rule, count, depth=teacher_depth)
+        except UserError as error:
+            raise UserError(f"{where}: '{step}': {error}") from None
+
+
 def average(study, where: str, step: str, before: Chain) -> None:
     """Refuse a variant to average with that cannot be made, has no weights, or is an average or the parent itself."""
     for variant in map(Chain, study.step_options(step)["with"]):
@@ -57,14 +71,15 @@ def average(study, where: str, step: str, before: Chain) -> None:
 def prune(study, where: str, step: str, before: Chain) -> None:
     """Refuse a prune step that asks for fewer zeros than one before it."""
     for earlier in before.steps:
-        if study.technique(earlier).name == "prune" and min(_sparsities(study, step)) < max(_sparsities(study, earlier)):
+        if study.technique(earlier).name == "prune" and min(_tried(study, step, "sparsity")) < max(_tried(study, earlier, "sparsity")):
             raise UserError(f"{where}: '{step}' asks for fewer zeros than '{earlier}' before it, but zeros stay; swap the two")
 
 
-def _sparsities(study, step: str) -> list[float]:
-    """Return the sparsity of a pruning step, or the ends or choices of those that a search may give it."""
-    tried = study.options["search"].get(step, {"space": {}})["space"].get("sparsity")
-    return tried_values(tried) if tried else [study.step_options(step)["sparsity"]]
+def _tried(study, step: str, option: str) -> list:
+    """Return an option of a step, or the ends or choices of those that a search may give it; nothing where it has neither."""
+    tried = study.options["search"].get(step, {"space": {}})["space"].get(option)
+    options = study.step_options(step)
+    return tried_values(tried) if tried else [options[option]] if option in options else []
 
 
 def quantize(study, where: str, step: str, before: Chain) -> None:

@@ -61,15 +61,18 @@ _ALL = (
         elsewhere=True,
         control=Control(
             without={"loss": LABELS_ALONE, "start": "best", "ensemble": False},
+            amounts=("layer_map",),
             cause="Distillation",
             counterpart="the same student without a teacher",
         ),
+        adds_up=True,
         searchable=True,
         of_corpus=True,
         structures=True,
         needs_all_heads=True,
         tags=named("knowledge-distillation"),
         describe=descriptions.distill,
+        check=step_checks.distill,
         check_options=option_checks.distill,
     ),
     Technique(

@@ -5,7 +5,7 @@ from pathlib import Path
 from encoder_compression.data import features
 from encoder_compression.data.tasks import describe
 from encoder_compression.encoders import encoder_facts
-from encoder_compression.encoders.layers import choose_layers
+from encoder_compression.encoders.layers import match_layers
 from encoder_compression.errors import UserError
 
 
@@ -22,6 +22,6 @@ def require_same_tokens(teacher: Path, student: Path, dataset: Path) -> None:
         raise UserError(f"the teacher {teacher} does not tell two texts apart by segments, as {student} does; {remedy}")
 
 
-def matched_layers(student_depth: int, teacher: Path) -> list[int]:
-    """Return for each layer of a student the teacher's, counted from 1, in even steps (TinyBERT; Jiao et al. 2020, section 4.1)."""
-    return choose_layers("spread", student_depth, encoder_facts.depth(teacher))
+def matched_layers(rule: str | list[int], student_depth: int, teacher: Path) -> list[int]:
+    """Return for each layer of a student the teacher's, counted from 1; "spread" as in TinyBERT (Jiao et al. 2020, section 4.1)."""
+    return match_layers(rule, student_depth, depth=encoder_facts.depth(teacher))

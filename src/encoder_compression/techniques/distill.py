@@ -109,9 +109,11 @@ def _narrowed(student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal
 
 
 def _compared_layers(name: str, layers: list[int], parent: Path | None, teacher: Path | None, options: dict) -> list[int]:
-    """Return the teacher's layers that the student's are compared with; those of the chain are the ones that they came from."""
+    """Return the teacher's layers that the student's are compared with: those asked for, or in the chain those that they came from."""
+    if "layer_map" in options and options["loss"]["hidden"]:
+        return matched_layers(options["layer_map"], len(layers), teacher)
     if not in_chain(options):
-        return matched_layers(len(layers), teacher) if options["loss"]["hidden"] else []
+        return matched_layers("spread", len(layers), teacher) if options["loss"]["hidden"] else []
     if name == "pretrained":  # else they are the parent's, which may be a student itself
         return layers
     of_parent = distillation.layer_map(parent, teacher)

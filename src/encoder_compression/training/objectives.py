@@ -82,13 +82,16 @@ class Distillation:
     The soft term is softened KL, or the squared difference where the model answers with a number. It takes the batch's
     ``teacher_logits``, shaped like the student's, or asks ``teacher`` where the batch has none; the other terms always ask.
     Where the batch has ``teacher_tokens`` [places, k], its logits are those of them, and both distributions are over them alone.
+    A ``temperature`` with "from" and "to" changes in a straight line over the training (Jafari et al. 2021 let it fall to 1); ``passed``
+    tells the share of the training that has passed, and is set by the Trainer.
     The teacher is frozen and in eval mode. The matcher's projection is trained as a part of the student, under the name
     ``hidden_matcher``, and taken off before saving.
     """
 
-    def __init__(self, *, weights: dict[str, float], temperature: float, teacher: nn.Module | None):
+    def __init__(self, *, weights: dict[str, float], temperature: float | dict[str, float], teacher: nn.Module | None):
         self.weights = weights
         self.temperature = temperature
+        self.passed: Callable[[], float] = lambda: 0.0
         self.teacher = teacher.eval().requires_grad_(False) if teacher is not None else None
 
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -124,7 +127,13 @@ class Distillation:
         with torch.no_grad():
             return answer(self.teacher.to(batch["input_ids"].device), asked, output_hidden_states=hidden)
 
+    def temperature_now(self) -> float:
+        """Return the temperature of this step."""
+        if not isinstance(self.temperature, dict):
+            return self.temperature
+        return self.temperature["from"] + (self.temperature["to"] - self.temperature["from"]) * self.passed()
+
     def _soft_term(self, student: Tensor, teacher: Tensor) -> Tensor:
         if student.shape[-1] == 1:  # one number, which has no distribution
             return torch.where(teacher.isnan(), 0, student.float() - teacher).square().mean()  # NaN is no soft target
-        return soft_target_loss(student, teacher, self.temperature)
+        return soft_target_loss(student, teacher, self.temperature_now())

@@ -32,7 +32,7 @@ class StopOnSignal(TrainerCallback):
         """Let the Trainer log, for the seconds trained so far, and save."""
         if processes.count() == 1 or state.global_step % TOGETHER == 0:
             self.stops = bool(processes.total(torch.tensor(float(self.asked), device=args.device)))
-        if self.stops:
+        if self.stops and state.epoch % 1:  # an epoch that ends here is validated first, and saved then
             control.should_log = control.should_save = True
 
     def on_save(self, args, state, control, **_):

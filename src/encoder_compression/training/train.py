@@ -18,7 +18,7 @@ from transformers import (
 
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, memory
-from encoder_compression.training import length, processes, resume
+from encoder_compression.training import length, processes, resume, weight_average
 from encoder_compression.training.examples import Examples, Validation, lengths, of_train
 from encoder_compression.training.mlm_masks import DynamicMlmMasks, guesses
 from encoder_compression.training.objectives import Objective, from_labels
@@ -57,7 +57,8 @@ def train(
     """Train ``model`` in place on ``examples`` and leave it with the weights of its best epoch; returns its curve and facts.
 
     Validation alone chooses the epoch, with a ``ramp`` among those at its end or later. ``options`` are those of a step's
-    ``training`` section. A run that was killed goes on from ``checkpoints``, which the caller removes once the model is saved.
+    ``training`` section; with averages in "weights" there, those are what is validated and left of each epoch. A run that was
+    killed goes on from ``checkpoints``, which the caller removes once the model is saved.
     """
     ended = checkpoints / "ended.json"
     if ended.exists():
@@ -98,7 +99,7 @@ def validate(*, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, goal
     set_seed(goal.seed)
     with TemporaryDirectory() as folder:
         arguments = _arguments(Path(folder), goal.seed, bf16=_has_bfloat16(), fp16=False)
-        return _validate_only(_assemble(model, examples, tokenizer, goal, arguments, [], objective=from_labels, seconds=None, warmup=0))
+        return _validate_only(_assemble(model, examples, tokenizer, goal, arguments, [], objective=from_labels, options={"warmup": 0}))
 
 
 def _validate_only(trainer: EncoderTrainer) -> tuple[list[dict], dict]:
@@ -143,8 +144,7 @@ def _trainer(
     if ramp:
         arguments.eval_delay = ramp.share * length.epochs(options, len(data))  # before, the model is not yet what was asked for
         callbacks.append(ramp)
-    seconds, warmup = options.get("seconds"), options["warmup"]
-    return _assemble(model, data, tokenizer, goal, arguments, callbacks, objective=objective, seconds=seconds, warmup=warmup)
+    return _assemble(model, data, tokenizer, goal, arguments, callbacks, objective=objective, options=options)
 
 
 def _assemble(
@@ -156,8 +156,7 @@ def _assemble(
     callbacks: list[TrainerCallback],
     *,
     objective: Objective,
-    seconds: float | None,
-    warmup: float,
+    options: dict,
 ) -> EncoderTrainer:
     validation = Validation(goal.dataset, goal.metric)
     return EncoderTrainer(
@@ -166,8 +165,9 @@ def _assemble(
         objective=objective,
         lengths=lengths(data),
         score=validation.score,
-        seconds=seconds,
-        warmup=warmup,
+        seconds=options.get("seconds"),
+        warmup=options["warmup"],
+        average=weight_average.of_training(options, model),
         train_dataset=data,
         eval_dataset=validation.data,
         data_collator=Collator(tokenizer),

@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,8 +21,9 @@ from encoder_compression.training import processes
 from encoder_compression.training.divergence import DivergenceGuard
 from encoder_compression.training.length import ENDLESS, TimeLimit
 from encoder_compression.training.mlm_masks import DynamicMlmMasks
-from encoder_compression.training.objectives import Objective, answer, hard_loss, means_over, unwrapped
+from encoder_compression.training.objectives import Distillation, Objective, answer, hard_loss, means_over, unwrapped
 from encoder_compression.training.processes import ShareLoader, ShareOfBatches
+from encoder_compression.training.weight_average import WeightAverage
 
 
 class EpochLengthSampler(LengthGroupedSampler):
@@ -43,7 +46,7 @@ class EncoderTrainer(Trainer):
     """A Trainer whose loss is an objective of named terms; it logs each term and the tokens per second.
 
     ``score`` turns predictions on validation into the score that chooses the epoch. With ``seconds`` it ends after that long,
-    whatever its number of epochs.
+    whatever its number of epochs. With ``average`` the averages of the weights are what is validated and chosen among.
     """
 
     def __init__(
@@ -54,19 +57,31 @@ class EncoderTrainer(Trainer):
         score: Callable[[np.ndarray], float],
         seconds: float | None,
         warmup: float,
+        average: WeightAverage | None,
         **options,
     ):
         self.guard = DivergenceGuard()
         super().__init__(compute_metrics=self._score, **options)
         self.add_callback(self.guard)
         self.add_callback(EpochLog())
+        self.average = average
+        if average:
+            self.add_callback(average)
         self.objective = objective
+        if isinstance(objective, Distillation):
+            objective.passed = self.passed
         self.lengths = lengths
         self.score = score
         self.model_accepts_loss_kwargs = False  # the terms are means over the batch
         self.elapsed = Stopwatch()
         self.time_limit = self._limit(seconds, warmup) if seconds else None
         self._start_interval()
+
+    def passed(self) -> float:
+        """Return the share of the training that has passed, by its clock where that ends it, else by its steps: 1 in the last one."""
+        if self.time_limit:
+            return min(self.time_limit.share(), 1.0)
+        return self.state.global_step / max(self.state.max_steps - 1, 1)
 
     def _limit(self, seconds: float, warmup: float) -> TimeLimit:
         limit = TimeLimit(lambda: self.elapsed.seconds(self.state.log_history) / seconds, warmup=warmup)
@@ -79,6 +94,22 @@ class EncoderTrainer(Trainer):
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self.time_limit.rate)
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _kept_weights(self):
+        """Return the context in which the model has the weights that would be kept if the training ended now."""
+        return self.average.put_on() if self.average else nullcontext()
+
+    def evaluate(self, *arguments, **options) -> dict[str, float]:
+        """Validate the weights that would be kept."""
+        with self._kept_weights():
+            return super().evaluate(*arguments, **options)
+
+    def save_model(self, output_dir=None, _internal_call=False) -> None:
+        """Save the weights that would be kept, and beside averages what they are made of, before the checkpoint counts as complete."""
+        with self._kept_weights():
+            super().save_model(output_dir, _internal_call)
+        if self.average and self.args.should_save:
+            self.average.save(Path(output_dir))
 
     def _score(self, out: EvalPrediction) -> dict[str, float]:
         """Return the score of a validation; raises Diverged where its logits are not finite, UserError where the score is not."""
