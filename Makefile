@@ -74,7 +74,7 @@ utilisation: $(READY)  ## the share of the machine's peak in matrix products tha
 gpu-check: $(READY)  ## training, soft targets and rows on a GPU against the CPU: one JSON in docs/results/gpu
 	PYTHON=$(BIN)/python sh benchmarks/gpu_check.sh --output docs/results/gpu/$$(date +%F).json
 
-peers: $(READY)  ## what a user would pick instead, against the default study: installs about 5 GB, measures, writes docs/peers.md
+peers: $(READY)  ## what a user would pick instead, against the default study: installs about 7 GB, measures, writes docs/peers.md
 	$(BIN)/python benchmarks/peer_comparison.py
 
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md

@@ -3,7 +3,7 @@
     python benchmarks/peer_comparison.py --study results/reviews --work ~/.cache/encoder-compression/peers
 
 Three stages, each of which can be asked for alone. ``make`` installs the peers, each in an environment of its own below the working folder
-(about 5 GB), and runs what a user would type. ``measure`` times all of them in turns, and wants a quiet machine for some minutes.
+(about 7 GB), and runs what a user would type. ``measure`` times all of them in turns, and wants a quiet machine for some minutes.
 ``publish`` writes the saved JSON into docs/peers.md.
 """
 
@@ -31,7 +31,7 @@ def main() -> str | None:
     """Run the stages; return the one line that says what is wrong."""
     arguments = _parse()
     try:
-        candidates = _candidates(arguments)
+        candidates = _candidates(arguments) if {"make", "measure"} & set(arguments.stages) else []
         if "make" in arguments.stages:
             _make(candidates, arguments)
         if "measure" in arguments.stages:

@@ -107,7 +107,7 @@ def run(command: list[str], *, folder: Path, python: Path, log: Path) -> None:
 
 def settings(python: Path) -> dict[str, str]:
     """Return the environment variables of a process: its interpreter first, nothing that asks a hub or reports to a server."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"}
     return kept | PROCESS_SETTINGS | QUIET | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
 
 

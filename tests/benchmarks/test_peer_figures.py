@@ -1,10 +1,12 @@
 """The table of a comparison comes from its JSON, by known formulas."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from encoder_compression.errors import UserError
 from peers import figures, page
 
@@ -119,3 +121,12 @@ def test_a_page_without_a_place_is_refused(record, tmp_path):
     (tmp_path / "peers.md").write_text("# Peers\n", encoding="utf-8")
     with pytest.raises(UserError, match="peers.md: there is no place for the table"):
         page.publish(record, tmp_path / "peers.md")
+
+
+def test_the_page_of_the_docs_is_what_its_json_says(tmp_path):
+    saved = json.loads((ROOT / "docs" / "results" / "peers" / "comparison.json").read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "peers.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(page.START)
+    (tmp_path / "peers.md").write_text(before + page.START + page.END + rest.partition(page.END)[2], encoding="utf-8")
+    page.publish(saved, tmp_path / "peers.md")
+    assert (tmp_path / "peers.md").read_text(encoding="utf-8") == text

@@ -68,6 +68,7 @@ def test_a_worker_labels_each_text_and_says_what_it_took(tmp_path):
     assert told["peak_mb"] == pytest.approx(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6, rel=0.05)  # not of who started it
 
 
+@pytest.mark.parametrize("exported", ["bert"], indirect=True)
 def test_a_worker_reads_texts_by_the_artifacts_own_tokenizer(tmp_path, exported):
     folder, _ = exported
     (tmp_path / "facts.json").write_text(json.dumps({"labels": ["no", "yes"], "max_length": 16}), encoding="utf-8")
