@@ -37,7 +37,7 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
 }
 OF_ANSWERS = {  # `same_predictions`, `kept` and `open` stand here too
     "variant_wins": "a variant is the smallest or the fastest",
-    "baseline_wins": "nothing is smaller, or surely faster, than the baseline",
+    "baseline_wins": "nothing is smaller, or significantly faster, than the baseline",
     "no_winner": "no row can win, for the reason whose code follows",
     "open_rival": "a variant that leaves the budget open would win if it were kept",
     "tied": "sizes or speeds of other rows do not differ beyond noise; the best score wins",
