@@ -15,14 +15,14 @@ EXPERIMENTS ?=
 PROFILE ?=
 CHOSEN = $(if $(EXPERIMENTS),--config 'experiments=[$(EXPERIMENTS)]')
 
-.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check publish lock clean
+.PHONY: run results compress tiny plan test test-long test-gpu test-slurm slurm slurm-check slurm-clean lint benchmark utilisation gpu-check peers publish options lock clean
 .DEFAULT_GOAL := run
 
-run: $(READY)  ## the default study, to its tables and plots
+run: $(READY)  ## the showcase, nine variants of the default study, to its report
 	$(BIN)/snakemake --cores $(CORES)
 
 results: $(READY)  ## the default study with three seeds and the whole grid: the tables and pictures of the README
-	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml --config 'experiments=[reviews]'
 
 compress: $(READY)  ## your own table and model, to an answer: make compress DATA=reviews.csv [LOSE=1] [MS=3] [MB=20] [MINUTES=60] [MODEL=folder] [DEVICE=cpu-openvino]
 	$(BIN)/encoder-compression compress $(DATA) --cores $(CORES) $(if $(LOSE),--lose $(LOSE)) $(if $(MS),--latency-ms $(MS)) $(if $(MB),--size-mb $(MB)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODEL),--model $(MODEL)) $(if $(DEVICE),--device $(DEVICE)) || [ $$? -eq 3 ]  # which says that the test split cannot tell of a clause
@@ -74,8 +74,14 @@ utilisation: $(READY)  ## the share of the machine's peak in matrix products tha
 gpu-check: $(READY)  ## training, soft targets and rows on a GPU against the CPU: one JSON in docs/results/gpu
 	PYTHON=$(BIN)/python sh benchmarks/gpu_check.sh --output docs/results/gpu/$$(date +%F).json
 
+peers: $(READY)  ## what a user would pick instead, against the default study: installs about 7 GB, measures, writes docs/peers.md
+	$(BIN)/python benchmarks/peer_comparison.py
+
 publish: $(READY)  ## tables and pictures of finished studies into the README and docs/studies.md
 	$(BIN)/python docs/publish_results.py
+
+options: $(READY)  ## docs/options.md from the schema
+	$(BIN)/python docs/write_options.py
 
 lock: $(READY)  ## requirements.in -> requirements.txt
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -8,33 +8,65 @@ import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = {"reviews": ROOT / "README.md"} | dict.fromkeys(
-    ("local-squad", "local-sst2", "local-hate-speech", "unlabelled", "local-reviews-corpus", "reviews-search", "reviews-lora"),
-    DOCS / "studies.md",
-)
+PAGE = DOCS / "studies.md"
+STUDIES = (
+    "reviews", "local-squad", "local-sst2", "local-hate-speech", "unlabelled", "local-reviews-corpus", "reviews-search", "reviews-lora",
+)  # fmt: skip
+HEADLINE, README = "reviews", ROOT / "README.md"  # the study whose most telling rows the README shows
+COLUMNS = ("variant", "device", "accuracy (95 % CI)", "p50 ms", "speedup (95 % CI)", "size MB")
 COPIED = ("plots/quality_latency.png", "plots/quality_size.png", "plots/training.png", "summary.md")
 
 
 def main() -> None:
-    """Replace what stands between the markers of each study in its page, and copy its pictures."""
-    for study, page in PAGES.items():
+    """Replace what stands between the markers of each study, and copy its pictures."""
+    for study in STUDIES:
         if (ROOT / "results" / study / "summary.md").exists():
-            publish(study, page)
+            publish(study)
+    if (ROOT / "results" / HEADLINE / "aggregate.csv").exists():
+        write(README, "headline", headline(pd.read_csv(ROOT / "results" / HEADLINE / "aggregate.csv")))
 
 
-def publish(study: str, page: Path) -> None:
-    """Write a study's results into its page, its pictures and verdicts into docs/results/{study}/."""
-    start, end = f"<!-- {study}: written by make publish -->\n", f"<!-- end of {study} -->"
-    before, marker, rest = page.read_text(encoding="utf-8").partition(start)
-    if not marker:
-        raise SystemExit(f"Error: {page.name} has no place for {study}; put '{start.strip()}' and '{end}' where it belongs")
+def publish(study: str) -> None:
+    """Write a study's results into docs/studies.md, its pictures and verdicts into docs/results/{study}/."""
     folder = DOCS / "results" / study
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         shutil.copyfile(ROOT / "results" / study / name, folder / Path(name).name)
-    page.write_text(before + start + results(study, folder.relative_to(page.parent)) + end + rest.partition(end)[2], encoding="utf-8")
+    write(PAGE, study, results(study, folder.relative_to(PAGE.parent)))
+
+
+def write(page: Path, part: str, text: str) -> None:
+    """Put a text between the markers of a part of a page."""
+    start, end = f"<!-- {part}: written by make publish -->\n", f"<!-- end of {part} -->"
+    before, marker, rest = page.read_text(encoding="utf-8").partition(start)
+    if not marker:
+        raise SystemExit(f"Error: {page.name} has no place for {part}; put '{start.strip()}' and '{end}' where it belongs")
+    page.write_text(before + start + text + end + rest.partition(end)[2], encoding="utf-8")
+
+
+def headline(table: pd.DataFrame) -> str:
+    """Return a table of the most telling rows: the baseline, per device the fastest that may win, the worst, and the fastest of all."""
+    learned = table[~table["is_control"].astype(bool)]
+    winners = learned[learned["can_win"].astype(bool) & ~learned["runtime_alone"].astype(bool) & ~learned["is_baseline"].astype(bool)]
+    fastest = winners.loc[winners.groupby("device")["speedup"].idxmax()].sort_values("speedup")
+    chosen = [learned[learned["is_baseline"].astype(bool)], fastest, learned.nlargest(1, "speedup"), learned.nsmallest(1, "score")]
+    rows = pd.concat(chosen).drop_duplicates(["variant", "device"])
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- | --- | ---: | ---: | ---: | ---: |", *map(row_of, rows.to_dict("records"))]
+    return "\n".join(lines) + "\n"
+
+
+def row_of(row: dict) -> str:
+    """Return a row of the headline's table."""
+    score = f"{row['score']:.1%} ({row['score_ci_low']:.1%}–{row['score_ci_high']:.1%})"
+    interval = "" if pd.isna(row["speedup_ci_low"]) else f" ({row['speedup_ci_low']:.3g}–{row['speedup_ci_high']:.3g})"
+    speedup = "1 (baseline)" if row["is_baseline"] else f"{row['speedup']:.3g}x{interval}"
+    variant = row["variant"] if row["can_win"] else f"{row['variant']} ✗"
+    cells = (variant, row["device"], score, f"{row['latency_ms_p50']:.2f}", speedup, f"{row['size_mb']:.3g}")
+    return f"| {' | '.join(cells)} |"
 
 
 def results(study: str, folder: Path) -> str:

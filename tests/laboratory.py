@@ -277,7 +277,7 @@ class Laboratory:
         output.parent.mkdir()
         trials.work(
             technique="finetune",
-            inputs={"encoder": self.encoder},
+            parts=[{"encoder": self.encoder}],
             goal=self.goal,
             options=self.options["finetune"]["frozen"],
             search=search,

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from encoder_compression.errors import UserError
@@ -26,7 +27,8 @@ def main() -> int | str | None:
     except UserError as error:
         return f"Error: {error}"
     except BrokenPipeError:  # whoever reads has enough, as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would fail as it ends
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # or Python would fail as it ends
         return PIPE_CLOSED
 
 

@@ -42,6 +42,9 @@ def load_control_start_of_tiny(folder) -> str:
     return load_studies(folder, ["c"], c=TINY)["c"].options["distill"]["even1-control"]["start"]
 
 
+TEMPERATURE = {"temperature": {"low": 1, "high": 8}}
+
+
 @pytest.mark.parametrize(
     ("experiments", "message"),
     [
@@ -65,6 +68,10 @@ def load_control_start_of_tiny(folder) -> str:
         (
             {"a": with_start("b", "teacher"), "b": TINY},
             "a: distill.even1: the student has 1 of the layers, but 'teacher', where it starts, has 2; make 'layers' and 'keep' fit",
+        ),
+        (
+            {"a": merge(with_start("b"), {"search": {"even1": {"parent": "teacher", "space": TEMPERATURE, "folds": 2}}}), "b": TINY},
+            "a: search.even1.folds: 'b', on which this experiment builds, was trained on the same rows, also on those that a fold leaves",
         ),
     ],
 )

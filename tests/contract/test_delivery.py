@@ -27,15 +27,12 @@ EXPERIMENT = {
     "budget": {"points": 100},
     "gate": {"latency_ms": {"at_most": 1000}, "size_mb": {"at_most": 100}, "agreement": {"at_least": 0.0}},
 }
-SCREENED = {
-    "variant": "teacher+width40+int8",
-    "score": 0.5,
-    "change": -0.2,
-    "trained": True,
-    "latency_ms": 0.01,
-    "size_mb": 0.001,
-    "memory_mb": 1.0,
-}
+COLUMNS = ("variant", "score", "change", "change_above", "trained", "latency_ms", "size_mb", "memory_mb")
+SCREENED = [
+    ("teacher", 0.7, 0.0, 0.0, True, 1.0, 1.0, 9.0),
+    ("teacher+int8", 0.7, 0.0, -0.01, True, 0.5, 0.5, 5.0),
+    ("teacher+width40+int8", 0.5, -0.2, -0.21, True, 0.01, 0.001, 1.0),
+]
 
 
 def schema(name: str) -> dict:
@@ -53,7 +50,7 @@ def workspace(tmp_path_factory) -> Workspace:
     (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(EXPERIMENT), encoding="utf-8")
     results = workspace.folder / "results/mine"
     results.mkdir(parents=True)
-    pd.DataFrame([SCREENED]).to_csv(results / "screening.csv", index=False)
+    pd.DataFrame(SCREENED, columns=COLUMNS).to_csv(results / "screening.csv", index=False)
     done = workspace.run("--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return workspace
@@ -170,6 +167,14 @@ def test_the_choice_is_explained_in_a_few_sentences(workspace, certificate):
     assert "Of 3 rows that were tried, 2 measured and 1 screened, it is " in done.stdout
     assert re.search(rf"^- {re.escape(certificate['runner_up']['variant'])}: .+", done.stdout, re.MULTILINE)
     assert "would buy" in lines[-1]
+    read_in_part = subprocess.run(
+        ["bash", "-c", f"{COMMAND} explain mine | head -1; echo ${{PIPESTATUS[0]}}"],
+        cwd=workspace.folder,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert read_in_part.stdout.splitlines()[0] == lines[0]
+    assert read_in_part.stdout.splitlines()[1] in ("0", "141") and not read_in_part.stderr  # the pipe may hold all
     assert run(workspace.folder, "explain", "other").stderr.startswith(
         "Error: results/other/delivery/certificate.json: it is no certificate"
     )

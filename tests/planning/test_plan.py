@@ -70,3 +70,11 @@ def test_downloads_are_named_with_their_pinned_version(tmp_path):
     }
     jobs = [job(tmp_path, rule=rule, experiment=name) for name in experiments for rule in ("prepare_encoder", "prepare_dataset", "measure")]
     assert plan.downloads(jobs, experiments) == ["mine: encoder of the hub, google/bert abc", "other: dataset of the package, vader 3"]
+
+
+def test_a_job_in_a_fold_costs_what_such_jobs_of_the_whole_experiment_do(tmp_path):
+    known = [job(made(tmp_path / "whole", 10.0, 1000))]
+    (_, cost), (_, elsewhere) = plan.estimate(
+        [job(tmp_path / "fold", experiment="tiny/folds/1of3"), job(tmp_path / "fold", experiment="other/folds/1of3")], known
+    )
+    assert cost == plan.Cost(10, 1000) and elsewhere is None

@@ -35,8 +35,10 @@ def test_the_smallest_and_the_fastest_row_are_named_with_their_figures():
     answer = ask(BASELINE, SMALL, FAST)
     assert winner(answer["smallest"]) == ("variant_wins", "small", [])
     assert winner(answer["fastest"]) == ("variant_wins", "fast", [])
-    assert all(figure in answer["smallest"].text for figure in ("10 MB", "-0.4 points (-0.9 to +0.1)", "budget kept"))
-    assert all(figure in answer["fastest"].text for figure in ("4.00x (3.80–4.20)", "-0.3 points (-0.8 to +0.4)", "budget kept"))
+    assert all(figure in answer["smallest"].text for figure in ("10 MB", "drops by 0.4 points (95 % CI -0.9 to +0.1)", "budget kept"))
+    assert all(
+        figure in answer["fastest"].text for figure in ("4.00x (3.80–4.20)", "drops by 0.3 points (95 % CI -0.8 to +0.4)", "budget kept")
+    )
     assert answer["smallest"].also == answer["fastest"].also == ("kept",)
 
 
@@ -45,7 +47,8 @@ def test_a_row_that_kept_the_budget_comes_before_a_faster_one_that_leaves_it_ope
     assert (winner(answer), answer.also) == (("variant_wins", "small", []), ("kept", "open_rival"))
     assert answer.facts["open"] == "fast"
     assert all(
-        figure in answer.text for figure in ("1.20x", "budget kept", "4.00x (3.80–4.20)", "-0.8 points (-2.0 to +0.4)", "budget open")
+        figure in answer.text
+        for figure in ("1.20x", "budget kept", "4.00x (3.80–4.20)", "drops by 0.8 points (95 % CI -2.0 to +0.4)", "budget open")
     )
 
 

@@ -59,7 +59,7 @@ def test_codes_say_which_is_better_and_which_is_faster_and_the_sentence_says_wha
     assert pair["verdict_kinds"] == "gain training_costs slower"
     assert [part["kinds"] for part in written.facts["comparisons"][1]] == [["gain"], ["training_costs"], ["slower"]]
     assert f"- {pair['verdict']}\n" in written.markdown
-    assert "+18.5 points (" in pair["verdict"] and "p < 0.001" in pair["verdict"]
+    assert "rises by 18.5 points (" in pair["verdict"] and "p < 0.001" in pair["verdict"]
     training = ("60 against 90 steps", "60 against 90 s", "0.006M against 0.003M", "600 MB")
     running = ("1 (baseline) against 2.00x (2.00–2.00)", "4 against 3 MB")
     assert [cost for cost in training + running if cost not in teacher["verdict"]] == []
@@ -76,7 +76,7 @@ def test_what_the_tests_do_not_tell_apart_the_sentences_do_not_either(tmp_path):
     study.save("teacher+even1", TORCH, wrong=range(2, 22))
     (pair,) = study.summarize().pairs.to_dict("records")
     assert pair["verdict_kinds"] == "not_significant training_costs speed_not_significant"
-    assert "+0.0 points (" in pair["verdict"] and "p = 1" in pair["verdict"]
+    assert "changes by 0.0 points (" in pair["verdict"] and "p = 1" in pair["verdict"]
     assert pair["verdict"].count("4 MB") == 1  # both are as large, so the size stands once
 
 

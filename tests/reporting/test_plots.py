@@ -1,5 +1,6 @@
 """Pictures stay readable: rows far below the others are named under them, and names are no longer than they must be."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,3 +38,10 @@ def test_names_leave_out_the_step_that_most_begin_with_unless_two_would_be_one()
     assert short_names(["teacher", "teacher+even3", "lora4"]) == {"teacher": "teacher", "teacher+even3": "even3", "lora4": "lora4"}
     alike = ["teacher", "teacher+lora4", "lora4"]
     assert short_names(alike) == {name: name for name in alike}
+
+
+@pytest.mark.parametrize(("costs", "most"), [((1.0, 12.0), 25), ((0.015, 13.0), 12)])
+def test_ticks_of_a_wide_range_are_few_enough_to_be_read(costs, most):
+    first, last = costs
+    decades = np.log10(last / first)
+    assert 3 <= decades * len(plots._ticks(pd.Series(costs))) <= most

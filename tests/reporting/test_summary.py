@@ -232,7 +232,7 @@ def test_a_student_is_compared_with_the_same_student_without_a_teacher(tmp_path)
     study.save("teacher+even1-control", TORCH, wrong=range(30))
     aggregate = study.summarize().aggregate.set_index(["variant", "device"])
     assert "against_control_gain" in aggregate.loc[("teacher+even1", TORCH), "verdict_kinds"].split()
-    assert "+10.0 points" in aggregate.loc[("teacher+even1", TORCH), "verdict"]
+    assert "rises by 10.0 points" in aggregate.loc[("teacher+even1", TORCH), "verdict"]
     assert aggregate["verdict_kinds"].str.contains("against_control").sum() == 1
 
 
@@ -240,7 +240,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e\+\d+)?(?![\w]*[A-WYZa-wyz
 
 
 def figures(text: str) -> list[str]:
-    return NUMBER.findall(re.sub(r"teacher[\w+]*|p < 0.001|one-sided 95 %|budget is 30 points", "", text))
+    return NUMBER.findall(re.sub(r"teacher[\w+]*|p < 0.001|one-sided 95 %|95 % CI|within 30 points", "", text))
 
 
 def is_in(figure: str, row: pd.Series) -> bool:

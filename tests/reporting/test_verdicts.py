@@ -46,7 +46,9 @@ def test_a_ratio_without_an_interval_is_shown_without_one():
 
 
 def test_a_change_is_shown_in_points_with_signs_and_a_p_value_with_two_digits():
-    assert change_in_points(change(-0.013, -0.029, 0.0042, 0.14), "difference") == "-1.3 points (-2.9 to +0.4)"
+    assert change_in_points(change(-0.013, -0.029, 0.0042, 0.14), "difference") == "drops by 1.3 points (95 % CI -2.9 to +0.4)"
+    assert change_in_points(change(0.0204, 0.01, 0.03, 0.01), "difference") == "rises by 2.0 points (95 % CI +1.0 to +3.0)"
+    assert change_in_points(change(-0.0001, -0.0003, 0.0, 0.9), "difference") == "changes by 0.0 points (95 % CI 0.0 to 0.0)"
     assert [p_in_words(value) for value in (0.0009, 0.001, 0.034, 1.0)] == ["p < 0.001", "p = 0.001", "p = 0.034", "p = 1"]
 
 
@@ -58,7 +60,7 @@ def test_equal_predictions_are_no_change():
 def test_a_difference_within_chance_is_not_significant():
     shown = judge(sample(**change(-0.013, -0.029, 0.004, 0.14)))
     assert list(shown) == ["not_significant", "open", "speed_not_significant"]
-    assert "-1.3 points (-2.9 to +0.4)" in shown["not_significant"].text
+    assert "drops by 1.3 points (95 % CI -2.9 to +0.4): not significant" in shown["not_significant"].text
 
 
 @pytest.mark.parametrize(("value", "kind"), [(-0.05, "drop"), (0.05, "gain")])
@@ -73,7 +75,7 @@ def test_a_difference_beyond_chance_is_a_drop_or_a_gain(value, kind):
         ((-0.009, 0.003), "kept", ("0.9 points", "1 point")),
         ((-0.02, 0.001), "open", ("2.0 points", "1 point")),
         ((-0.05, -0.02), "exceeded", ("2.0 points", "1 point")),
-        ((0.002, 0.01), "kept", ("loses nothing",)),
+        ((0.002, 0.01), "kept", ("there is no drop",)),
         ((-0.01004, 0.0), "open", ("1.004 points",)),
         ((-0.00996, 0.0), "kept", ("0.996 points",)),
     ],
@@ -99,7 +101,7 @@ def test_a_metric_of_two_words_is_written_as_people_write_it():
 
 def test_what_the_teacher_adds_is_said_of_the_student_that_has_a_control():
     added = {"against_control": 0.02, "against_control_ci_low": -0.01, "against_control_ci_high": 0.05, "against_control_p_holm": 0.2}
-    assert "+2.0 points (-1.0 to +5.0)" in judge(sample(**added))["against_control_not_significant"].text
+    assert "rises by 2.0 points (95 % CI -1.0 to +5.0)" in judge(sample(**added))["against_control_not_significant"].text
     sure = added | {"against_control_p_holm": 0.01}
     assert "against_control_gain" in judge(sample(**sure))
     assert "against_control_drop" in judge(sample(**sure | {"against_control": -0.02}))

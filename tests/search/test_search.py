@@ -23,6 +23,7 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.search import trials
 from encoder_compression.search.choice import choose
+from encoder_compression.search.training import multiplications
 from encoder_compression.training.train import Goal
 
 RATE = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -48,7 +49,7 @@ def work(tmp_path, monkeypatch, dataset):
         goal = Goal(dataset=dataset, metric="accuracy", seed=1, name="search")
         return trials.work(
             technique="finetune",
-            inputs={"dataset": dataset} | (inputs or {}),
+            parts=[{"dataset": dataset} | (inputs or {})],
             goal=goal,
             options=OWN,
             search=search,
@@ -225,7 +226,7 @@ def test_of_two_objectives_the_cheapest_within_reach_of_the_best_wins(work, tmp_
 def test_multiplications_are_those_of_the_linear_layers(encoder, tmp_path):
     model = pretrained.add_head(encoder, "AutoModelForSequenceClassification", {"num_labels": 2})
     pretrained.save(model, encoder_facts.load_tokenizer(encoder), tmp_path)
-    assert trials.multiplications(tmp_path) == 2 * (4 * 32 * 32 + 2 * 32 * 64)  # layers, hidden size 32, 64 neurons
+    assert multiplications(tmp_path) == 2 * (4 * 32 * 32 + 2 * 32 * 64)  # layers, hidden size 32, 64 neurons
 
 
 def test_a_trial_trains_as_a_job_of_its_own_would_and_reads_no_test_split(tmp_path, tiny, encoder, dataset, monkeypatch):
@@ -254,7 +255,7 @@ def test_a_trial_trains_as_a_job_of_its_own_would_and_reads_no_test_split(tmp_pa
     state = torch.get_rng_state()
     search = search_of(RATE, trials=2)
     journal = tmp_path / "journal.log"
-    trials.work(technique="lora", inputs=inputs, goal=goal, options=own, search=search, worker=1, journal=journal, output=output)
+    trials.work(technique="lora", parts=[inputs], goal=goal, options=own, search=search, worker=1, journal=journal, output=output)
     assert [list(scores) for _, scores in told] == [[1], [1]]  # a validation after the one epoch
     torch.set_rng_state(state)
     paths = {name: tmp_path / "again" / name for name in ("model", "adapter", "curve")}

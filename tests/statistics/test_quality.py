@@ -7,6 +7,7 @@ from scipy import special, stats
 from sklearn import metrics
 from torchmetrics.functional import classification as torchmetrics
 
+from encoder_compression.data import tasks
 from encoder_compression.data.tasks import classification
 from encoder_compression.statistics import quality
 
@@ -82,3 +83,30 @@ def test_recalls_are_the_diagonal_of_the_confusion_matrix():
 
 def test_a_class_without_examples_has_a_recall_of_zero():
     assert quality.recalls(np.zeros(4, int), np.array([0, 0, 0, 2]), 3) == pytest.approx([0.75, np.nan, np.nan], nan_ok=True)
+
+
+def test_the_standard_error_of_a_mean_is_that_of_its_credits():
+    labels, predictions = [1] * 10, [1] * 7 + [0] * 3
+    error = quality.standard_error(classification, "accuracy", {"label": labels, "prediction": predictions})
+    assert error == pytest.approx(np.sqrt(0.7 * 0.3 / 9))
+
+
+def test_the_standard_error_of_other_scores_is_that_of_resampled_examples():
+    """Of 400 pairs of normal numbers with a correlation of 0.6 it is near (1 - 0.6²) / √400, Fisher's."""
+    rng = np.random.default_rng(1)
+    labels = rng.normal(size=400)
+    predictions = 0.6 * labels + 0.8 * rng.normal(size=400)
+    error = quality.standard_error(tasks.load("regression"), "pearson", {"label": labels.tolist(), "prediction": predictions.tolist()})
+    assert error == pytest.approx((1 - 0.6**2) / 20, rel=0.25)
+
+
+def test_examples_of_one_group_count_once_for_a_standard_error():
+    """Ten alike answers in each of 16 groups say no more than 16 would alone."""
+    hits = np.repeat([1, 1, 1, 0] * 4, 10)
+    texts = [["yes"]] * 160, ["yes" if hit else "no" for hit in hits]
+    columns = dict(zip(("label", "prediction"), texts, strict=True))
+    groups = np.repeat(np.arange(16), 10).astype(str).tolist()
+    error = quality.standard_error(tasks.load("question-answering"), "exact_match", columns | {"group": groups})
+    assert error == pytest.approx(np.sqrt(0.75 * 0.25 / 16), rel=0.2)
+    alone = quality.standard_error(tasks.load("question-answering"), "exact_match", columns)
+    assert alone == pytest.approx(np.sqrt(0.75 * 0.25 / 160), rel=0.05)

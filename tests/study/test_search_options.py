@@ -119,9 +119,11 @@ def test_a_control_takes_what_was_found_but_for_what_it_lacks():
 
 
 @pytest.mark.parametrize("variant", ["teacher+even1", "teacher+even1-control"])
-def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, variant):
-    best = tmp_path / "best.json"
-    best.write_text(json.dumps({"options": {"loss.soft": 0.5, "training.batch_size": 4}, "trials": 3, "seconds": 12.5}), encoding="utf-8")
+@pytest.mark.parametrize("certainty", [{}, {"folds": 3, "examples": 48}])
+def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, variant, certainty):
+    best, cost = tmp_path / "best.json", {"trials": 3, "seconds": 12.5} | certainty
+    found = {"options": {"loss.soft": 0.5, "training.batch_size": 4}, "score": 0.9} | cost
+    best.write_text(json.dumps(found), encoding="utf-8")
     own = {"loss": {"hard": 1, "soft": 0}, "training": {"batch_size": 8}}
 
     def distill(*, goal, options):
@@ -137,7 +139,7 @@ def test_the_options_found_replace_those_of_the_step_and_are_recorded(tmp_path, 
     facts = jobs.train(distill, snakemake, options=own)
     is_control = variant.endswith("control")
     expected = {"training.batch_size": 4} if is_control else {"loss.soft": 0.5, "training.batch_size": 4}
-    assert facts == {"options": put(own, expected), "searched": {"trials": 3, "seconds": 12.5, "options": expected}}
+    assert facts == {"options": put(own, expected), "searched": cost | {"options": expected}}
 
 
 class Wildcards(dict):
@@ -151,6 +153,15 @@ def test_a_search_reads_all_that_the_function_of_the_technique_does(technique):
     function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
     made = {"goal", "options", "model", "adapter", "curve"}
     assert set(inspect.signature(function).parameters) - made <= {*TECHNIQUES[technique].reads, "encoder"}
+
+
+def test_a_warning_says_on_how_many_examples_in_how_many_folds_a_search_chose(tmp_path):
+    study = SavedStudy(tmp_path, "teacher", "teacher+even1")
+    study.train("teacher+even1", searched={"trials": 20, "seconds": 60.0, "folds": 5, "examples": 9631, "options": {}})
+    table = study.table()
+    (searched,) = [warning for warning in warnings(table, table.over_seeds) if warning.kind == "searched_options"]
+    assert searched.facts == {"step": "even1", "trials": 20, "seconds": 60.0, "folds": 5, "examples": 9631}
+    assert "on the 9,631 examples of train and validation in 5 folds; " in searched.text
 
 
 def test_tables_and_cards_say_what_a_search_cost_and_found(tmp_path):

@@ -89,3 +89,22 @@ def test_the_plan_takes_options_and_targets_as_snakemake_does(workspace):
 def test_a_guarded_command_keeps_its_arguments_and_its_exit_status(tmp_path):
     done = call("slurm", "guard", "--idle-minutes", "5", "--", "sh", "-c", 'echo "got $*"; exit 9', "sh", "-n", "--", "a b", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (9, "got -n -- a b\n")
+
+
+UNREAD = """
+import os, sys
+read, write = os.pipe()
+os.dup2(write, 1)
+os.close(read)
+os.close(write)
+from encoder_compression import cli
+cli._clean = lambda *_: print("x" * 100_000)
+sys.argv = ["encoder-compression", "slurm", "clean"]
+sys.exit(cli.main())
+"""
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    done = call("-c", UNREAD, command=Path(sys.executable))
+    assert done.returncode == 141
+    assert not done.stderr

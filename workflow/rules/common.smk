@@ -16,7 +16,7 @@ from encoder_compression.cluster.queue import refuse_orphans
 from encoder_compression.config import frozen, load, references
 from encoder_compression.errors import UserError
 from encoder_compression.run import environment, gpu, locks
-from encoder_compression.study import targets
+from encoder_compression.study import folds, targets
 from encoder_compression.study.rule_inputs import Inputs
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -37,6 +37,7 @@ try:
         gpu.require_fit(experiments)
     studies = {name: Study(name, options) for name, options in experiments.items()}
     references.check_references(studies)
+    studies = folds.with_folds(studies)
     # Snakemake shows its targets to no Snakefile; a chain with a typo should say so and not "missing rule".
     for argument in sys.argv[1:]:
         targets.check_target(argument, studies)

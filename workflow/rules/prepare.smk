@@ -25,6 +25,8 @@ rule prepare_encoder:
         directory("results/{experiment}/base"),
     log:
         "logs/{experiment}/prepare_encoder.log",
+    wildcard_constraints:
+        experiment=targets.prepared_pattern(studies),
     params:
         options=inputs.of_experiment("encoder_options"),
     script:
@@ -39,6 +41,8 @@ rule prepare_dataset:
         directory("results/{experiment}/dataset"),
     log:
         "logs/{experiment}/prepare_dataset.log",
+    wildcard_constraints:
+        experiment=targets.prepared_pattern(studies),
     params:
         options=inputs.section("dataset"),
         task=inputs.section("task"),

@@ -1,7 +1,9 @@
 """
-Find options of a step: train it again and again with other ones, and choose by validation. The test split is never read.
+Find options of a step: train it again and again with other ones, and choose by validation, or by folds of train and validation. The test
+split is never read.
 
-IN   what the step's own rule reads, behind the 'parent' of its search, for the first seed
+IN   what the step's own rule reads, behind the 'parent' of its search, for the first seed; with folds, that of each
+     results/{experiment}/folds/{number}of{folds}/
 OUT  results/{experiment}/search/{step}/worker{worker}/trials.json  of each worker, when trials are enough
      results/{experiment}/search/{step}/best.json   the options found, which the step's own rule reads for every seed
      results/{experiment}/search/{step}/trials.csv  a row per trial
@@ -13,11 +15,9 @@ trials, goes on with those that are there.
 
 
 rule search_trials:
-    """Run trials of a hyperparameter search, scored on validation."""
+    """Run trials of a hyperparameter search, scored on validation or by cross-validation."""
     input:
-        unpack(inputs.of_searched_step("reads")),
-        encoder="results/{experiment}/base",
-        dataset="results/{experiment}/dataset",
+        unpack(inputs.of_search("reads")),
     output:
         "results/{experiment}/search/{step}/worker{worker}/trials.json",
     log:
@@ -29,7 +29,7 @@ rule search_trials:
         technique=inputs.of_searched_step("technique"),
         options=inputs.of_searched_step("options"),
         search=inputs.of_search("options"),
-        seed=inputs.of_search("seed"),
+        seed=inputs.of_search("first_seed"),
         metric=inputs.section("metric"),
         journal="results/{experiment}/search/{step}/journal.log",
     script:

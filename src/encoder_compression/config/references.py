@@ -13,6 +13,8 @@ from encoder_compression.study.targets import has_no
 from encoder_compression.study.teachers import reference
 from encoder_compression.study.techniques import TECHNIQUES
 
+SOURCES = ("package", "hub", "files")  # of a data set
+
 
 def of(options: dict) -> list[dict]:
     """Return the variants of other experiments that an experiment's options name, each with "experiment", "variant" and "seed"."""
@@ -70,12 +72,32 @@ def check_references(studies: dict[str, Study]) -> None:
             if count_layers(source, model["variant"]) == 0:
                 message = f"'{model['variant']}' has no transformer layers and is no encoder; name its parent"
                 raise UserError(f"{name}: {model['experiment']}: {message}")
+        for model in _below(study.options):
+            _check_folds(study, studies[model["experiment"]])
         check_teachers(study, studies)
         for step, options in study.options["distill"].items():
             if isinstance(options["start"], dict):
                 _check_start(f"{name}: distill.{step}", study, step, studies[options["start"]["experiment"]])
         if replaces_words(study.options):
             _check_language_model(name, studies[study.options["unlabelled"]["replaced"]["model"]["experiment"]])
+
+
+def _below(options: dict) -> list[dict]:
+    """Return the variants of other experiments that an experiment's own models begin with, or whose words they read: all but teachers."""
+    return [model for place, model in _by_place(options).items() if place[-1] != "teacher"]
+
+
+def _check_folds(study: Study, source: Study) -> None:
+    """Raise UserError where a search with folds builds on a model that has read the very rows that folds leave out."""
+    searched = [step for step, search in study.options["search"].items() if "folds" in search]
+    if searched and _source_of(source) == _source_of(study):
+        what = f"'{source.name}', on which this experiment builds, was trained on the same rows, also on those that a fold leaves out"
+        raise UserError(f"{study.name}: search.{searched[0]}.folds: {what}; build on another one, or take 'folds' out")
+
+
+def _source_of(study: Study) -> dict:
+    """Return where the rows of an experiment come from."""
+    return {key: value for key, value in study.options["dataset"].items() if key in SOURCES}
 
 
 def _check_start(where: str, study: Study, step: str, source: Study) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from encoder_compression.config.schema import resolve
+from encoder_compression.data.tasks import MASKED
 from encoder_compression.errors import Mistake, nearest
+from encoder_compression.study import teachers
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.nested import put, tried_values
 from encoder_compression.study.techniques import TECHNIQUES
@@ -30,6 +32,9 @@ def find_mistakes(options: dict, *, schema: dict, validate: Callable[[dict], lis
             yield Mistake(("search", step), message)
         else:
             yield from _of_space(search["space"], step, technique_of[step], options, schema, validate)
+            if "folds" in search:
+                steps = [name for name in (*Chain(search.get("parent", "")).steps, step) if name in technique_of]
+                yield from _of_folds({name: options[technique_of[name]][name] for name in steps}, ("search", step), options)
     yield from _find_circle(options["search"])
 
 
@@ -45,6 +50,18 @@ def _of_space(space: dict, step: str, technique: str, options: dict, schema: dic
     least = {name: min(tried["choices"]) if "choices" in tried else tried["high"] for name, tried in weights.items()}
     if len(least) > 1:
         yield from _try(options, technique, step, least, validate, "")
+
+
+def _of_folds(steps: dict[str, dict], place: tuple[str, ...], options: dict) -> Iterator[Mistake]:
+    """Yield what would have seen the texts that a fold leaves out; ``steps`` are those of the searched chain, with their options."""
+    if options["task"] == MASKED:
+        yield Mistake(place, "folds are of texts with labels, and a corpus has none; take it out, validation alone then scores", "folds")
+    if "vocabulary_of_train" in options["encoder"].get("random", {}):
+        message = "the encoder's vocabulary is made of all of train, of which folds leave a part out; give it 'vocabulary_from'"
+        yield Mistake(place, f"{message}, or take 'folds' out", "folds")
+    for name in (name for name, step in steps.items() if not teachers.in_chain(step)):
+        message = f"the soft targets of '{name}' come from elsewhere, and may know what a fold leaves out"
+        yield Mistake(place, f"{message}; name a step of the chain as its teacher, or take 'folds' out", "folds")
 
 
 def _wrong_range(name: str, tried: dict, technique: str, step_options: dict, schema: dict) -> str | None:

@@ -2,7 +2,7 @@
 What a run would cost: encoder-compression plan, with the arguments of snakemake.
 
 A dry run tells the jobs. What they cost is told by the provenance of artifacts that are there, each by its own or else by
-the median of the same rule in the same experiment, such as another seed's; where there is none it is said to be unknown.
+the median of the same rule in the same experiment, such as another seed's or fold's; where there is none it is said to be unknown.
 """
 
 import statistics
@@ -14,6 +14,7 @@ from encoder_compression.config import frozen
 from encoder_compression.planning.dryrun import Job, list_jobs
 from encoder_compression.planning.gres import count_gpus
 from encoder_compression.run import provenance
+from encoder_compression.study.folds import whole_of
 
 ROW = "{:<27}{:>6}{:>9}{:>9}{:>18}{:>11}{:>10}".format
 HEAD = ROW("rule", "jobs", "unknown", "hours", "processor hours", "GPU hours", "disk MB")
@@ -34,8 +35,13 @@ def estimate(jobs: list[Job], known: list[Job]) -> list[tuple[Job, Cost | None]]
     for job in known:
         cost = recorded(job)
         if cost:
-            costs.setdefault((job.rule, job.experiment), []).append(cost)
-    return [(job, recorded(job) or _median(costs.get((job.rule, job.experiment), []))) for job in jobs]
+            costs.setdefault(_like(job), []).append(cost)
+    return [(job, recorded(job) or _median(costs.get(_like(job), []))) for job in jobs]
+
+
+def _like(job: Job) -> tuple[str, str | None]:
+    """Return what jobs that cost about the same share: rule and experiment, a fold counting as the whole one."""
+    return job.rule, job.experiment and whole_of(job.experiment)
 
 
 def recorded(job: Job) -> Cost | None:

@@ -8,7 +8,7 @@ from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.standing import is_better_than_constant
 from encoder_compression.reporting.text import points as in_words
 from encoder_compression.reporting.text import short
-from encoder_compression.reporting.verdicts import ratio_in_words
+from encoder_compression.reporting.verdicts import change_in_points, ratio_in_words
 from encoder_compression.statistics.loss_budget import KEPT
 
 SAME_SIZE = 1.01  # files nearer than that differ in headers, not in weights
@@ -44,7 +44,7 @@ def _smallest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fastest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that no other is surely faster than."""
+    """Return the rows that no other is significantly faster than."""
     return rows[rows["speedup_ci_high"].fillna(rows["speedup"]) >= rows["speedup_ci_low"].fillna(rows["speedup"]).max()]
 
 
@@ -61,7 +61,7 @@ def _winner(fitting: pd.DataFrame, choose: Callable[[pd.DataFrame], pd.DataFrame
     winner = _best(chosen)
     tied_variants = chosen.loc[chosen["variant"] != winner["variant"], "variant"].tolist()
     change, codes = _change(winner)
-    ties = f" (not distinguishable in {what}: {', '.join(tied_variants)})" if tied_variants else ""
+    ties = f" (not significantly different in {what}: {', '.join(tied_variants)})" if tied_variants else ""
     rival = None if winner["variant"] in choose(fitting)["variant"].tolist() else best
     return Finding(
         "baseline_wins" if winner["is_baseline"] else "variant_wins",
@@ -87,21 +87,20 @@ def _why_none(rows: pd.DataFrame) -> tuple[str, str]:
     if not any(map(is_better_than_constant, rows.to_dict("records"))):
         return "none_better_than_constant", f"no variant scores better than {rows['constant'].iloc[0]}"
     allowed = in_words(rows["allowed_points"].iloc[0])
-    return "none_within_limits", f"no variant that has learnt something loses at most {allowed}"
+    return "none_within_limits", f"no variant that has learned something drops by at most {allowed}"
 
 
 def _speed(row: pd.Series) -> str:
     if row["is_baseline"]:
-        return "nothing is surely faster"
+        return "nothing is significantly faster"
     return ratio_in_words(row, "speedup")
 
 
 def _change(row: pd.Series) -> tuple[str, tuple[str, ...]]:
-    """Return what a row loses, in words and as codes."""
+    """Return by how much the score of a row drops, in words and as codes."""
     if row["is_baseline"]:
         return "the baseline itself", ()
     if row["agreement"] == 1:
         return "with the baseline's predictions", ("same_predictions", row["budget"])
-    low, high = (row[f"difference_ci_{end}"] * 100 for end in ("low", "high"))
-    change = f"{row['metric'].replace('_', ' ')} {row['difference'] * 100:+.1f} points ({low:+.1f} to {high:+.1f})"
+    change = f"{row['metric'].replace('_', ' ')} {change_in_points(row, 'difference')}"
     return f"{change}, budget {row['budget']}", (row["budget"],)

@@ -37,7 +37,7 @@ OF_ROWS = {  # of a row against the baseline; of a pair the first variant agains
 }
 OF_ANSWERS = {  # `same_predictions`, `kept` and `open` stand here too
     "variant_wins": "a variant is the smallest or the fastest",
-    "baseline_wins": "nothing is smaller, or surely faster, than the baseline",
+    "baseline_wins": "nothing is smaller, or significantly faster, than the baseline",
     "no_winner": "no row can win, for the reason whose code follows",
     "open_rival": "a variant that leaves the budget open would win if it were kept",
     "tied": "sizes or speeds of other rows do not differ beyond noise; the best score wins",
@@ -59,7 +59,7 @@ OF_WARNINGS = {
     "few_examples": "the test split is too small to tell variants apart",
     "few_groups": "the questions of the test split are on few articles",
     "kernel_mismatch": "a graph was quantized for another instruction set than that of the machine that measured it",
-    "searched_options": "options of a step were chosen on validation by a search",
+    "searched_options": "options of a step were chosen by a search, on validation or on folds of train and validation",
     "starts_elsewhere": "a step starts from a model of another experiment",
     "taught_elsewhere": "a step learns from a model of another experiment, or from probabilities in files",
     "ranking_limit": "how close two rows of a device may be and still be ranked",

@@ -8,7 +8,7 @@ from encoder_compression.reporting import comparison
 from encoder_compression.reporting.findings import Finding
 from encoder_compression.reporting.summary import Table
 from encoder_compression.reporting.text import short
-from encoder_compression.reporting.verdicts import change_in_points, change_in_words, kind_of_change, p_in_words, ratio_in_words
+from encoder_compression.reporting.verdicts import change_in_points, kind_of_change, p_in_words, ratio_in_words
 
 COSTS = [
     "is_baseline", "training_seconds", "training_steps", "trained_parameters", "training_memory_mb", "speedup", "speedup_ci_low",
@@ -52,9 +52,9 @@ def verdicts(frame: pd.DataFrame) -> list[list[Finding]]:
 def _quality(row: dict) -> Finding:
     """Say which of the two is better, beyond chance."""
     kind = kind_of_change(row, "difference", row["p_holm"])
-    clear = change_in_words(kind, f"{row['variant']} is better", f"{row['other']} is better")
+    better = {"gain": f"{row['variant']} is better", "drop": f"{row['other']} is better", "not_significant": "not significant"}
     change = f"{row['metric'].replace('_', ' ')} {change_in_points(row, 'difference')}"
-    return Finding(kind, f"{row['variant']} against {row['other']}: {change}, {clear} ({p_in_words(row['p_holm'])}).")
+    return Finding(kind, f"{row['variant']} against {row['other']}: {change}, {better[kind]} ({p_in_words(row['p_holm'])}).")
 
 
 def _training(row: dict) -> Finding:
@@ -73,7 +73,7 @@ def _running(row: dict) -> Finding:
     kind = _kind_of_speed(_ends(row), _ends(second))
     shown = " against ".join("1 (baseline)" if each["is_baseline"] else ratio_in_words(each, "speedup") for each in (row, second))
     sizes = _both({name: short(row[name]) for name in ("size_mb", "other_size_mb")}, "size_mb", "{}", "MB")
-    meet = ", not distinguishable" if kind == "speed_not_significant" else ""
+    meet = ", not significantly different" if kind == "speed_not_significant" else ""
     return Finding(kind, f"To run: {shown}{meet}; {sizes}.")
 
 

@@ -16,7 +16,8 @@ from encoder_compression.statistics.pareto import pareto_front
 
 MARKERS = "osD^vP*X"
 FAILED = "0.7"
-TICKS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # in a decade: close enough that every picture has some, far enough to be read
+FINE, COARSE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 2, 5)  # ticks in a decade: that a picture has some, and that they can be read
+WIDE = 30  # times the least cost is the largest, from which on fine ticks would cover each other
 IN_SIGHT = 0.7  # share of the baseline's score below which a row is named under the picture, not drawn: it would flatten all others
 MLPERF = (0.99, 0.999)  # shares of the FP32 score that MLPerf's two quality targets ask for
 
@@ -38,24 +39,26 @@ def plot(*, aggregate: Path, models: list[Path], pretrained: list[Path], profile
     return {"pictures": sorted(path.name for path in folder.glob("*.png"))}
 
 
-def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], title: str, path: Path) -> None:
+def plot_search(table: pd.DataFrame, *, chosen: int, objectives: list[str], title: str, measured: str, path: Path) -> None:
     """Draw the trials of a search: score by trial with the best so far, or against the second objective with the Pareto front.
 
-    ``table`` has the columns trial, state, score, pareto and that of the second objective; ``path`` lacks its ending.
+    ``table`` has the columns trial, state, score, pareto and that of the second objective, and of folds standard_error, which bars show;
+    ``measured`` names the score in percent; ``path`` lacks its ending.
     """
     across = objectives[1] if len(objectives) > 1 else "trial"
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     styles = {"complete": ("o", COLORS[0], "trial"), "pruned": ("s", FAILED, "pruned early, its last score")}
     for state, rows in table[table["state"].isin(styles)].groupby("state"):
         marker, color, label = styles[state]
-        axes.plot(rows[across], rows["score"] * 100, marker, color=color, label=label)
+        errors = rows["standard_error"] * 100 if "standard_error" in rows else None
+        axes.errorbar(rows[across], rows["score"] * 100, yerr=errors, fmt=marker, color=color, ecolor="0.8", label=label)
     complete = table[table["state"] == "complete"]
     front = complete[complete["pareto"]].sort_values(across) if len(objectives) > 1 else complete.assign(score=complete["score"].cummax())
     label = "Pareto front" if len(objectives) > 1 else "best so far"
     axes.step(front[across], front["score"] * 100, where="post", color="0.4", linestyle="--", label=label)
     best = table[table["trial"] == chosen]
     axes.plot(best[across], best["score"] * 100, "*", color=COLORS[1], markersize=14, label="chosen")
-    axes.set(xlabel=across if across == "trial" else f"{across} per token", ylabel="score on validation (%)", title=title)
+    axes.set(xlabel=across if across == "trial" else f"{across} per token", ylabel=measured, title=title)
     axes.grid(color="0.92")
     axes.legend()
     save(figure, path)
@@ -74,7 +77,7 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     _plot_targets(axes, table)
     _plot_front(axes, table, cost)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=TICKS))
+    axes.xaxis.set_major_locator(LogLocator(subs=_ticks(table[cost])))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.margins(x=0.12)
@@ -84,6 +87,11 @@ def _plot_tradeoff(table: pd.DataFrame, cost: str, label: str, path: Path) -> No
     figure.draw_without_rendering()  # names are placed in the final layout
     _name_points(axes, table, cost)
     save(figure, path)
+
+
+def _ticks(costs: pd.Series) -> tuple[float, ...]:
+    """Return where in each decade the axis of these costs has ticks."""
+    return COARSE if costs.max() > WIDE * costs.min() else FINE
 
 
 def _names_below(rows: pd.DataFrame) -> str:

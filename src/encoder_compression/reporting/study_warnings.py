@@ -99,13 +99,20 @@ def _searches(table: Table) -> list[Finding]:
     return [
         Finding(
             "searched_options",
-            f"Options of {step} were searched in {search['trials']} trials ({search['seconds']:,.0f} s) on validation; "
+            f"Options of {step} were searched in {search['trials']} trials ({search['seconds']:,.0f} s) on {_judges(search)}; "
             "its training seconds leave that out.",
-            facts={"step": step, "trials": search["trials"], "seconds": search["seconds"]},
+            facts={"step": step} | {name: search[name] for name in ("trials", "seconds", "folds", "examples") if name in search},
         )
         for step, search in searched.items()
         if not is_control(step)
     ]
+
+
+def _judges(search: dict) -> str:
+    """Return what the trials of a search were scored on."""
+    if "folds" not in search:
+        return "validation"
+    return f"the {search['examples']:,} examples of train and validation in {search['folds']} folds"
 
 
 def _begun_elsewhere(table: Table) -> list[Finding]:

@@ -149,6 +149,12 @@ def points(number: float) -> str:
     return f"{number:.3g} point" if number == 1 else f"{number:.3g} points"
 
 
+def signed(number: float) -> str:
+    """Return a number with one digit and its sign, and zero without one: ``-0.4``, ``+1.0``, ``0.0``."""
+    shown = f"{number:+.1f}"
+    return shown if float(shown) else "0.0"
+
+
 def beside(value: float, limit: float, digits: int) -> str:
     """Return a number with as many digits, ``digits`` or more, as show on which side of the limit it lies."""
     shown = (f"{value:.{places}f}" for places in range(digits, 12))

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pandas as pd
 
 from encoder_compression.reporting.findings import Finding
-from encoder_compression.reporting.text import beside, interval, points
+from encoder_compression.reporting.text import beside, interval, points, signed
 from encoder_compression.statistics import ALPHA
 from encoder_compression.statistics.loss_budget import EXCEEDED, KEPT, OPEN
 from encoder_compression.study.techniques import TECHNIQUES
 
 NO_GAIN = 0.03  # a ratio of times nearer to 1 is no gain that anybody would notice, however sure
 MANY_ZEROS = 0.10
+SIGNIFICANT = {"gain": "significant", "drop": "significant", "not_significant": "not significant"}
 
 
 def verdicts(table: pd.DataFrame) -> list[list[Finding]]:
@@ -36,12 +37,9 @@ def quality(row: dict, rows: list[dict]) -> Finding | None:
     if row["is_baseline"]:
         return None
     if row["agreement"] == 1:
-        return Finding(
-            "same_predictions", f"{_title(row)} is not distinguishable: it gives the baseline's prediction for every {row['unit']}."
-        )
+        return Finding("same_predictions", f"{_title(row)} does not change: it gives the baseline's prediction for every {row['unit']}.")
     kind = kind_of_change(row, "difference", row["p_holm"])
-    clear = change_in_words(kind, "a gain", "a loss", " from the baseline")
-    return Finding(kind, f"{_title(row)} {change_in_points(row, 'difference')}: {clear} ({p_in_words(row['p_holm'])}).")
+    return Finding(kind, f"{_title(row)} {change_in_points(row, 'difference')}: {SIGNIFICANT[kind]} ({p_in_words(row['p_holm'])}).")
 
 
 def against_control(row: dict, rows: list[dict]) -> Finding | None:
@@ -50,9 +48,9 @@ def against_control(row: dict, rows: list[dict]) -> Finding | None:
         return None
     p = row["against_control_p_holm"]
     kind = kind_of_change(row, "against_control", p)
-    clear = change_in_words(kind, "a gain", "a loss")
     what, control = TECHNIQUES[row["technique"]].cause()
-    text = f"{what} changes it by {change_in_points(row, 'against_control')} against {control}: {clear} ({p_in_words(p)})."
+    change = f"it {change_in_points(row, 'against_control')} against {control}"
+    text = f"Effect of {what[0].lower()}{what[1:]}: {change}: {SIGNIFICANT[kind]} ({p_in_words(p)})."
     return Finding(f"against_control_{kind}", text)
 
 
@@ -63,24 +61,20 @@ def kind_of_change(row: dict, name: str, p: float) -> str:
     return "gain" if row[name] > 0 else "drop"
 
 
-def change_in_words(kind: str, gain: str, drop: str, reference: str = "") -> str:
-    """Return what a code of `kind_of_change` says, with the words for a gain and for a drop."""
-    return {"gain": gain, "drop": drop, "not_significant": f"not distinguishable{reference}"}[kind]
-
-
 def budget(row: dict, rows: list[dict]) -> Finding | None:
     """Say whether the budget is kept, and what would settle it where the test split cannot tell."""
     if row["is_baseline"]:
         return None
     allowed = row["allowed_points"]
     most, least = (beside(-100 * row[bound], allowed, 1) for bound in ("change_above", "change_below"))
+    within = f"within {points(allowed)}"
     text = {
-        KEPT: f"Within the budget: it loses less than {most} points" if float(most) > 0 else "Within the budget: it loses nothing",
-        EXCEEDED: f"Beyond the budget: it loses more than {least} points",
-        OPEN: f"Open: it may lose up to {most} points",
+        KEPT: f"Non-inferior {within}: " + (f"the drop is below {most} points" if float(most) > 0 else "there is no drop"),
+        EXCEEDED: f"Not non-inferior {within}: the drop is above {least} points",
+        OPEN: f"Non-inferiority {within} is not shown: the drop may reach {most} points",
     }[row["budget"]]
     settled = f" {settling_in_words(row['settled_by'], row['settled_times'], row['seeds'])}" if row["budget"] == OPEN else ""
-    return Finding(row["budget"], f"{text} (one-sided 95 %; the budget is {points(allowed)}).{settled}")
+    return Finding(row["budget"], f"{text} (one-sided 95 % bound).{settled}")
 
 
 def settling_in_words(kind: str | None, times: float | None, seeds: int) -> str:
@@ -122,10 +116,8 @@ def _speed_in_words(kind: str, row: dict, name: str) -> str:
     if kind in ("faster", "slower"):
         total = f"; {ratio_in_words(row, 'speedup')} in all" if _has_other_runtime(row) else ""
         return f"{kind.capitalize()} by {name}: {ratio}{total}."
-    reference = "the baseline" if row["runtime_alone"] else "the baseline in the same runtime"
-    too_little = f"a difference below {NO_GAIN:.0%} is too little to matter"
-    reason = too_little if kind == "speed_negligible" else f"not distinguishable from {reference}"
-    return f"No gain in speed by {name}: {reason} ({ratio})."
+    reason = f"a difference below {NO_GAIN:.0%} is too little to matter" if kind == "speed_negligible" else "not significant"
+    return f"No speedup by {name}: {reason} ({ratio})."
 
 
 def timed_as(row: dict, rows: list[dict]) -> Finding | None:
@@ -208,7 +200,7 @@ def noise(row: dict, rows: list[dict]) -> Finding | None:
     if not row["noisy"]:
         return None
     if pd.notna(row["clock_gap"]):
-        gap = f"by the wall clock its speed-up is {row['clock_gap']:.0%} off that by processor time, which is shown"
+        gap = f"by the wall clock its speedup is {row['clock_gap']:.0%} off that by processor time, which is shown"
         return Finding("noisy", f"Other programs disturbed it: {gap}; do not rely on its latencies.")
     share = f"{row['foreign_cpu_share']:.0%}"
     return Finding("noisy", f"Other programs took up to {share} of the processors while it was measured: do not rely on its times.")
@@ -237,8 +229,12 @@ def _title(row: dict) -> str:
 
 
 def change_in_points(row: dict, name: str) -> str:
-    """Return a difference of shares in points, with its interval: ``-1.3 points (-2.9 to +0.4)``."""
-    return f"{row[name] * 100:+.1f} points ({row[name + '_ci_low'] * 100:+.1f} to {row[name + '_ci_high'] * 100:+.1f})"
+    """Return a difference of shares as a sentence goes on: ``drops by 1.3 points (95 % CI -2.9 to +0.4)``."""
+    change = row[name] * 100
+    low, high = (signed(row[f"{name}_ci_{end}"] * 100) for end in ("low", "high"))
+    shown = f"{abs(change):.1f}"
+    verb = "changes" if float(shown) == 0 else "rises" if change > 0 else "drops"
+    return f"{verb} by {shown} points (95 % CI {low} to {high})"
 
 
 def p_in_words(value: float) -> str:

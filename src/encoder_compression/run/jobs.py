@@ -46,8 +46,9 @@ def job(snakemake):
 
 
 def title(snakemake) -> str:
-    """Return a short name of the job for its bar: rule, variant, seed, device."""
-    return " ".join([snakemake.rule, *(str(value) for name, value in snakemake.wildcards.items() if name != "experiment")])
+    """Return a short name of the job for its bar: rule, fold, variant, seed, device."""
+    names = [value if name != "experiment" else value.partition("/")[2] for name, value in snakemake.wildcards.items()]
+    return " ".join([snakemake.rule, *filter(None, map(str, names))])
 
 
 def _redirect_to(log: Path) -> None:

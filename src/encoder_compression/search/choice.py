@@ -17,7 +17,8 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     """Write the best options to ``best``, every trial to ``table`` and a picture to ``picture`` (.png and .svg); returns facts.
 
     Of one objective the best score wins; of two the least multiplications among the trials whose score is at most ``within``
-    below the best. ``workers`` are the files that `trials.work` wrote. UserError where trials are missing, or all diverged.
+    below the best. With folds the score is the pooled one, which has a standard error. ``workers`` are the files that `trials.work` wrote.
+    UserError where trials are missing, or all diverged.
     """
     study = open_study(journal, json.loads(Path(workers[0]).read_text(encoding="utf-8"))["study"], search["objectives"])
     finished = len(study.get_trials(states=DONE))
@@ -27,10 +28,13 @@ def choose(*, step: str, search: dict, journal: Path, workers: list[Path], best:
     front = {trial.number for trial in study.best_trials}
     frame = pd.DataFrame([_row(trial, search) | {"pareto": trial.number in front} for trial in study.trials])
     frame.to_csv(table, index=False)
-    plot_search(frame, chosen=chosen.number, objectives=search["objectives"], title=f"search of {step}", path=picture)
+    certainty = _certainty(chosen, search)
+    measured = f"score on {certainty['examples']:,} examples in {search['folds']} folds (%)" if certainty else "score on validation (%)"
+    plot_search(frame, chosen=chosen.number, objectives=search["objectives"], title=f"search of {step}", measured=measured, path=picture)
     best_trial = {
         "options": nested.decode(chosen.params, search["space"]),
         **dict(zip(search["objectives"], chosen.values, strict=True)),
+        **certainty,
         "trial": chosen.number,
         "trials": finished,
         "seconds": frame["seconds"].sum(),
@@ -48,13 +52,30 @@ def _chosen(study: optuna.Study, search: dict) -> FrozenTrial:
     return min(good, key=lambda trial: (trial.values[1:], -trial.values[0], trial.number))
 
 
+def _certainty(chosen: FrozenTrial, search: dict) -> dict:
+    """Return on how many examples in how many folds the best trial was scored, and its standard error; nothing without folds."""
+    if "folds" not in search:
+        return {}
+    return {"folds": search["folds"], **{name: chosen.user_attrs[name] for name in ("examples", "standard_error")}}
+
+
 def _row(trial: FrozenTrial, search: dict) -> dict:
     """Return a row of the table; a pruned trial has its last score, one that was killed no seconds."""
     return {
         "trial": trial.number,
         "state": trial.state.name.lower(),
         **dict(zip(search["objectives"], trial.values or [None] * len(search["objectives"]), strict=True)),
+        **_of_folds(trial, search),
         "seconds": trial.user_attrs.get("seconds"),
         "worker": trial.user_attrs.get("worker"),
         **nested.decode(trial.params, search["space"]),
     }
+
+
+def _of_folds(trial: FrozenTrial, search: dict) -> dict:
+    """Return the standard error of a trial's score and the scores of its folds, as far as it came; nothing of a search on validation."""
+    if "folds" not in search:
+        return {}
+    scores = dict(enumerate(trial.user_attrs.get("fold_scores", []), start=1))
+    of_each = {f"score_fold{number}": scores.get(number) for number in range(1, search["folds"] + 1)}
+    return {"standard_error": trial.user_attrs.get("standard_error"), **of_each}

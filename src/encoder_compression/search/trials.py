@@ -1,4 +1,4 @@
-"""Trials of a search: options drawn by Optuna (Akiba et al. 2019), the step trained with them, its score on validation told.
+"""Trials of a search: options drawn by Optuna (Akiba et al. 2019), the step trained with them, its score on validation or on folds told.
 
 Workers, jobs of their own, share one study in a journal, a text file that grows by a line per event and works on shared file
 systems. What a killed worker left running is failed by the worker of the same number that takes its place: it alone knows that
@@ -6,7 +6,6 @@ no other has that number.
 """
 
 import hashlib
-import inspect
 import itertools
 import json
 import logging
@@ -16,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +27,9 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from transformers import TrainerCallback
 
-from encoder_compression.encoders import pretrained
 from encoder_compression.run import provenance
+from encoder_compression.search.cross_validation import cross_validate
+from encoder_compression.search.training import multiplications, train_once
 from encoder_compression.study import nested
 from encoder_compression.training.divergence import Diverged
 from encoder_compression.training.train import Goal
@@ -39,6 +38,7 @@ log = logging.getLogger(__name__)
 
 DIRECTIONS = {"score": "maximize", "multiplications": "minimize"}
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+FOLDS = "folds.json"  # of a running trial, beside the outputs
 DECIDING = ("objectives", "sampler", "space", "version")  # of a search; how many trials and workers change no trial
 
 
@@ -70,16 +70,14 @@ class Reporter(TrainerCallback):
             raise optuna.TrialPruned
 
 
-def work(
-    *, technique: str, inputs: dict[str, Path], goal: Goal, options: dict, search: dict, worker: int, journal: Path, output: Path
-) -> dict:
+def work(*, technique: str, parts: list[dict], goal: Goal, options: dict, search: dict, worker: int, journal: Path, output: Path) -> dict:
     """Run trials until the study has as many finished or running ones as ``search`` asks for; returns facts.
 
-    ``inputs`` are what the technique reads, by the names of its parameters, ``options`` those of the step. Models are dropped.
-    Writes the name of the study, which `choice.choose` reads. A trial whose training diverges is pruned; any other error of a
-    trial ends the job, and the trial does not count.
+    ``parts`` are what the technique reads, by the names of its parameters: of the whole data set, whose validation scores the trials, or of
+    each fold in turn. ``options`` are those of the step. Models are dropped. Writes the name of the study, which `choice.choose` reads.
+    A trial whose training diverges is pruned; any other error of a trial ends the job, and the trial does not count.
     """
-    name = _name(technique, inputs, goal, options, search)
+    name = _name(technique, parts, goal, options, search)
     study = open_study(journal, name, search["objectives"])
     with _alone(journal):
         _fail_stale(study, worker, search["workers"])
@@ -89,17 +87,18 @@ def work(
     done = 0
     while trial := _take(study, journal, search, goal.seed, worker):
         torch.set_rng_state(fresh)  # as in a job of its own, so that the chosen options train to the same model
-        _run(study, trial, technique=technique, inputs=inputs, goal=goal, options=options, search=search, folder=folder)
+        _run(study, trial, technique=technique, parts=parts, goal=goal, options=options, search=search, folder=folder)
         done += 1
+    (output.parent / FOLDS).unlink(missing_ok=True)
     output.write_text(json.dumps({"study": name}) + "\n", encoding="utf-8")
     return {"trials": done}
 
 
-def _name(technique: str, inputs: dict[str, Path], goal: Goal, options: dict, search: dict) -> str:
+def _name(technique: str, parts: list[dict], goal: Goal, options: dict, search: dict) -> str:
     """Return a name that changes with whatever decides the result of a trial."""
-    prints = {name: provenance.fingerprint(path) for name, path in inputs.items() if path}
+    prints = [{name: provenance.fingerprint(path) for name, path in inputs.items() if path} for inputs in parts]
     deciding = {name: search[name] for name in DECIDING}
-    claims = [technique, options, deciding, goal.metric, goal.seed, prints]
+    claims = [technique, options, deciding, goal.metric, goal.seed, prints if len(parts) > 1 else prints[0]]
     return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -176,19 +175,20 @@ def _run(study: optuna.Study, trial: optuna.Trial, *, search: dict, folder: Path
         trial.set_user_attr("seconds", time.monotonic() - start)
         study.tell(trial, values, state=state)
         shutil.rmtree(folder, ignore_errors=True)
+    (folder.parent / FOLDS).unlink(missing_ok=True)  # not of a trial that failed, whose options are drawn again
 
 
-def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, inputs: dict, goal: Goal, options: dict) -> list[float]:
+def _train(trial: optuna.Trial, search: dict, folder: Path, *, technique: str, parts: list[dict], goal: Goal, options: dict) -> list[float]:
     """Return the values of the objectives that the step reaches with the trial's options."""
-    function = getattr(import_module(f"encoder_compression.techniques.{technique}"), technique)
-    folder.mkdir(parents=True)
-    outputs = {"model": folder / "model", "adapter": folder / "adapter", "curve": folder / "training.csv"}
-    arguments = {name: path for name, path in (inputs | outputs).items() if name in inspect.signature(function).parameters}
     step_options = nested.put(options, {name: _suggest(trial, name, tried) for name, tried in search["space"].items()})
-    watched = WatchedGoal(**asdict(goal), trial=trial, numbers=itertools.count(1)) if search["objectives"] == ["score"] else goal
-    facts = function(goal=watched, options=step_options, **arguments)
-    measure = {"score": lambda: facts["validation_score"], "multiplications": lambda: multiplications(outputs["model"])}
-    return [measure[objective]() for objective in search["objectives"]]
+    step = {"technique": technique, "options": step_options, "folder": folder}
+    objectives = search["objectives"]
+    if len(parts) > 1:
+        return cross_validate(trial, parts=parts, goal=goal, objectives=objectives, kept=folder.parent / FOLDS, **step)
+    watched = WatchedGoal(**asdict(goal), trial=trial, numbers=itertools.count(1)) if objectives == ["score"] else goal
+    facts, model = train_once(inputs=parts[0], goal=watched, **step)
+    measure = {"score": lambda: facts["validation_score"], "multiplications": lambda: multiplications(model)}
+    return [measure[objective]() for objective in objectives]
 
 
 def _suggest(trial: optuna.Trial, name: str, tried: dict):
@@ -196,8 +196,3 @@ def _suggest(trial: optuna.Trial, name: str, tried: dict):
         return json.loads(trial.suggest_categorical(name, nested.encode(tried["choices"])))
     suggest = trial.suggest_int if isinstance(tried["low"], int) else trial.suggest_float
     return suggest(name, tried["low"], tried["high"], log=tried["log"])
-
-
-def multiplications(model: Path) -> int:
-    """Return the multiplications per token of the linear layers in the model's transformer layers; zeros are multiplied, too."""
-    return pretrained.count_zeros(pretrained.load_model(model), ["encoder"])["weights"]

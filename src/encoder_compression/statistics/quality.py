@@ -11,6 +11,7 @@ from encoder_compression.data import tasks
 from encoder_compression.errors import UserError
 
 BINS = 15  # of confidence
+OF_ERROR = 200  # resamples for a standard error, which is then known to 5 %
 
 
 def score(task: ModuleType, metric: str, labels, predictions) -> float:
@@ -38,7 +39,25 @@ def score_logits(dataset: Path, split: str, metric: str, logits: list) -> float:
     decoded = task.decode(dataset, split, logits)
     if task.is_tuned(tasks.describe(dataset)):
         decoded, _ = task.tune(decoded, decoded, metric)
+    return score_decoded(task, metric, decoded)
+
+
+def score_decoded(task: ModuleType, metric: str, decoded: dict) -> float:
+    """Return the score of the columns "label" and "prediction", as a task's ``decode`` returns them."""
     return score(task, metric, *_columns(decoded))
+
+
+def standard_error(task: ModuleType, metric: str, decoded: dict) -> float:
+    """Return the standard error of `score_decoded` over examples, or over whole groups of them where there is a column "group".
+
+    Of a mean of credits it is their standard deviation over the root of their number, of other scores that of bootstrap replicates.
+    """
+    labels, predictions = _columns(decoded)
+    if metric in task.CREDITS and "group" not in decoded:
+        credits = task.CREDITS[metric](labels, predictions)
+        return float(np.std(credits, ddof=1) / math.sqrt(len(credits)))
+    groups = np.array(decoded["group"]) if "group" in decoded else None
+    return float(np.std(score_replicates(task, metric, labels, predictions, groups=groups, resamples=OF_ERROR), ddof=1))
 
 
 def _columns(decoded: dict) -> tuple[np.ndarray | list, np.ndarray | list]:

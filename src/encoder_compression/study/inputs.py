@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from encoder_compression.encoders.quantization_config import BLOCK
-from encoder_compression.study import delivery_inputs, teachers
+from encoder_compression.study import delivery_inputs, folds, teachers
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.study import Study
 from encoder_compression.study.techniques import TECHNIQUES
@@ -22,6 +22,11 @@ class Experiment:
     def study(self) -> Study:
         """The experiment with its options."""
         return self.studies[self.name]
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of what is made for all seeds."""
+        return self.study.options["seeds"][0]
 
     @property
     def encoder(self) -> str | list:
@@ -194,14 +199,14 @@ class Step(Experiment):
         """What the parent's structures take on the device that the step is to be fast on."""
         if "target" not in self.options:
             return []
-        first = self.study.options["seeds"][0]  # times are a matter of shapes, which all seeds share
-        return self.study.folder(self.chain.parent, first, f"structure_times/{self.options['target']['device']}/times.json")
+        whole = self.studies[folds.whole_of(self.name)]  # times are a matter of shapes, which all seeds and folds share
+        return whole.folder(self.chain.parent, self.first_seed, f"structure_times/{self.options['target']['device']}/times.json")
 
     @property
     def best(self) -> str | list:
-        """The options that were searched for the step."""
+        """The options that were searched for the step, those of a fold with the whole experiment."""
         step = self.study.searched_step(self.chain)
-        return f"results/{self.name}/search/{step}/best.json" if step else []
+        return f"results/{folds.whole_of(self.name)}/search/{step}/best.json" if step else []
 
     @property
     def dataset(self) -> str:
@@ -216,14 +221,20 @@ class Search(Experiment):
     step: str
 
     @property
-    def seed(self) -> int:
-        """The seed that a search trains with."""
-        return self.study.options["seeds"][0]
-
-    @property
     def trained(self) -> Step:
         """The step that the trials train."""
-        return Step(self.studies, self.name, self.study.searched_chain(self.step), self.seed)
+        return self._step_of(self.name)
+
+    def _step_of(self, experiment: str) -> Step:
+        """Return the step that the trials train, of the experiment or of one of its folds."""
+        return Step(self.studies, experiment, self.study.searched_chain(self.step), self.first_seed)
+
+    @property
+    def reads(self) -> dict[str, str | list]:
+        """What the trials read, by the names of the technique's parameters: a path each, or one for each fold."""
+        names = [fold.name for fold in folds.of_search(self.name, self.options)]
+        reads = [_reads_of(self._step_of(name)) for name in names or [self.name]]
+        return {key: [read[key] for read in reads if read[key]] for key in reads[0]} if names else reads[0]
 
     @property
     def options(self) -> dict:
@@ -235,3 +246,8 @@ class Search(Experiment):
         """What the workers of the search leave."""
         numbers = range(1, self.options["workers"] + 1)
         return [f"results/{self.name}/search/{self.step}/worker{number}/trials.json" for number in numbers]
+
+
+def _reads_of(step: Step) -> dict[str, str | list]:
+    """Return all that a function of a technique reads, the encoder and the data set too."""
+    return {"encoder": f"results/{step.name}/base", "dataset": f"results/{step.name}/dataset"} | step.reads

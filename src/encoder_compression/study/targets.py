@@ -3,6 +3,7 @@
 import re
 
 from encoder_compression.errors import UserError, nearest
+from encoder_compression.study import folds
 from encoder_compression.study.chain import Chain
 from encoder_compression.study.fitted import steps_taught_elsewhere
 from encoder_compression.study.forms import FORM_OF_METHOD
@@ -53,7 +54,7 @@ def contract_pattern(studies: dict[str, Study]) -> str:
 
 def check_target(target: str, studies: dict[str, Study]) -> None:
     """Raise UserError where a path asked for on the command line names an unknown experiment, chain or device."""
-    match = re.match(r"results/([^/]+)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
+    match = re.match(r"results/([^/]+(?:/folds/\d+of\d+)?)(?:/([^/]+)/seed\d+(?:/(?:structure_times/)?([^/]+)/[^/]+)?)?", target)
     if not match or target == "results/summary.csv":  # the table of all experiments
         return
     experiment, variant, device = match.groups()
@@ -95,7 +96,16 @@ def has_no(form: str, variant: str, study: Study) -> str:
     return f"'{variant}' is {quantized}for another runtime; ask for its {study.forms(variant)[0]}/"
 
 
+def prepared_pattern(studies: dict[str, Study]) -> str:
+    """Return a regular expression of the experiments whose encoder and data set are prepared: all but folds, which are cut from them."""
+    return "|".join(map(re.escape, folds.wholes(studies)))
+
+
 def unlabelled_pattern(studies: dict[str, Study], *, replaced: bool) -> str:
-    """Return a regular expression of the experiments whose texts without labels are those of train with words replaced, or are not."""
-    names = [name for name, study in studies.items() if replaces_words(study.options) == replaced]
+    """Return a regular expression of the experiments whose texts without labels are those of train with words replaced, or are not.
+
+    The former hold folds, which have another train; the others' texts are shared with the whole experiment.
+    """
+    asked = studies if replaced else folds.wholes(studies)
+    names = [name for name in asked if replaces_words(studies[name].options) == replaced]
     return "|".join(map(re.escape, names)) or r"(?!)"

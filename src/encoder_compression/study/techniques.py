@@ -18,7 +18,7 @@ from encoder_compression.study.technique import (
 LABELS_ALONE = {"hard": 1, "soft": 0, "hidden": 0, "relation": 0}
 TRAINED = ("finetune", "lora", "distill", "average")  # what leaves a whole model
 
-_FAKE_QUANTIZATION = ("Rounding in training", "the same training without it")
+_FAKE_QUANTIZATION = ("Fake quantization", "the same training without it")
 _TAUGHT = ("parent", "teacher", "soft_targets")
 
 _ALL = (

@@ -22,14 +22,14 @@ def train(technique, snakemake, **arguments) -> dict:
 
 
 def _searched(technique: str, snakemake) -> dict:
-    """Return what a search found for the job's step, with the trials and seconds that it took; nothing where there was none."""
+    """Return what a search found for the job's step, with what it took and its folds, if any; nothing where there was none."""
     best = snakemake.input.get("best")
     if not best:
         return {}
     best_trial = json.loads(Path(best).read_text(encoding="utf-8"))
     step = Chain(snakemake.wildcards.variant).last
     options = taken(step, TECHNIQUES[technique], best_trial["options"])
-    return {"trials": best_trial["trials"], "seconds": best_trial["seconds"], "options": options}
+    return {name: best_trial[name] for name in ("trials", "seconds", "folds", "examples") if name in best_trial} | {"options": options}
 
 
 def _train(technique, snakemake, **arguments) -> dict:

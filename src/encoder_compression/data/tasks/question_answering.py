@@ -137,6 +137,12 @@ def question_keys(dataset: Path) -> dict[str, int]:
     return dict(zip(questions["id"], keys(sentences.join_texts([questions["question"], questions["context"]])).tolist(), strict=True))
 
 
+def examples(dataset: Path, split: str) -> pd.DataFrame:
+    """Return id, "group", context ("source") and 0 ("stratum") of each question of a prepared split."""
+    questions = parquet.read_table(_questions(dataset, split), columns=["id", "group", "context"]).to_pandas()
+    return questions.rename(columns={"context": "source"}).assign(stratum=0)
+
+
 def decode(dataset: Path, split: str, logits: list) -> dict[str, list]:
     """Return the best span of each question over all its windows, and how much more likely "no answer" is; see `spans.decode`.
 

@@ -201,6 +201,16 @@ def text_keys(dataset: Path) -> np.ndarray:
     return keys(join_texts([rows[role] for role in columns]))
 
 
+def examples(dataset: Path, split: str) -> pd.DataFrame:
+    """Return id, text or both ("source", which is its own "group") and class ("stratum", of numbers 0) of each example of a split."""
+    file = Path(dataset) / f"{split}.parquet"
+    columns = [role for role in TEXTS if role in parquet.read_schema(file).names]
+    rows = parquet.read_table(file, columns=["id", *columns, "label"]).to_pandas()
+    stratum = rows["label"] if pd.api.types.is_integer_dtype(rows["label"]) else 0
+    texts = join_texts([rows[role] for role in columns])
+    return rows[["id"]].assign(source=texts, group=texts, stratum=stratum)
+
+
 def join_texts(texts: list[pd.Series]) -> pd.Series:
     """Return one text or two of each row as one."""
     return texts[0].str.cat(texts[1:], sep=SEPARATOR) if texts[1:] else texts[0]
