@@ -7,6 +7,7 @@ import yaml
 
 from conftest import ROOT
 from encoder_compression.contract import experiment
+from encoder_compression.contract.candidates import Space
 from encoder_compression.contract.clauses import Clauses
 from encoder_compression.contract.experiment import Wishes
 from encoder_compression.contract.look import look
@@ -81,3 +82,30 @@ def test_the_file_holds_the_options_and_the_command(tmp_path):
     assert yaml.safe_load(text) == {key: value for key, value in options.items() if value} | {"shrink": {"y": training}}
     assert "task: classification\n" in text and "&" not in text
     assert [Path(tmp_path / "mine.yaml")] == list(tmp_path.iterdir())
+
+
+SPACE = Space(6, 384, "onnxruntime", None, True, False, {"epochs": 3, "learning_rate": 1e-4})
+
+
+def test_the_steps_of_a_search_leave_what_else_stands_in_the_file(seen):
+    options = experiment.beginning(seen, {}, Wishes(Clauses(points=1), device="cpu-onnxruntime", minutes=None))
+    complete = experiment.with_steps(options | {"seeds": [7]}, SPACE, teacher=SPACE.training)
+    assert complete["seeds"] == [7]
+    assert complete["finetune"] == {
+        "teacher": {"training": {"epochs": 3, "learning_rate": 1e-4}},
+        "pace": {"training": {"learning_rate": 1e-4, "steps": 12}},
+    }
+    assert {"layers4", "layers3_short", "layers2_shape"} <= set(complete["distill"])
+
+
+def test_a_teacher_that_is_given_trains_no_more_and_every_other_option_stays():
+    options = experiment.with_steps({"task": "regression"}, SPACE, teacher=SPACE.training)
+    given = experiment.with_given_teacher(options)
+    assert given["finetune"]["teacher"] == {"training": {"epochs": 0}}
+    assert given["finetune"]["pace"] == options["finetune"]["pace"]
+    assert {**given, "finetune": None} == {**options, "finetune": None}
+
+
+def test_what_was_taken_from_the_table_is_told_in_a_line(seen):
+    options = experiment.beginning(seen, {}, Wishes(Clauses(points=1), device="cpu-onnxruntime", minutes=None))
+    assert experiment.in_words(options) == "text 'words', label 'mood', task classification"

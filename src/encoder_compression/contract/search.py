@@ -51,6 +51,7 @@ class Search:
         self._screen(self.space.untrained())
         if not self._is_settled():
             self._train()
+        self._say_what_was_not_tried()
         self._save()
         return finalists([each for each in self._real() if each.chain != TEACHER], self.clauses)
 
@@ -127,7 +128,9 @@ class Search:
             targets = [self.results.target(chain) for chain in together]
             for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, together)):
                 self.say(mistake)
-        untried = [chain for chain in asked if not self.results.has(chain)]
+
+    def _say_what_was_not_tried(self) -> None:
+        untried = [chain for chain in self.chains if not self.results.has(chain)]
         if untried and self.clock.left(self.reserve) == 0:
             self.say(f"{len(untried)} variants not tried: the time that is left is for the last measurements; more --minutes try them")
 
