@@ -24,8 +24,8 @@ run: $(READY)  ## the showcase, nine variants of the default study, to its repor
 results: $(READY)  ## the default study with three seeds and the whole grid: the tables and pictures of the README
 	$(BIN)/snakemake --cores $(CORES) --configfile config/config.yaml config/results.yaml --config 'experiments=[reviews]'
 
-compress: $(READY)  ## your own table and model, to an answer: make compress DATA=reviews.csv [LOSE=1] [MS=3] [MB=20] [MINUTES=60] [MODEL=folder] [DEVICE=cpu-openvino]
-	$(BIN)/encoder-compression compress $(DATA) --cores $(CORES) $(if $(LOSE),--lose $(LOSE)) $(if $(MS),--latency-ms $(MS)) $(if $(MB),--size-mb $(MB)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODEL),--model $(MODEL)) $(if $(DEVICE),--device $(DEVICE)) || [ $$? -eq 3 ]  # which says that the test split cannot tell of a clause
+compress: $(READY)  ## your own table and model, to an answer: make compress DATA=reviews.csv [LOSE=1] [MS=3] [MB=20] [MINUTES=60] [MODEL=folder] [DEVICE=cpu-openvino] [NAME=mine] [TEXT=column] [LABEL=column]
+	$(BIN)/encoder-compression compress $(DATA) --cores $(CORES) $(if $(LOSE),--lose $(LOSE)) $(if $(MS),--latency-ms $(MS)) $(if $(MB),--size-mb $(MB)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODEL),--model $(MODEL)) $(if $(DEVICE),--device $(DEVICE)) $(if $(NAME),--name $(NAME)) $(if $(TEXT),--text $(TEXT)) $(if $(LABEL),--label $(LABEL)) || [ $$? -eq 3 ]  # which says that the test split cannot tell of a clause
 
 tiny: $(READY)  ## every path of the pipeline in about three minutes
 	$(BIN)/snakemake --cores $(CORES) --config 'experiments=[tiny]'

@@ -65,7 +65,7 @@ def row_of(row: dict) -> str:
     interval = "" if pd.isna(row["speedup_ci_low"]) else f" ({row['speedup_ci_low']:.3g}–{row['speedup_ci_high']:.3g})"
     speedup = "1 (baseline)" if row["is_baseline"] else f"{row['speedup']:.3g}x{interval}"
     variant = row["variant"] if row["can_win"] else f"{row['variant']} ✗"
-    cells = (variant, row["device"], score, f"{row['latency_ms_p50']:.2f}", speedup, f"{row['size_mb']:.3g}")
+    cells = (variant, row["device"], score, f"{row['latency_ms_p50']:.3g}", speedup, f"{row['size_mb']:.3g}")
     return f"| {' | '.join(cells)} |"
 
 

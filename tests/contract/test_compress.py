@@ -13,6 +13,8 @@ from conftest import COMMAND, TINY_CSV, Workspace, make_encoder
 from encoder_compression.cli import _parser, main
 from encoder_compression.contract import compress
 from encoder_compression.contract.certificate import STATUS
+from encoder_compression.contract.clock import Clock
+from encoder_compression.errors import UserError
 
 
 def write_table(path: Path) -> None:
@@ -40,11 +42,57 @@ def test_a_file_that_another_command_wrote_is_kept(tmp_path, monkeypatch):
     (tmp_path / "config/experiments").mkdir(parents=True)
     written = tmp_path / "config/experiments/opinions.yaml"
     written.write_text("extends: tiny\n", encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "opinions.csv"])
+    monkeypatch.setattr(sys, "argv", ["encoder-compression", "compress", "opinions.csv", "--name", "opinions"])
     expected = "Error: config/experiments/opinions.yaml was not written by this command; take another --name, "
     expected += "or delete the file, and what is made stays"
     assert main() == expected
     assert written.read_text(encoding="utf-8") == "extends: tiny\n"
+
+
+def order_of(*arguments: str) -> compress.Order:
+    return compress.order_of(_parser().parse_args(["compress", "opinions.csv", *arguments]))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    return tmp_path / "config/experiments"
+
+
+def test_a_table_that_is_called_as_another_experiment_gets_a_name_of_its_own(folder):
+    assert order_of().name == "opinions"
+    (folder / "opinions.yaml").write_text("# encoder-compression compress opinions.csv\n", encoding="utf-8")
+    assert order_of().name == "opinions"
+    (folder / "opinions.yaml").write_text("# A study of somebody.\nextends: tiny\n", encoding="utf-8")
+    assert order_of().name == "opinions_contract"
+    assert order_of("--name", "opinions").name == "opinions"
+
+
+def test_other_options_begin_anew_until_something_is_trained(folder):
+    first = order_of("--text", "opinion")
+    first.file.write_text(f"# {first.command}\ntask: classification\n", encoding="utf-8")
+    again = order_of("--text", "remark")
+    assert compress._may_begin_anew(again) and not compress._may_begin_anew(first)
+    (again.results / "teacher").mkdir(parents=True)
+    assert not compress._may_begin_anew(again)
+    with pytest.raises(UserError, match="opinions.yaml was written by 'encoder-compression compress opinions.csv --text opinion"):
+        compress._require_same(again)
+
+
+def test_a_search_that_ran_out_of_time_goes_on_where_there_is_more_of_it(folder):
+    order = order_of()
+    order.results.mkdir(parents=True)
+    chosen = {"variants": ["teacher", "teacher+int8"]}
+    unlimited, over = Clock(None, order.results / "search.json"), Clock(0, order.results / "search.json")
+    assert compress._is_to_search(order, {"variants": ["teacher"]}, unlimited)
+    assert not compress._is_to_search(order, chosen, unlimited)  # variants that somebody wrote
+    order.searched.write_text(json.dumps(chosen | {"complete": False}), encoding="utf-8")
+    assert compress._is_to_search(order, chosen, unlimited)
+    assert not compress._is_to_search(order, chosen, over)
+    assert not compress._is_to_search(order, {"variants": ["teacher", "teacher+words"]}, unlimited)
+    order.searched.write_text(json.dumps(chosen | {"complete": True}), encoding="utf-8")
+    assert not compress._is_to_search(order, chosen, unlimited)
 
 
 def test_the_command_in_the_file_names_clauses_but_not_the_time(tmp_path):

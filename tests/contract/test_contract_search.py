@@ -72,6 +72,7 @@ def test_without_costs_the_search_goes_on_to_the_fastest_that_keeps_the_loss(tmp
     assert first.chain == "teacher+layers3+narrower30+int8"  # 0.9 points; with half of the heads 1.4
     assert second.chain == "teacher+layers3+int8"  # the fastest whose bound is within 1 point: it loses 0.8, and 0.95 at most
     assert not {chain for chain in trained(study) if "layers2" in chain}  # the lesser half after an epoch
+    assert study.search.is_complete
 
 
 def test_a_contract_that_untrained_chains_keep_trains_nothing(tmp_path):
@@ -100,7 +101,10 @@ def test_a_contract_that_nothing_tried_in_time_affords_is_not_called_impossible(
     study.clock.left = lambda reserve=0.0: 0.0 if len(study.asked) >= 3 else 100.0  # it ends after the first of the chains without training
     first, _ = study.search.finalists()
     assert first.chain == "teacher+width50+int8"
-    assert study.lines[-1] == "9 variants not tried: the time that is left is for the last measurements; more --minutes try them"
+    assert (
+        study.lines[-1]
+        == "9 variants not tried: the time that is left is for the last measurements; the same command with more --minutes tries them"
+    )
 
 
 def test_a_student_whose_training_takes_longer_than_what_is_left_is_not_begun(tmp_path):
@@ -109,6 +113,7 @@ def test_a_student_whose_training_takes_longer_than_what_is_left_is_not_begun(tm
     assert not trained(study)
     assert first.chain == "teacher+width50+int8"
     assert "layers4: not trained, as that takes about 20 minutes" in study.lines
+    assert not study.search.is_complete
 
 
 def test_chains_are_asked_for_a_few_at_once_only_where_time_is_short(tmp_path):
@@ -164,4 +169,5 @@ def test_the_time_of_a_run_that_was_ended_counts_in_the_next(tmp_path):
 def test_minutes_that_the_last_measurements_alone_exceed_are_told_once_the_teacher_is_known(tmp_path):
     study = Study(Clauses(points=1), tmp_path, minutes=0.251)  # 15 s, where five rows take 30
     study.search.finalists()
+    assert not study.search.is_complete
     assert "--minutes is too short by about 0.2: the last measurements alone take 0.5 minutes" in study.lines

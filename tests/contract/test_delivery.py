@@ -118,6 +118,7 @@ def test_the_delivered_code_gives_the_predictions_that_were_scored(workspace, de
 def test_the_same_rows_verify_with_the_same_score_and_each_clause_has_a_line(workspace, delivery, certificate, rows):
     done = run(workspace.folder, "verify", str(delivery), "--data", str(rows), "--text", "opinion", "--label", "mood")
     lines = done.stdout.splitlines()
+    assert run(workspace.folder, "explain", "results/mine").stdout == done.stdout
     assert (
         f"accuracy {certificate['figures']['score']:.1%} (" in lines[0] and f"certified {certificate['figures']['score']:.1%};" in lines[0]
     )
@@ -176,7 +177,7 @@ def test_the_choice_is_explained_in_a_few_sentences(workspace, certificate):
     assert read_in_part.stdout.splitlines()[0] == lines[0]
     assert read_in_part.stdout.splitlines()[1] in ("0", "141") and not read_in_part.stderr  # the pipe may hold all
     assert run(workspace.folder, "explain", "other").stderr.startswith(
-        "Error: results/other/delivery/certificate.json: it is no certificate"
+        "Error: results/other/delivery: there is no delivery; name an experiment that ended with one, or its folder"
     )
 
 

@@ -41,7 +41,7 @@ def test_without_a_model_the_default_studys_encoder_is_taken():
     assert experiment.encoder_of(None, ROOT / "config") == reviews["encoder"]
 
 
-@pytest.mark.parametrize("model", ["nothing", "a/b/c"])
+@pytest.mark.parametrize("model", ["nothing", "a/b/c", "../nomodel", "/no/model", "./a"])
 def test_what_is_neither_is_one_line(model):
     with pytest.raises(UserError, match=f"--model {model}: no such folder, and no name on the hub, such as org/name"):
         experiment.encoder_of(model, ROOT / "config")

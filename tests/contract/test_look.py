@@ -146,3 +146,14 @@ def test_records_are_refused_with_their_fields(tmp_path):
     message += "column 'data' holds records of words, mood: make a column of each: name one by --text"
     with pytest.raises(UserError, match=f"{message}$"):
         look(path, **NOTHING)
+
+
+def test_numbers_with_a_decimal_comma_are_refused_and_names_with_commas_are_not(tmp_path):
+    def rating(number):
+        return f'"a film {number}";{number % 5},{number % 7}'
+
+    message = "ratings.csv: column 'score' has numbers with a decimal comma, such as 0,0; write them with a point$"
+    with pytest.raises(UserError, match=message):
+        look(write(tmp_path, "ratings.csv", "text;score", rating), **NOTHING)
+    named = look(write(tmp_path, "named.csv", "text;kind", lambda n: f'"a film {n}";{"good, 1" if n % 2 else "bad, 2"}'), **NOTHING)
+    assert named.roles.task == "classification"

@@ -1,6 +1,7 @@
 """New data are read as the study read its own, and clauses are judged by the figures and bounds that they give."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -139,3 +140,14 @@ def test_recall_is_that_of_the_flagged_examples_and_what_needs_the_baseline_is_l
     assert [clause["clause"] for clause in measured_anew] == ["recall"]
     assert (measured_anew[0]["value"], measured_anew[0]["verdict"]) == (1.0, "kept")
     assert "log_odds" not in measured_anew[0]
+
+
+def test_a_pair_whose_columns_are_called_otherwise_must_be_named():
+    certificate = {"task": "regression", "data": {"columns": {"text": "first", "text_pair": "second", "label": "score"}}}
+    frame = pd.DataFrame({"left": ["a film here"], "right": ["a film there"], "score": [1.5]})
+    nothing = {"text": None, "text_pair": None, "label": None}
+    message = "new.csv has no column 'second', which the study read as its text_pair; name it by --text-pair$"
+    with pytest.raises(UserError, match=message):
+        fresh_data._columns(frame, certificate, nothing, Path("new.csv"))
+    named = fresh_data._columns(frame, certificate, nothing | {"text": "left", "text_pair": "right"}, Path("new.csv"))
+    assert named == {"text": "left", "text_pair": "right", "label": "score"}

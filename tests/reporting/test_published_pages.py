@@ -50,9 +50,9 @@ def test_the_headline_has_the_baseline_the_fastest_of_each_device_the_fastest_of
 
 def test_a_row_of_the_headline_has_intervals_where_there_are_some(table):
     lines = PUBLISH["headline"](table).splitlines()
-    assert lines[2] == "| teacher | pytorch | 90.0% (89.0%–91.0%) | 10.00 | 1 (baseline) | 20 |"
+    assert lines[2] == "| teacher | pytorch | 90.0% (89.0%–91.0%) | 10 | 1 (baseline) | 20 |"
     assert lines[4] == "| teacher+half+int8 | onnxruntime | 88.0% (87.0%–89.0%) | 1.24 | 8.04x (7.94–8.14) | 20 |"
-    assert lines[6].endswith("| 10.00 | 1x | 20 |")
+    assert lines[6].endswith("| 10 | 1x | 20 |")
 
 
 def test_a_part_is_written_between_its_markers_and_a_page_without_them_is_refused(tmp_path):

@@ -279,7 +279,7 @@ def search(encoder: Path, goal: Goal, folder: Path, space: dict, objectives: lis
     report.parent.mkdir()
     work(
         technique="finetune",
-        inputs={"encoder": encoder},
+        parts=[{"encoder": encoder}],
         goal=goal,
         options={"training": TRAINING | {"epochs": 1}},
         search=options,

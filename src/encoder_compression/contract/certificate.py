@@ -7,7 +7,7 @@ from pathlib import Path
 from encoder_compression.contract import tried, winner
 from encoder_compression.reporting import gate_check
 from encoder_compression.reporting.gate_content import FAIL, OPEN, PASS, GateRow
-from encoder_compression.reporting.verdicts import settling_in_words
+from encoder_compression.reporting.verdicts import noise, settling_in_words
 from encoder_compression.run import provenance
 
 FILE_NAME = "certificate.json"
@@ -54,6 +54,7 @@ def certify(
         "delivered": _named(delivered) | {"seed": row["seed"], "folder": settings["folder"]},
         "clauses": delivered["clauses"],
         "settled": _settled(delivered, figures),
+        "disturbed": _disturbed(figures, row["results"]),
         "figures": {name: tried.number(figures.get(name)) for name in FIGURES},
         "classes": settings.get("labels"),
         "data": options["dataset"],
@@ -82,6 +83,12 @@ def _settled(delivered: GateRow, figures: dict) -> str | None:
     if not any(clause["clause"] == BUDGET and clause["verdict"] == OPEN for clause in delivered["clauses"]):
         return None
     return settling_in_words(figures["settled_by"], figures["settled_times"], figures["seeds"])
+
+
+def _disturbed(figures: dict, results: str) -> str | None:
+    """Return in words that other programs disturbed the measurement of a row, and how it is measured again; None where none did."""
+    finding = noise(figures, [])
+    return f"{finding.text} Delete {results}/measurement.json, and the same command measures again." if finding else None
 
 
 def _baseline_score(figures: dict) -> float:

@@ -113,6 +113,7 @@ def _task(values: pd.Series, name: str, label: str) -> str:
         raise UserError(
             f"{name}: column '{label}' has {len(different)} label in all rows, {different}; a model needs rows of two classes at least"
         )
+    _refuse_decimal_commas(different, f"{name}: column '{label}'")
     numbers = all(NUMBER.fullmatch(text) for text in different)
     fractions = numbers and not all(WHOLE.fullmatch(text) for text in different)
     if fractions or (numbers and len(different) > NUMBERS):
@@ -122,3 +123,10 @@ def _task(values: pd.Series, name: str, label: str) -> str:
             f"{name}: column '{label}' has {len(different)} different values, {different[:3]} among them; name another by --label"
         )
     return "classification"
+
+
+def _refuse_decimal_commas(different: list[str], where: str) -> None:
+    """Raise UserError where labels would be numbers with a point in place of a comma."""
+    with_comma = [text for text in different if "," in text]
+    if with_comma and all(NUMBER.fullmatch(text.replace(",", ".")) for text in different):
+        raise UserError(f"{where} has numbers with a decimal comma, such as {with_comma[0]}; write them with a point")

@@ -1,5 +1,6 @@
 """From a table and a contract to a model: look at the table, write an experiment, search, measure what was found, say how it stands."""
 
+import json
 import re
 import shlex
 import signal
@@ -50,6 +51,11 @@ class Order:
         return Path("results") / self.name
 
     @property
+    def searched(self) -> Path:
+        """The file that says what a search chose, and whether it tried all that it wanted to."""
+        return self.results / "searched.json"
+
+    @property
     def log(self) -> Path:
         """The log of all that Snakemake says."""
         return Path("logs") / self.name / "compress.log"
@@ -83,10 +89,22 @@ def order_of(options: Namespace) -> Order:
         columns={name: getattr(options, name) for name in ("text", "text_pair", "label", "task")},
         model=options.model,
         wishes=Wishes(clauses=clauses, device=options.device, minutes=options.minutes),
-        name=options.name or re.sub(r"\W+", "_", data.stem),
+        name=options.name or _name_of(data),
         run=["--profile", options.profile] if options.profile else ["--cores", options.cores],
         dry_run=options.dry_run,
     )
+
+
+def _name_of(data: Path) -> str:
+    """Return the name of a table's experiment: that of the file, with more behind it where another experiment is called so."""
+    name = re.sub(r"\W+", "_", data.stem)
+    file = CONFIG / "experiments" / f"{name}.yaml"
+    return f"{name}_contract" if file.exists() and not _is_written_here(file) else name
+
+
+def _is_written_here(file: Path) -> bool:
+    """Say whether an experiment's file begins as this command writes it."""
+    return file.read_text(encoding="utf-8").startswith("# encoder-compression")
 
 
 def compress(order: Order) -> int:
@@ -114,7 +132,7 @@ def compress(order: Order) -> int:
 
 def _compress(order: Order, clock: Clock) -> int:
     say = _sayer(clock)
-    if not order.file.exists():
+    if not order.file.exists() or _may_begin_anew(order):
         clock.restart()
         _begin(order)
     else:
@@ -129,28 +147,45 @@ def _compress(order: Order, clock: Clock) -> int:
     elif options["finetune"][TEACHER] == {"training": space.training} and fitting_head.fits(base, dataset):  # by a label_map written since
         options = experiment.with_given_teacher(options)
         experiment.write(options, order.file, order.command)
-    search = _search(order, options, space, clock, say) if options["variants"] == [TEACHER] else None
+    search = _search(order, options, space, clock, say) if _is_to_search(order, options, clock) else None
     if order.dry_run:
         _plan(order, options, space, search)
         return 0
     if search:
         chains = [each.chain for each in search.finalists()]
-        experiment.write(experiment.with_finalists(options, chains, device=order.wishes.device), order.file, order.command)
+        options = experiment.with_finalists(options, chains, device=order.wishes.device)
+        experiment.write(options, order.file, order.command)
+        order.searched.write_text(json.dumps({"complete": search.is_complete, "variants": options["variants"]}) + "\n", encoding="utf-8")
     say("measuring on the test split: the teacher and the two best")
     _make(order, [])
     return _answer(order)
 
 
+def _may_begin_anew(order: Order) -> bool:
+    """Say whether the file is of other options of this command, and nothing is trained yet that they would change."""
+    return _is_written_here(order.file) and _first_line(order) != f"# {order.command}" and not (order.results / TEACHER).exists()
+
+
+def _first_line(order: Order) -> str:
+    return order.file.read_text(encoding="utf-8").partition("\n")[0]
+
+
 def _require_same(order: Order) -> None:
-    """Raise UserError where the file of the experiment is of another order, or of none."""
-    first = order.file.read_text(encoding="utf-8").partition("\n")[0]
+    """Raise UserError where the file of the experiment is of other options of this command, or of none."""
+    first = _first_line(order)
     if first != f"# {order.command}":
-        writer = (
-            f"was written for another order, {first[2:]!r}"
-            if first.startswith("# encoder-compression")
-            else "was not written by this command"
-        )
+        writer = f"was written by {first[2:]!r}" if _is_written_here(order.file) else "was not written by this command"
         raise UserError(f"{order.file} {writer}; take another --name, or delete the file, and what is made stays")
+
+
+def _is_to_search(order: Order, options: dict, clock: Clock) -> bool:
+    """Say whether nothing is chosen yet, or what an earlier search chose when its time was up, and there is more of it now."""
+    if options["variants"] == [TEACHER]:
+        return True
+    if not order.searched.exists() or clock.left() == 0:
+        return False
+    earlier = json.loads(order.searched.read_text(encoding="utf-8"))
+    return not earlier["complete"] and earlier["variants"] == options["variants"]
 
 
 def _sayer(clock: Clock) -> Callable[[str], None]:

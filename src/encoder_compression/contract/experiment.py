@@ -1,5 +1,6 @@
 """The experiment of a contract as options, and as a file that a person can read and edit."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ SPARE = 1.1  # entries of a vocabulary beyond those that the training texts have
 WORTH = 0.8  # share of the vocabulary from which on cutting it saves too little
 
 
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 STYLE = {"sort_keys": False, "allow_unicode": True, "width": 140}
 
 
@@ -54,7 +56,7 @@ def encoder_of(model: str | None, config_folder: Path) -> dict:
     if Path(model).is_dir():
         return {"files": {"folder": str(Path(model).resolve())}}
     name, _, revision = model.partition("@")
-    if name.count("/") != 1:
+    if not HUB_ID.fullmatch(name):
         raise UserError(f"--model {model}: no such folder, and no name on the hub, such as org/name; give one of both")
     return {"hub": {"id": name} | ({"revision": revision} if revision else {})}
 

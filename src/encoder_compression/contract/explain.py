@@ -4,8 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 from encoder_compression.contract import winner
+from encoder_compression.contract.certificate import FILE_NAME
 from encoder_compression.contract.certificate_words import KEPT_IN_WORDS, clauses_in_words, exchange_in_words
 from encoder_compression.contract.verify import read_certificate
+from encoder_compression.errors import UserError
 
 SHOWN = 8  # rows whose reason is told
 WHY = {
@@ -20,8 +22,11 @@ def explain(name: str) -> int:
 
     UserError where there is none.
     """
-    folder = Path(name)
-    certificate = read_certificate(folder if (folder / "certificate.json").is_file() else Path("results") / name / "delivery")
+    places = [Path(name), Path(name) / "delivery", Path("results") / name / "delivery"]
+    folder = next((place for place in places if (place / FILE_NAME).is_file()), None)
+    if folder is None:
+        raise UserError(f"{places[-1]}: there is no delivery; name an experiment that ended with one, or its folder")
+    certificate = read_certificate(folder)
     print("\n".join(sentences(certificate)))
     return 0
 
@@ -35,6 +40,7 @@ def sentences(certificate: dict) -> list[str]:
         f"{delivered['variant']} on {certificate['device']['name']} {KEPT_IN_WORDS[certificate['verdict']]}:",
         *(f"- {clause['asks']}: {clause['figure']}: {clause['verdict']}" for clause in clauses),
         *([f"The budget is open. {certificate['settled']}"] if certificate["settled"] else []),
+        *([certificate["disturbed"]] if certificate["disturbed"] else []),
         _tried(certificate),
         *(f"- {row['variant']}: {_why_not(row, certificate)}" for row in others[:SHOWN]),
         *([f"- and {len(others) - SHOWN} more, in certificate.md"] if len(others) > SHOWN else []),

@@ -59,7 +59,11 @@ def _columns(frame: pd.DataFrame, certificate: dict, named: dict[str, str | None
     }
     if set(of_study) <= set(given):
         return given
-    return find(frame, name=str(path), **{role: given.get(role) for role in named}, task=certificate["task"]).columns
+    columns = find(frame, name=str(path), **{role: given.get(role) for role in named}, task=certificate["task"]).columns
+    for role in of_study.keys() - columns.keys():
+        option = f"--{role.replace('_', '-')}"
+        raise UserError(f"{path} has no column '{of_study[role]}', which the study read as its {role}; name it by {option}")
+    return columns
 
 
 def _threshold(frame: pd.DataFrame, columns: dict[str, str], certificate: dict) -> dict:

@@ -30,6 +30,7 @@ class Search:
         self.chains: list[Chain] = []  # in the order in which they were asked for
         self.told: set[Chain] = set()
         self.reserve = 0.0
+        self.skipped: list[Chain] = []  # students that were not trained, as that would have taken too long
 
     @property
     def every_chain(self) -> list[Chain]:
@@ -97,6 +98,7 @@ class Search:
         if left is None or seconds <= left:
             return True
         self.say(f"{layers}: not trained, as that takes about {seconds / 60:.0f} minutes")
+        self.skipped.append(whole)
         return False
 
     def _is_settled(self) -> bool:
@@ -129,10 +131,20 @@ class Search:
             for mistake in self.run(targets, self.clock.left(self.reserve), partial(self._tell, together)):
                 self.say(mistake)
 
+    @property
+    def untried(self) -> list[Chain]:
+        """What was asked for and not made."""
+        return [chain for chain in self.chains if not self.results.has(chain)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether time cut nothing short."""
+        return self.clock.left(self.reserve) != 0 and not self.skipped
+
     def _say_what_was_not_tried(self) -> None:
-        untried = [chain for chain in self.chains if not self.results.has(chain)]
-        if untried and self.clock.left(self.reserve) == 0:
-            self.say(f"{len(untried)} variants not tried: the time that is left is for the last measurements; more --minutes try them")
+        if self.untried and not self.is_complete:
+            what = f"{len(self.untried)} variants not tried"
+            self.say(f"{what}: the time that is left is for the last measurements; the same command with more --minutes tries them")
 
     def _tell(self, chains: list[Chain]) -> None:
         """Say what screening told of chains, once each."""
