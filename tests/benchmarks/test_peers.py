@@ -68,6 +68,7 @@ def test_a_worker_labels_each_text_and_says_what_it_took(tmp_path):
     assert told["peak_mb"] == pytest.approx(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6, rel=0.05)  # not of who started it
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("exported", ["bert"], indirect=True)
 def test_a_worker_reads_texts_by_the_artifacts_own_tokenizer(tmp_path, exported):
     folder, _ = exported
@@ -92,6 +93,7 @@ def test_a_worker_that_cannot_load_says_why_in_one_line(tmp_path):
         process.loaded(0)
 
 
+@pytest.mark.long
 def test_candidates_take_turns_and_one_that_fails_costs_its_own_row_alone(tmp_path):
     (tmp_path / "empty").mkdir()
     workers = {
@@ -139,6 +141,7 @@ def test_ratios_are_of_the_same_texts_without_the_first_call_of_a_round():
     assert told["labels"] == ["a", "b", "b"] and told["memory_mb"] == 7.0
 
 
+@pytest.mark.long
 def test_commands_run_beside_the_inputs_in_an_environment_of_their_own(tmp_path, environments, study):
     inputs.export(study, 1, tmp_path / "inputs")
     candidate = Candidate(
@@ -154,6 +157,7 @@ def test_commands_run_beside_the_inputs_in_an_environment_of_their_own(tmp_path,
     assert making.make(candidate, tmp_path) == made and not (folder / "rows").exists()  # it is made once
 
 
+@pytest.mark.long
 def test_a_command_that_fails_is_kept_with_the_line_that_says_why(tmp_path, environments, study):
     inputs.export(study, 1, tmp_path / "inputs")
     command = "python -c 'raise ValueError(\"no such model\")'; echo the end; exit 3"

@@ -9,6 +9,8 @@ from conftest import ROOT
 from encoder_compression.config import schema as schemas
 from laboratory import Laboratory
 
+pytestmark = pytest.mark.long
+
 SCHEMA = schemas.read(ROOT / "workflow" / "schemas" / "experiment.schema.yaml")
 NAMED = [name for name, part in SCHEMA["properties"].items() if isinstance(part.get("additionalProperties"), dict)]
 RULES = "the rules ask for it, in Snakemake's own process"

@@ -66,7 +66,7 @@ def test_openvino_gives_the_same_classes(tmp_path, classifier, dataset):
     assert_same_classes(predict(delivery, raw_inputs.of_split(dataset, "test")), predicted, ["0", "1"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_weights_give_the_same_classes_in_pytorch_without_this_package(tmp_path, classifier, dataset):
     delivery, predicted = deliver(tmp_path, classifier / "model", dataset, device=PYTORCH)
     answers = predict(delivery, raw_inputs.of_split(dataset, "test"), missing=("encoder_compression", "pandas", "datasets"))

@@ -210,6 +210,7 @@ def test_a_job_that_computes_asks_nobody(hub, tmp_path):
     assert not hub.requests
 
 
+@pytest.mark.long
 def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace: Workspace, monkeypatch):
     variables = {"HF_ENDPOINT": hub.address, "HF_HOME": str(workspace.folder / "cache"), "NO_PROXY": HERE, "no_proxy": HERE}
     for name, value in variables.items():
@@ -227,6 +228,7 @@ def test_the_workflow_prepares_both_from_the_hub(hub: HubServer, root, workspace
     assert facts["rows"]["test"] == 12
 
 
+@pytest.mark.long
 def test_hate_speech_is_read_from_the_hub_as_it_was_published_and_its_commit_is_locked(tmp_path, monkeypatch):
     published = tmp_path / "hub/datasets/christinacdl/hate_speech_2_classes" / FIRST
     published.mkdir(parents=True)

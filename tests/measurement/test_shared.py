@@ -79,6 +79,7 @@ def test_the_digest_sees_number_formats(artifacts, dataset, tiny, tmp_path):
     assert shapes.digest(tmp_path / "int8") != shapes.digest(artifacts / "teacher/seed1/onnx")
 
 
+@pytest.mark.long
 def test_a_pruned_row_is_timed_as_its_twin_and_predicts_for_itself(artifacts, dataset):
     whole = row(artifacts, dataset, "teacher", PYTORCH)
     pruned = row(artifacts, dataset, "teacher+pruned", PYTORCH, partner=PYTORCH, timed_as="teacher")

@@ -40,7 +40,7 @@ class Odd(Workspace):
         return subprocess.run(self.command(*arguments), cwd=self.folder, env=variables, capture_output=True, encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("variables", [ASCII, HOMELESS], ids=["ASCII", "no home"])
 def test_the_first_jobs_of_a_study_run_in_odd_surroundings(tmp_path, variables):
     workspace = Odd(tmp_path, **variables)
