@@ -3,7 +3,6 @@
 import pyarrow as pa
 import pytest
 import torch
-from test_training import equal
 from test_weight_average import Killed, Killer, Watched
 from transformers import TrainerCallback
 
@@ -14,7 +13,7 @@ from encoder_compression.training.losses import soft_target_loss
 from encoder_compression.training.objectives import Distillation
 from encoder_compression.training.train import train
 from encoder_compression.training.trainer import Stopwatch
-from short_training import TRAINING
+from short_training import TRAINING, equal
 
 SOFT = {"hard": 0, "soft": 1, "hidden": 0, "relation": 0}
 FALLING = {"from": 8, "to": 1}

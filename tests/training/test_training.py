@@ -14,12 +14,11 @@ from encoder_compression.encoders import encoder_facts, pretrained
 from encoder_compression.errors import UserError
 from encoder_compression.run import jobs
 from encoder_compression.statistics import quality
-from encoder_compression.training import artifacts, objectives
-from encoder_compression.training.examples import of_train
-from encoder_compression.training.heads import new_model
+from encoder_compression.training import artifacts
 from encoder_compression.training.resume import last_complete_checkpoint
-from encoder_compression.training.train import Goal, train
+from encoder_compression.training.train import Goal
 from encoder_compression.training.trainer import EpochLengthSampler
+from short_training import equal, train_classifier
 
 OPTIONS = {
     "epochs": 4,
@@ -35,22 +34,7 @@ OPTIONS = {
 
 def fit(encoder, dataset, checkpoints, **changes):
     goal = Goal(dataset=dataset, metric="accuracy", seed=3, name="test")
-    model = new_model(encoder, goal)
-    history, facts = train(
-        model=model,
-        tokenizer=encoder_facts.load_tokenizer(encoder),
-        goal=goal,
-        options=OPTIONS | changes,
-        objective=objectives.from_labels,
-        checkpoints=checkpoints,
-        examples=of_train(dataset, goal.seed),
-        ramp=None,
-    )
-    return model, history, facts
-
-
-def equal(one, other) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return train_classifier(encoder, goal, OPTIONS | changes, checkpoints)
 
 
 def test_sentences_of_a_batch_have_similar_lengths():

@@ -6,16 +6,11 @@ import pytest
 import torch
 from pyarrow import parquet
 from safetensors.torch import load_file
-from test_training import equal
 from transformers import TrainerCallback
 
-from encoder_compression.encoders import encoder_facts
 from encoder_compression.statistics import quality
-from encoder_compression.training import objectives
-from encoder_compression.training.examples import of_train
-from encoder_compression.training.heads import new_model
-from encoder_compression.training.train import Goal, train
-from short_training import TRAINING
+from encoder_compression.training.train import Goal
+from short_training import TRAINING, equal, train_classifier
 
 OPTIONS = TRAINING | {"epochs": 4, "patience": 4}
 AVERAGES = [{"last": 2}, {"ema": 0.9}]
@@ -67,18 +62,7 @@ class Killer(TrainerCallback):
 
 def fit(encoder, dataset, checkpoints, watcher=None, **changes):
     goal = Watched(dataset=dataset, metric="accuracy", seed=3, name="test", watcher=watcher)
-    model = new_model(encoder, goal)
-    history, facts = train(
-        model=model,
-        tokenizer=encoder_facts.load_tokenizer(encoder),
-        goal=goal,
-        options=OPTIONS | changes,
-        objective=objectives.from_labels,
-        checkpoints=checkpoints,
-        examples=of_train(dataset, goal.seed),
-        ramp=None,
-    )
-    return model, history, facts
+    return train_classifier(encoder, goal, OPTIONS | changes, checkpoints)
 
 
 @pytest.fixture
