@@ -32,7 +32,13 @@ def test_the_pace_is_read_from_the_last_steps_and_the_prepared_tokens(tmp_path, 
 
 @pytest.mark.parametrize(
     ("seconds", "training"),
-    [(1000, WHOLE), (750, WHOLE), (700, {"learning_rate": 1e-4, "seconds": 280}), (60, {"learning_rate": 1e-4, "seconds": 24})],
+    [
+        (1000, WHOLE),
+        (750, WHOLE),
+        (700, {"learning_rate": 1e-4, "seconds": 280}),
+        (60, {"learning_rate": 1e-4, "seconds": 24}),
+        (0, {"learning_rate": 1e-4, "seconds": 10}),
+    ],
 )
 def test_a_teacher_takes_two_fifths_of_the_time_at_most(seconds, training):
     assert pace.fitting(WHOLE, STEADY, seconds) == training

@@ -13,6 +13,7 @@ from encoder_compression.study.chain import Chain
 PACE, STEPS = "pace", 12  # the step that trains for it, and for how many optimizer steps
 FORWARD = 1 / 3  # of a training step's time: the backward pass has two matrix products for each of the forward pass
 SHARE = 0.4  # of a contract's minutes that its teacher may take
+LEAST = 10  # seconds that it takes all the same: without a teacher there is nothing
 
 
 @dataclass(frozen=True)
@@ -55,4 +56,4 @@ def fitting(whole: dict, pace: Pace, seconds: float) -> dict:
     """Return a teacher's ``whole`` training where that takes no more than its `SHARE` of the seconds, else one that ends by then."""
     if pace.seconds(whole["epochs"]) <= SHARE * seconds:
         return whole
-    return {name: value for name, value in whole.items() if name != "epochs"} | {"seconds": round(SHARE * seconds)}
+    return {name: value for name, value in whole.items() if name != "epochs"} | {"seconds": max(LEAST, round(SHARE * seconds))}
