@@ -118,7 +118,6 @@ def test_the_delivered_code_gives_the_predictions_that_were_scored(workspace, de
 def test_the_same_rows_verify_with_the_same_score_and_each_clause_has_a_line(workspace, delivery, certificate, rows):
     done = run(workspace.folder, "verify", str(delivery), "--data", str(rows), "--text", "opinion", "--label", "mood")
     lines = done.stdout.splitlines()
-    assert run(workspace.folder, "explain", "results/mine").stdout == done.stdout
     assert (
         f"accuracy {certificate['figures']['score']:.1%} (" in lines[0] and f"certified {certificate['figures']['score']:.1%};" in lines[0]
     )
@@ -164,6 +163,7 @@ def test_the_choice_is_explained_in_a_few_sentences(workspace, certificate):
     done = run(workspace.folder, "explain", "mine")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
+    assert run(workspace.folder, "explain", "results/mine").stdout == done.stdout
     assert lines[0].startswith(f"{certificate['delivered']['variant']} on cpu-onnxruntime ")
     assert "Of 3 rows that were tried, 2 measured and 1 screened, it is " in done.stdout
     assert re.search(rf"^- {re.escape(certificate['runner_up']['variant'])}: .+", done.stdout, re.MULTILINE)
