@@ -89,10 +89,10 @@ def _measure(candidates: list[Candidate], arguments: argparse.Namespace) -> None
     workers = {candidate.name: _worker(candidate, arguments.work) for candidate in candidates if "error" not in made[candidate.name]}
     texts, truth = inputs.read(folder / "test.csv")
     warmup = inputs.read(folder / "validation.csv")[0][:WARMUP]
-    told = measuring.measure(workers, REFERENCE.name, texts, warmup, launches=arguments.launches, rounds=arguments.rounds)
+    starts = measuring.measure(workers, REFERENCE.name, texts, warmup, launches=arguments.launches, rounds=arguments.rounds)
     labels = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["labels"]
-    record = _about(arguments) | {"foreign_load": told["foreign_load"], "truth": _numbered(truth, labels)}
-    record["candidates"] = [_described(each, made[each.name], told["candidates"].get(each.name), labels) for each in candidates]
+    record = _about(arguments) | {"foreign_load": starts["foreign_load"], "truth": _numbered(truth, labels)}
+    record["candidates"] = [_described(each, made[each.name], starts["candidates"].get(each.name), labels) for each in candidates]
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
 
@@ -111,11 +111,11 @@ def _described(candidate: Candidate, made: dict, measured: dict | None, labels: 
     """Return what the JSON keeps of a candidate."""
     scripts = [script.read_text(encoding="utf-8").splitlines() for script in candidate.scripts()]
     lines = sum(bool(line.strip()) for script in scripts for line in script)
-    told = {name: getattr(candidate, name) for name in ("name", "environment", "commands", "call", "reports")}
+    description = {name: getattr(candidate, name) for name in ("name", "environment", "commands", "call", "reports")}
     measured = measured or {"error": made["error"]}
     if "labels" in measured:
         measured["labels"] = _numbered(measured["labels"], labels)
-    return told | {"lines": lines, "made": made, "measured": measured}
+    return description | {"lines": lines, "made": made, "measured": measured}
 
 
 def _numbered(answers: list[str], labels: list[str]) -> list[int]:

@@ -15,7 +15,7 @@ DIGITS = 5  # of what is saved
 
 
 def measure(workers: dict[str, Worker], reference: str, texts: list[str], warmup: list[str], *, launches: int, rounds: int) -> dict:
-    """Return what each candidate's starts told, or its error; "foreign_load" is the share of the machine that other programs took.
+    """Return what each candidate's starts gave, or its error; "foreign_load" is the share of the machine that other programs took.
 
     ``labels`` are those of the first start, ``changed`` counts those that were others in a later one.
     """
@@ -37,20 +37,22 @@ def _joined(starts: list[dict]) -> dict:
 
 
 def _launch(workers: dict[str, Worker], reference: str, texts: list[str], warmup: list[str], *, rounds: int, draw: random.Random) -> dict:
-    """Start all candidates afresh and let them take turns on the texts; returns what each one told, or its error."""
+    """Start all candidates afresh and let them take turns on the texts; returns what each one gave, or its error."""
     with ExitStack() as stack:
         for worker in workers.values():
             stack.enter_context(worker)  # they load side by side
-        told = {name: _try(_ready, worker, warmup) for name, worker in workers.items()}
-        if "error" in told[reference]:
-            raise UserError(f"{reference}: {told[reference]['error']}; nothing can be compared without it")
-        alive = [name for name in workers if "error" not in told[name]]
+        states = {name: _try(_ready, worker, warmup) for name, worker in workers.items()}
+        if "error" in states[reference]:
+            raise UserError(f"{reference}: {states[reference]['error']}; nothing can be compared without it")
+        alive = [name for name in workers if "error" not in states[name]]
         load = ForeignLoad([workers[name] for name in alive])
         answers: dict[str, list[dict]] = {name: [] for name in alive}
         for part in np.array_split(np.array(texts, dtype=object), rounds):
             for name in draw.sample(alive, len(alive)):
                 answers[name].append(_try(workers[name].ask, part.tolist()))
-        return told | {name: told[name] | summarize(answers[name], answers[reference]) for name in alive} | {"foreign_load": load.share()}
+        return (
+            states | {name: states[name] | summarize(answers[name], answers[reference]) for name in alive} | {"foreign_load": load.share()}
+        )
 
 
 def _ready(worker: Worker, warmup: list[str]) -> dict:
@@ -87,8 +89,8 @@ def _log_ratios(timed: dict, reference: dict) -> dict[str, np.ndarray]:
     """Return per clock the log of the reference's seconds over the candidate's, of each call of a round."""
     sides = [{name: np.array(side[name]) for name in ("processor", "wall")} for side in (reference, timed)]
     if timed["tokens_processor"][0] is not None:
-        for side, told in zip(sides, (reference, timed), strict=True):
-            side["model"] = side["processor"] - np.array(told["tokens_processor"])
+        for side, run in zip(sides, (reference, timed), strict=True):
+            side["model"] = side["processor"] - np.array(run["tokens_processor"])
     return {name: np.log(sides[0][name] / sides[1][name]) for name in sides[1]}
 
 

@@ -44,7 +44,9 @@ def table(record: dict) -> str:
 def _speeds(record: dict, clock: str) -> dict[str, tuple[float, float, float]]:
     """Return the speedup of each measured candidate by a clock, with its interval."""
     measured = {candidate["name"]: candidate["measured"] for candidate in record["candidates"] if "error" not in candidate["measured"]}
-    starts = {name: [start["ratios"][clock] for start in told["starts"] if clock in start["ratios"]] for name, told in measured.items()}
+    starts = {
+        name: [start["ratios"][clock] for start in candidate["starts"] if clock in start["ratios"]] for name, candidate in measured.items()
+    }
     return figures.speedups({name: rounds for name, rounds in starts.items() if rounds and name != record["reference"]})
 
 

@@ -54,35 +54,35 @@ def record() -> dict:
 
 
 def test_accuracy_has_wilsons_interval():
-    told = figures.quality(flipped(*range(10)), TRUTH, TRUTH)
+    shown = figures.quality(flipped(*range(10)), TRUTH, TRUTH)
     centre, half = (0.9 + 1.96**2 / 200) / (1 + 1.96**2 / 100), 1.96 * math.sqrt(0.09 / 100 + 1.96**2 / 40000) / (1 + 1.96**2 / 100)
-    assert (told["accuracy"], told["agreement"]) == (0.9, 0.9)
-    assert told["accuracy_low"] == pytest.approx(centre - half, abs=1e-4)
-    assert told["accuracy_high"] == pytest.approx(centre + half, abs=1e-4)
+    assert (shown["accuracy"], shown["agreement"]) == (0.9, 0.9)
+    assert shown["accuracy_low"] == pytest.approx(centre - half, abs=1e-4)
+    assert shown["accuracy_high"] == pytest.approx(centre + half, abs=1e-4)
 
 
 def test_a_change_is_of_the_same_texts():
     before = np.array([True] * 90 + [False] * 10)
     after = np.array([False] * 4 + [True] * 88 + [False] * 8)  # 4 newly wrong, 2 newly right
-    told = figures.paired_change(after, before)
+    shown = figures.paired_change(after, before)
     error = math.sqrt(2.5 + 4.5 - (2.5 - 4.5) ** 2 / 102) / 102  # half a text more in each cell
-    assert told["change"] == -0.02
-    assert (told["change_low"], told["change_high"]) == pytest.approx((-2 / 102 - 1.96 * error, -2 / 102 + 1.96 * error), abs=1e-5)
+    assert shown["change"] == -0.02
+    assert (shown["change_low"], shown["change_high"]) == pytest.approx((-2 / 102 - 1.96 * error, -2 / 102 + 1.96 * error), abs=1e-5)
 
 
 def test_equal_answers_have_an_interval_around_no_change():
-    told = figures.paired_change(np.array([True] * 100), np.array([True] * 100))
-    assert told["change"] == 0 and told["change_low"] == pytest.approx(-told["change_high"]) and 0.01 < told["change_high"] < 0.03
+    shown = figures.paired_change(np.array([True] * 100), np.array([True] * 100))
+    assert shown["change"] == 0 and shown["change_low"] == pytest.approx(-shown["change_high"]) and 0.01 < shown["change_high"] < 0.03
 
 
 def test_a_speedup_is_the_mean_over_starts_with_a_pooled_interval():
     starts = {"steady": [[0.69, 0.71], [0.7, 0.7], [0.7, 0.7]], "noisy": [[1.0], [1.2], [1.4]]}
-    told = figures.speedups(starts)
+    shown = figures.speedups(starts)
     pooled = (0.04 * 2 + 0) / 4  # the variance between starts, of 2 degrees of freedom each
     half = 2.776 * math.sqrt(pooled / 3)
-    assert told["steady"] == pytest.approx((math.exp(0.7), math.exp(0.7 - half), math.exp(0.7 + half)), rel=1e-3)
+    assert shown["steady"] == pytest.approx((math.exp(0.7), math.exp(0.7 - half), math.exp(0.7 + half)), rel=1e-3)
     wide = 2.776 * math.sqrt(0.04 / 3)  # it spreads more than all together
-    assert told["noisy"] == pytest.approx((math.exp(1.2), math.exp(1.2 - wide), math.exp(1.2 + wide)), rel=1e-3)
+    assert shown["noisy"] == pytest.approx((math.exp(1.2), math.exp(1.2 - wide), math.exp(1.2 + wide)), rel=1e-3)
 
 
 def test_the_table_has_a_row_for_each_candidate_also_for_one_that_failed(record):

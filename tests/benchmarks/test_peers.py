@@ -60,12 +60,12 @@ def test_a_worker_labels_each_text_and_says_what_it_took(tmp_path):
     artifact = fitted(tmp_path / "fitted")
     with worker(artifact) as process:
         assert process.loaded(0) == pytest.approx((artifact / "pipeline.joblib").stat().st_size / 1e6)
-        told = process.ask([GOOD, BAD, GOOD])
+        answer = process.ask([GOOD, BAD, GOOD])
         status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="utf-8")
-    assert told["labels"] == ["good", "bad", "good"]
-    assert all(0 < seconds < 60 for clock in ("wall", "processor") for seconds in told[clock])
-    assert told["tokens_processor"] == [None] * 3  # the label comes of the text in one call
-    assert told["peak_mb"] == pytest.approx(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6, rel=0.05)  # not of who started it
+    assert answer["labels"] == ["good", "bad", "good"]
+    assert all(0 < seconds < 60 for clock in ("wall", "processor") for seconds in answer[clock])
+    assert answer["tokens_processor"] == [None] * 3  # the label comes of the text in one call
+    assert answer["peak_mb"] == pytest.approx(int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6, rel=0.05)  # not of who started it
 
 
 @pytest.mark.long
@@ -101,16 +101,16 @@ def test_candidates_take_turns_and_one_that_fails_costs_its_own_row_alone(tmp_pa
         "second": worker(fitted(tmp_path / "second")),
         "broken": worker(tmp_path / "empty"),
     }
-    told = measuring.measure(workers, "first", [GOOD, BAD] * 6, [GOOD], launches=2, rounds=3)
-    assert told["candidates"]["broken"] == {"error": "IndexError: list index out of range"}
-    second = told["candidates"]["second"]
+    measured = measuring.measure(workers, "first", [GOOD, BAD] * 6, [GOOD], launches=2, rounds=3)
+    assert measured["candidates"]["broken"] == {"error": "IndexError: list index out of range"}
+    second = measured["candidates"]["second"]
     assert second["labels"] == ["good", "bad"] * 6 and second["changed"] == 0
     assert [len(start["ratios"][clock]) for start in second["starts"] for clock in ("processor", "wall", "first")] == [3] * 6
     assert all(
         start["ratios"] | {"processor": [0.0] * 3, "wall": [0.0] * 3, "first": [0.0] * 3} == start["ratios"]
-        for start in told["candidates"]["first"]["starts"]
+        for start in measured["candidates"]["first"]["starts"]
     )
-    assert len(told["foreign_load"]) == 2
+    assert len(measured["foreign_load"]) == 2
 
 
 def test_nothing_is_compared_without_the_reference(tmp_path):
@@ -134,11 +134,11 @@ def test_ratios_are_of_the_same_texts_without_the_first_call_of_a_round():
         "tokens_processor": [1.0, 1.0, 1.0],
         "peak_mb": 7.0,
     }
-    told = measuring.summarize([fast], [slow])
+    measured = measuring.summarize([fast], [slow])
     logs = {"processor": 2, "wall": 4, "model": 2, "first": 3}  # the model alone: 2 / 1 and 4 / 2
-    assert told["ratios"] == {name: [pytest.approx(math.log(ratio), abs=1e-5)] for name, ratio in logs.items()}
-    assert told["ms"] == {"processor": 3000, "wall": 2000, "tokens_processor": 1000}
-    assert told["labels"] == ["a", "b", "b"] and told["memory_mb"] == 7.0
+    assert measured["ratios"] == {name: [pytest.approx(math.log(ratio), abs=1e-5)] for name, ratio in logs.items()}
+    assert measured["ms"] == {"processor": 3000, "wall": 2000, "tokens_processor": 1000}
+    assert measured["labels"] == ["a", "b", "b"] and measured["memory_mb"] == 7.0
 
 
 @pytest.mark.long

@@ -11,7 +11,8 @@ import yaml
 
 from conftest import COMMAND, TINY_CSV, Workspace, make_encoder
 from encoder_compression.cli import _parser, main
-from encoder_compression.contract import compress
+from encoder_compression.contract import compress, experiment
+from encoder_compression.contract.candidates import Space
 from encoder_compression.contract.certificate import STATUS
 from encoder_compression.contract.clock import Clock
 from encoder_compression.errors import UserError
@@ -80,6 +81,19 @@ def test_other_options_begin_anew_until_something_is_trained(folder):
         compress._require_same(again)
 
 
+SPACE = Space(6, 384, "onnxruntime", None, True, False, {"epochs": 3, "learning_rate": 1e-4})
+
+
+def test_a_teacher_that_was_trained_already_is_not_cut_short_by_a_later_limit(folder, dataset, encoder):
+    order = order_of("--minutes", "1")
+    (order.results / "teacher").mkdir(parents=True)
+    for name, source in {"base": encoder, "dataset": dataset}.items():
+        (order.results / name).symlink_to(source)
+    options = experiment.with_steps({}, SPACE)
+    kept = compress._with_teacher(order, options, SPACE, Clock(1, order.results / "search.json"))
+    assert kept["finetune"]["teacher"] == {"training": SPACE.training}
+
+
 def test_a_search_that_ran_out_of_time_goes_on_where_there_is_more_of_it(folder):
     order = order_of()
     order.results.mkdir(parents=True)
@@ -130,17 +144,17 @@ def test_the_command_searches_measures_what_it_chose_and_says_how_that_keeps_the
     planned = run(workspace.folder, *arguments, "--dry-run")
     assert planned.returncode == 0, planned.stderr
     assert "label  'mood': 2 classes" in planned.stdout
-    experiment = tmp_path / "config/experiments/opinions.yaml"
-    first, options = experiment.read_text(encoding="utf-8").splitlines()[0], yaml.safe_load(experiment.read_text(encoding="utf-8"))
+    file = tmp_path / "config/experiments/opinions.yaml"
+    first, options = file.read_text(encoding="utf-8").splitlines()[0], yaml.safe_load(file.read_text(encoding="utf-8"))
     assert options["dataset"]["format"] == {"separator": ";"}
     assert not (tmp_path / "results/opinions/teacher").exists()
     edited = options | {"measure": {"calls": 10, "seconds": 0, "grid": {"batch_sizes": []}}}
-    experiment.write_text(f"{first}\n{yaml.safe_dump(edited)}", encoding="utf-8")
+    file.write_text(f"{first}\n{yaml.safe_dump(edited)}", encoding="utf-8")
     done = run(workspace.folder, *arguments)
     assert done.returncode in STATUS.values(), done.stdout + done.stderr
     screened = pd.read_csv(tmp_path / "results/opinions/screening.csv").set_index("variant")
     assert {"teacher", "teacher+int8", "teacher+width50+int8"} <= set(screened.index)
-    chosen = yaml.safe_load(experiment.read_text(encoding="utf-8"))
+    chosen = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert chosen["measure"] == edited["measure"]
     table = pd.read_csv(tmp_path / "results/opinions/aggregate.csv")
     on_device = table[table["device"] == "cpu-onnxruntime"]

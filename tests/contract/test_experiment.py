@@ -89,7 +89,7 @@ SPACE = Space(6, 384, "onnxruntime", None, True, False, {"epochs": 3, "learning_
 
 def test_the_steps_of_a_search_leave_what_else_stands_in_the_file(seen):
     options = experiment.beginning(seen, {}, Wishes(Clauses(points=1), device="cpu-onnxruntime", minutes=None))
-    complete = experiment.with_steps(options | {"seeds": [7]}, SPACE, teacher=SPACE.training)
+    complete = experiment.with_steps(options | {"seeds": [7]}, SPACE)
     assert complete["seeds"] == [7]
     assert complete["finetune"] == {
         "teacher": {"training": {"epochs": 3, "learning_rate": 1e-4}},
@@ -99,8 +99,8 @@ def test_the_steps_of_a_search_leave_what_else_stands_in_the_file(seen):
 
 
 def test_a_teacher_that_is_given_trains_no_more_and_every_other_option_stays():
-    options = experiment.with_steps({"task": "regression"}, SPACE, teacher=SPACE.training)
-    given = experiment.with_given_teacher(options)
+    options = experiment.with_steps({"task": "regression"}, SPACE)
+    given = experiment.with_teacher(options, experiment.GIVEN)
     assert given["finetune"]["teacher"] == {"training": {"epochs": 0}}
     assert given["finetune"]["pace"] == options["finetune"]["pace"]
     assert {**given, "finetune": None} == {**options, "finetune": None}

@@ -144,9 +144,8 @@ def _compress(order: Order, clock: Clock) -> int:
     space = experiment.space_of(options, base=base, dataset=dataset, device=order.wishes.device)
     if options["finetune"] == {TEACHER: {}}:  # as `beginning` leaves it until encoder and data set are known
         options = _complete(order, options, space, clock)
-    elif options["finetune"][TEACHER] == {"training": space.training} and fitting_head.fits(base, dataset):  # by a label_map written since
-        options = experiment.with_given_teacher(options)
-        experiment.write(options, order.file, order.command)
+    elif options["finetune"][TEACHER] == {"training": space.training}:  # a label_map may have been written, or the first run was killed
+        options = _with_teacher(order, options, space, clock)
     search = _search(order, options, space, clock, say) if _is_to_search(order, options, clock) else None
     if order.dry_run:
         _plan(order, options, space, search)
@@ -205,22 +204,27 @@ def _complete(order: Order, options: dict, space: Space, clock: Clock) -> dict:
     """Give the experiment the steps that its encoder and data set allow; returns its options."""
     base, dataset = order.results / "base", order.results / "dataset"
     print(*fitting_head.in_words(base, dataset, order.file), sep="\n")
-    tuned = fitting_head.fits(base, dataset)
-    options = experiment.with_steps(options, space, teacher=experiment.GIVEN if tuned else space.training)
+    options = experiment.with_steps(options, space)
     experiment.write(options, order.file, order.command)
-    left = clock.left()
-    return options if tuned or left is None else _shortened(order, options, space, left)
+    return _with_teacher(order, options, space, clock)
 
 
-def _shortened(order: Order, options: dict, space: Space, seconds: float) -> dict:
-    """Let the teacher train for a share of the time that is left, where its epochs would take more; returns the options."""
-    _make(order, [pace.target(order.name)])
-    training = pace.fitting(space.training, pace.read(order.name), seconds)
+def _with_teacher(order: Order, options: dict, space: Space, clock: Clock) -> dict:
+    """Take a model whose head fits for the teacher as it is, and cut the training of any other one short where time asks for it.
+
+    Returns the options, which the file then has. What is trained already is left alone.
+    """
+    training = space.training
+    if fitting_head.fits(order.results / "base", order.results / "dataset"):
+        training = experiment.GIVEN
+    elif clock.left() is not None and not (order.results / TEACHER).exists():
+        _make(order, [pace.target(order.name)])
+        training = pace.fitting(space.training, pace.read(order.name), clock.left())
     if "seconds" in training:
         minutes = training["seconds"] / 60
         print(f"--minutes is short: the teacher trains for {minutes:.1f} minutes in place of {space.training['epochs']} epochs")
-        options = experiment.with_steps(options, space, teacher=training)
-        experiment.write(options, order.file, order.command)
+    options = experiment.with_teacher(options, training)
+    experiment.write(options, order.file, order.command)
     return options
 
 

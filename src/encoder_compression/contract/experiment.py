@@ -104,15 +104,15 @@ def space_of(options: dict, *, base: Path, dataset: Path, device: str) -> Space:
     )
 
 
-def with_steps(options: dict, space: Space, *, teacher: dict) -> dict:
-    """Return the options with all steps of a search, and the training of the teacher."""
-    finetune = {candidates.TEACHER: {"training": teacher}, pace.PACE: {"training": pace.training(space.training)}}
+def with_steps(options: dict, space: Space) -> dict:
+    """Return the options with all steps of a search, and a teacher that is fine-tuned."""
+    finetune = {candidates.TEACHER: {"training": space.training}, pace.PACE: {"training": pace.training(space.training)}}
     return options | space.steps() | {"finetune": finetune}
 
 
-def with_given_teacher(options: dict) -> dict:
-    """Return the options with the model as it was given for a teacher."""
-    return options | {"finetune": options["finetune"] | {candidates.TEACHER: {"training": GIVEN}}}
+def with_teacher(options: dict, training: dict) -> dict:
+    """Return the options with another training of the teacher."""
+    return options | {"finetune": options["finetune"] | {candidates.TEACHER: {"training": training}}}
 
 
 def with_finalists(options: dict, finalists: list[Chain], *, device: str) -> dict:
