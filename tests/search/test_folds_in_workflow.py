@@ -17,9 +17,9 @@ STUDENT = "results/mine/teacher+even1/seed1/model"
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("folds"), experiment="experiment")
-    experiment = {"extends": "tiny", "search": SEARCH, "finetune": {"teacher": {"training": {"epochs": 1}}}}
-    (workspace.folder / "config/experiments/experiment.yaml").write_text(yaml.safe_dump(experiment), encoding="utf-8")
+    workspace = Workspace(tmp_path_factory.mktemp("folds"), experiment="mine")
+    options = {"extends": "tiny", "search": SEARCH, "finetune": {"teacher": {"training": {"epochs": 1}}}}
+    (workspace.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
     return workspace
 
 
